@@ -1,0 +1,64 @@
+import type { Attributes } from '../attestation/attributes.ts';
+import type { DomainId } from '../core/ids.ts';
+import type { Domain, Policy, Resource, Workload } from '../registry/entries.ts';
+
+/** What one decision is made from. Every member is a fact from the registry or from verified evidence, never the caller's word. */
+export interface Question {
+  readonly domain: Domain;
+  readonly action: 'issue' | 'delegate' | 'act' | 'cross' | 'approve' | 'open' | 'call';
+  readonly workload: Workload;
+  readonly resource: Resource;
+  /** A registered scope of the resource; undefined: the resource itself. */
+  readonly scope: string | undefined;
+  readonly evidence: { readonly kind: string; readonly issuer: string; readonly subject: string; readonly attributes: Attributes } | undefined;
+  /** SPIFFE IDs, innermost (first) actor first. */
+  readonly chain: readonly string[];
+  readonly session: { readonly model: string; readonly principal: string; readonly ageSeconds: number; readonly depth: number };
+  readonly request: { readonly bound: boolean; readonly time: number; readonly lifetime: number };
+}
+
+export interface AdminQuestion {
+  readonly domain: Domain;
+  /** Without the prefix `admin::`. */
+  readonly verb: string;
+  readonly admin: { readonly id: string; readonly groups: readonly string[]; readonly issuer: string };
+  /** The domain acted on; the system domain for installation-wide actions. */
+  readonly on: Domain;
+  readonly time: number;
+}
+
+export interface PolicyCitation { readonly name: string; readonly version: number }
+
+/** One answer of the policy engine. Anything but `allow: true` is a no. */
+export interface Answer {
+  readonly allow: boolean;
+  /** Policies that determined it; empty for the default deny. */
+  readonly policies: readonly PolicyCitation[];
+  /** Set when Cedar reported a failure or any error: a denial and an alert, whatever else it said. */
+  readonly errors: readonly string[];
+}
+
+/** What `explain` adds for an admin: the permits that came closest, with the condition that did not hold. */
+export interface NearMiss { readonly policy: PolicyCitation; readonly why: string }
+
+export interface PolicyProblem {
+  readonly policy: string;
+  readonly message: string;
+  /** Cedar's own hint, if it has one. */
+  readonly help: string | undefined;
+  /** 1-based, within the policy's text. */
+  readonly line: number | undefined;
+  readonly column: number | undefined;
+}
+
+/** The compiled policies of one domain at one registry version. */
+export interface PolicyEngine {
+  readonly domainId: DomainId;
+  /** Empty when every stored policy validates; otherwise the domain is not ready. */
+  readonly problems: readonly PolicyProblem[];
+  decide(question: Question): Answer;
+  decideAdmin(question: AdminQuestion): Answer;
+  nearMisses(question: Question): readonly NearMiss[];
+}
+
+export type BuildPolicyEngine = (domainId: DomainId, policies: readonly Policy[]) => PolicyEngine;

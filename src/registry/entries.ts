@@ -1,0 +1,101 @@
+import type { JSONWebKeySet } from 'jose';
+import type { DomainId, IssuerId, PolicyId, ResourceId, SpiffeId, WorkloadId } from '../core/ids.ts';
+
+/**
+ * The registry's rows as the rest of Mayfly sees them: checked, frozen, one object per current version.
+ * How they look in YAML and on the admin API is in manifest.ts; `expires` is milliseconds.
+ */
+export type EntryKind = 'domain' | 'issuer' | 'resource' | 'workload' | 'policy';
+export const STAGES = ['development', 'staging', 'production'] as const;
+export type Stage = (typeof STAGES)[number];
+export const AUTHORITY_MODELS = ['delegated', 'bounded', 'autonomous'] as const;
+export type AuthorityModel = (typeof AUTHORITY_MODELS)[number];
+export const WORKLOAD_KINDS = ['service', 'pipeline', 'agent', 'tool'] as const;
+export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
+
+interface Row<Id> {
+  readonly id: Id;
+  /** Version of this entry, from 1. */
+  readonly version: number;
+  readonly owner: string;
+}
+
+export interface Domain extends Row<DomainId> {
+  readonly kind: 'domain';
+  readonly name: string;
+  readonly stage: Stage;
+  /** SPIFFE trust domain name. */
+  readonly spiffe: string;
+  /** Issuer URL, without trailing slash. */
+  readonly issuer: string;
+}
+
+export interface Issuer extends Row<IssuerId> {
+  readonly kind: 'issuer';
+  readonly domainId: DomainId;
+  readonly name: string;
+  /** Attestor kind. */
+  readonly attestor: string;
+  readonly proves: 'workloads' | 'people' | 'admins';
+  /** Exact `iss`. */
+  readonly issuer: string;
+  /** The one value `aud` must have. */
+  readonly audience: string;
+  readonly algorithms: readonly string[] | undefined;
+  readonly replay: 'once' | 'within-session' | undefined;
+  /** Pinned keys: no network is used for this issuer. */
+  readonly jwks: JSONWebKeySet | undefined;
+  /** CIDRs beyond public addresses which the guarded fetch may connect to for this issuer. */
+  readonly allowAddresses: readonly string[];
+  /** The attestor kind's own block, as its `options` schema returned it. */
+  readonly options: unknown;
+  readonly expires: number;
+}
+
+export interface Resource extends Row<ResourceId> {
+  readonly kind: 'resource';
+  readonly domainId: DomainId;
+  readonly audience: string;
+  /** Provider kind; `access-token` unless named. */
+  readonly provider: string;
+  readonly scopes: readonly string[];
+  /** Names of workloads that may introspect its tokens. */
+  readonly servedBy: readonly string[];
+  /** Refuses exchanges without a DPoP proof. */
+  readonly bound: boolean;
+  /** Lifetime of its credentials, seconds; undefined: the provider's default. */
+  readonly lifetime: number | undefined;
+  /** The provider kind's own block, as its `options` schema returned it. */
+  readonly options: unknown;
+  readonly expires: number;
+}
+
+export interface MatchRule {
+  readonly issuer: string;
+  /** Attribute name to allowed values; an array means any of them. A string with `*` is a glob that crosses neither `/` nor `:`. */
+  readonly attributes: Readonly<Record<string, readonly (string | number | boolean)[]>>;
+}
+
+export interface Workload extends Row<WorkloadId> {
+  readonly kind: 'workload';
+  readonly domainId: DomainId;
+  readonly name: string;
+  readonly spiffeId: SpiffeId;
+  readonly workloadKind: WorkloadKind;
+  readonly authority: AuthorityModel;
+  readonly match: MatchRule;
+  readonly bound: boolean;
+  readonly expires: number;
+}
+
+export interface Policy extends Row<PolicyId> {
+  readonly kind: 'policy';
+  readonly domainId: DomainId;
+  readonly name: string;
+  readonly cedar: string;
+  readonly effect: 'permit' | 'forbid';
+  /** Undefined only for a forbid. */
+  readonly expires: number | undefined;
+}
+
+export type Entry = Domain | Issuer | Resource | Workload | Policy;

@@ -1,0 +1,154 @@
+import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, WorkloadId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { EntryKind } from '../registry/entries.ts';
+
+/** Rows as the rest of Mayfly sees them. Times are milliseconds, JSON columns are parsed, absent is null. */
+
+/** What a revocation names and a path is made of: `<kind>:<id>`. */
+export type RevocationKind = 'lease' | 'hop' | 'session' | 'workload' | 'person' | 'issuer' | 'domain' | 'key';
+export type Target = `${RevocationKind}:${string}`;
+
+export interface EntryRow {
+  readonly id: string;
+  readonly version: number;
+  readonly seq: number;
+  readonly kind: EntryKind;
+  readonly domainId: DomainId;
+  readonly name: string;
+  readonly body: JsonObject;
+  readonly owner: string;
+  readonly expiresAt: number | null;
+  readonly ended: boolean;
+  readonly changedAt: number;
+  readonly changedBy: string;
+}
+
+export type KeyPurpose = 'access' | 'aws' | 'set' | 'status' | 'checkpoint';
+export type KeyStatus = 'next' | 'current' | 'retired' | 'gone' | 'revoked';
+export interface KeyRow {
+  readonly kid: string;
+  readonly version: number;
+  readonly seq: number;
+  readonly domainId: DomainId;
+  readonly purpose: KeyPurpose;
+  readonly algorithm: 'ES256' | 'RS256';
+  readonly publicJwk: JsonObject;
+  readonly sealed: string;
+  readonly kekId: string;
+  readonly status: KeyStatus;
+  readonly notBefore: number;
+  readonly notAfter: number | null;
+  readonly changedAt: number;
+}
+
+export interface RevocationRow {
+  readonly seq: number;
+  readonly target: Target;
+  readonly domainId: DomainId;
+  readonly at: number;
+  readonly by: string;
+  readonly reason: string;
+  readonly enabledSeq: number | null;
+  readonly enabledAt: number | null;
+  readonly enabledBy: string | null;
+  readonly purgeAfter: number | null;
+}
+
+export interface SessionRow {
+  readonly id: SessionId;
+  readonly domainId: DomainId;
+  readonly issuerId: IssuerId;
+  readonly workloadId: WorkloadId;
+  readonly model: string;
+  readonly principal: string;
+  readonly anchor: string;
+  readonly startedAt: number;
+  readonly expiresAt: number;
+  readonly endedAt: number | null;
+  /** Set by the store in the commit. */
+  readonly beganVersion: number;
+}
+
+/** An audience with its scopes, as in `authorization_details` of type `urn:mayfly:ceiling`. */
+export interface CeilingPair { readonly audience: string; readonly scopes: readonly string[] }
+
+export interface HopRow {
+  readonly id: HopId;
+  readonly sessionId: SessionId;
+  readonly parentId: HopId | null;
+  readonly actor: string;
+  readonly workloadId: WorkloadId;
+  readonly jkt: string | null;
+  readonly ceiling: readonly CeilingPair[];
+  readonly depth: number;
+  readonly path: readonly Target[];
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+export interface LeaseRow {
+  readonly id: LeaseId;
+  readonly kind: string;
+  readonly domainId: DomainId;
+  readonly sessionId: SessionId;
+  readonly hopId: HopId;
+  readonly workloadId: WorkloadId;
+  readonly owner: string;
+  readonly issuerId: IssuerId;
+  readonly resourceId: ResourceId | null;
+  readonly audience: string;
+  /** Space-separated, as in the token. */
+  readonly scope: string;
+  readonly ceiling: readonly CeilingPair[];
+  readonly decisionId: DecisionId;
+  readonly decision: JsonObject;
+  readonly replayKey: string | null;
+  readonly replayUntil: number | null;
+  readonly credentialHash: string;
+  readonly kid: string | null;
+  readonly jkt: string | null;
+  readonly handle: string | null;
+  readonly handleKekId: string | null;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+export interface DenialRow {
+  readonly id: DecisionId;
+  readonly at: number;
+  readonly domainId: DomainId;
+  readonly workloadId: WorkloadId | null;
+  readonly code: string;
+  readonly detail: string;
+  readonly facts: JsonObject;
+  readonly count: number;
+}
+
+/** What happened, before it is chained. `body` must hold no secret. */
+export interface AuditEvent {
+  readonly at: number;
+  /** Such as `exchange.issued`, `revocation.made`, `registry.applied`, `key.rotated`. */
+  readonly action: string;
+  readonly domainId: DomainId;
+  readonly body: JsonObject;
+}
+
+export interface AuditRow {
+  readonly chain: string;
+  readonly n: number;
+  readonly at: number;
+  readonly body: string;
+  readonly action: string;
+  readonly domainId: string;
+  readonly prev: string;
+  readonly hash: string;
+}
+
+export interface CheckpointRow {
+  readonly chain: string;
+  readonly n: number;
+  readonly hash: string;
+  readonly at: number;
+  readonly kid: string;
+  readonly jws: string;
+}

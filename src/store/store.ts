@@ -1,0 +1,118 @@
+import type { DecisionId, DomainId, LeaseId, SessionId, WorkloadId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { EntryKind } from '../registry/entries.ts';
+import type {
+  AuditEvent, AuditRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, Target,
+} from './rows.ts';
+
+/** The database did not confirm. Nothing was issued; the caller gets 503. */
+export class StoreUnavailable extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreUnavailable';
+  }
+}
+
+/** A one-time thing: consumed by one atomic insert whose result is checked. `until`: milliseconds after which it cannot be accepted anyway. */
+export interface OneTime { readonly key: string; readonly until: number }
+
+/** All that one exchange writes; commits whole or not at all. */
+export interface Issuance {
+  readonly session: Omit<SessionRow, 'beganVersion'>;
+  readonly hop: HopRow;
+  readonly lease: LeaseRow;
+  /** DPoP proof and the like; the evidence's own key is `lease.replayKey`. */
+  readonly proofs: readonly OneTime[];
+  readonly audit: AuditEvent;
+}
+
+/** `replayed`: a one-time thing was used before. `revoked`: something on the path is revoked, or the session began before a revocation. `ended`: session or hop is over. */
+export type IssuanceOutcome = 'committed' | 'replayed' | 'revoked' | 'ended';
+
+export interface NewEntryVersion {
+  readonly id: string;
+  readonly version: number;
+  readonly kind: EntryKind;
+  readonly domainId: DomainId;
+  readonly name: string;
+  readonly body: JsonObject;
+  readonly owner: string;
+  readonly expiresAt: number | null;
+  readonly ended: boolean;
+}
+export interface NewRevocation { readonly target: Target; readonly domainId: DomainId; readonly reason: string; readonly purgeAfter: number | null }
+
+/** One atomic change of registry, keys and revocations, ordered with every other by the registry lock. */
+export interface RegistryChange {
+  readonly at: number;
+  readonly by: string;
+  /** The registry version the change was computed from; when it has moved, nothing is written and `conflict` is returned. Undefined: not checked (a revocation never waits for a re-plan). */
+  readonly basedOn?: number;
+  readonly entries?: readonly NewEntryVersion[];
+  readonly keys?: readonly Omit<KeyRow, 'seq' | 'changedAt'>[];
+  readonly revocations?: readonly NewRevocation[];
+  /** Targets whose open revocations are lifted. */
+  readonly enable?: readonly Target[];
+  readonly audit: readonly AuditEvent[];
+}
+export type RegistryOutcome = { readonly status: 'committed'; readonly version: number } | { readonly status: 'conflict'; readonly version: number };
+
+/** Everything with a version above the asked one, in order. */
+export interface RegistryDelta {
+  readonly version: number;
+  readonly entries: readonly EntryRow[];
+  readonly keys: readonly KeyRow[];
+  readonly revocations: readonly RevocationRow[];
+}
+
+export interface Page<T> { readonly items: readonly T[]; readonly next: string | undefined }
+export interface PageRequest { readonly limit: number; readonly after: string | undefined }
+
+/** A lease with all that its being active depends on, read in one statement. `revokedBy` names the first revoked target on its path. */
+export interface LeaseStanding { readonly lease: LeaseRow; readonly session: SessionRow; readonly hop: HopRow; readonly revokedBy: Target | undefined; readonly ended: boolean }
+
+/** Writes. Each resolves after its own transaction was confirmed durable, or throws {@link StoreUnavailable}. */
+export interface StoreWrites {
+  /** Group commit: shares a transaction with whatever else arrived while the last one was in flight. */
+  issue(issuance: Issuance): Promise<IssuanceOutcome>;
+  /** True if every key was unused; none is consumed otherwise. */
+  consume(things: readonly OneTime[]): Promise<boolean>;
+  deny(denial: DenialRow, audit: AuditEvent): Promise<void>;
+  append(event: AuditEvent): Promise<void>;
+  change(change: RegistryChange): Promise<RegistryOutcome>;
+  endSession(id: SessionId, at: number, audit: AuditEvent): Promise<boolean>;
+  /** Takes or keeps a job; undefined when another holder has it. */
+  takeJob(name: string, holder: string, until: number, now: number): Promise<{ readonly fence: number } | undefined>;
+  releaseJob(name: string, holder: string): Promise<void>;
+  /** Deletes at most `limit` rows that are past their time; false in `more` when nothing was left. Checks the fence. */
+  purge(now: number, limit: number, job: { readonly name: string; readonly fence: number }): Promise<{ readonly deleted: number; readonly more: boolean }>;
+  /** Signs and stores a checkpoint at the writer's newest entry; undefined if nothing is new since the last. */
+  checkpoint(sign: (statement: { readonly chain: string; readonly n: number; readonly hash: string; readonly at: number }) => Promise<{ readonly kid: string; readonly jws: string }>, now: number): Promise<CheckpointRow | undefined>;
+  /** Erases sealed revocation handles of leases that are over or revoked. */
+  eraseHandle(id: LeaseId): Promise<void>;
+}
+
+export interface StoreReads {
+  registryVersion(): Promise<number>;
+  registryDelta(after: number): Promise<RegistryDelta>;
+  entryHistory(id: string): Promise<readonly EntryRow[]>;
+  leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined>;
+  leases(filter: { readonly domainId?: DomainId; readonly sessionId?: SessionId; readonly workloadId?: WorkloadId; readonly activeAt?: number }, page: PageRequest): Promise<Page<LeaseStanding>>;
+  session(id: SessionId): Promise<{ readonly session: SessionRow; readonly hops: readonly HopRow[]; readonly revokedBy: Target | undefined } | undefined>;
+  sessions(filter: { readonly domainId?: DomainId; readonly workloadId?: WorkloadId }, page: PageRequest): Promise<Page<{ readonly session: SessionRow; readonly revokedBy: Target | undefined }>>;
+  leaseByDecision(id: DecisionId): Promise<LeaseRow | undefined>;
+  denial(id: DecisionId): Promise<DenialRow | undefined>;
+  auditChains(): Promise<readonly string[]>;
+  /** Entries of one chain above `after`, in order. */
+  audit(chain: string, after: number, limit: number): Promise<readonly AuditRow[]>;
+  checkpoints(chain: string): Promise<readonly CheckpointRow[]>;
+  /** Cheap: for readiness. */
+  ping(): Promise<void>;
+}
+
+export interface Store extends StoreWrites, StoreReads {
+  readonly engine: 'sqlite' | 'postgresql';
+  /** Calls back soon after another process changed the registry (LISTEN or IPC); polling stays the rule. */
+  onRegistryChange(listener: () => void): void;
+  close(): Promise<void>;
+}
