@@ -1,0 +1,244 @@
+-- CreateTable
+CREATE TABLE "registry_version" (
+    "id" INTEGER NOT NULL,
+    "version" BIGINT NOT NULL,
+
+    CONSTRAINT "registry_version_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "entry" (
+    "id" TEXT NOT NULL,
+    "version" INTEGER NOT NULL,
+    "seq" BIGINT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "body" TEXT NOT NULL,
+    "owner" TEXT NOT NULL,
+    "expires_at" TIMESTAMPTZ(3),
+    "ended" BOOLEAN NOT NULL,
+    "changed_at" TIMESTAMPTZ(3) NOT NULL,
+    "changed_by" TEXT NOT NULL,
+
+    CONSTRAINT "entry_pkey" PRIMARY KEY ("id","version")
+);
+
+-- CreateTable
+CREATE TABLE "signing_key" (
+    "kid" TEXT NOT NULL,
+    "version" INTEGER NOT NULL,
+    "seq" BIGINT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "purpose" TEXT NOT NULL,
+    "algorithm" TEXT NOT NULL,
+    "public_jwk" TEXT NOT NULL,
+    "sealed" TEXT NOT NULL,
+    "kek_id" TEXT NOT NULL,
+    "status" TEXT NOT NULL,
+    "not_before" TIMESTAMPTZ(3) NOT NULL,
+    "not_after" TIMESTAMPTZ(3),
+    "changed_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "signing_key_pkey" PRIMARY KEY ("kid","version")
+);
+
+-- CreateTable
+CREATE TABLE "revocation" (
+    "seq" BIGINT NOT NULL,
+    "target" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "by" TEXT NOT NULL,
+    "reason" TEXT NOT NULL,
+    "enabled_seq" BIGINT,
+    "enabled_at" TIMESTAMPTZ(3),
+    "enabled_by" TEXT,
+    "purge_after" TIMESTAMPTZ(3),
+
+    CONSTRAINT "revocation_pkey" PRIMARY KEY ("seq")
+);
+
+-- CreateTable
+CREATE TABLE "session" (
+    "id" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "issuer_id" TEXT NOT NULL,
+    "workload_id" TEXT NOT NULL,
+    "model" TEXT NOT NULL,
+    "principal" TEXT NOT NULL,
+    "anchor" TEXT NOT NULL,
+    "started_at" TIMESTAMPTZ(3) NOT NULL,
+    "expires_at" TIMESTAMPTZ(3) NOT NULL,
+    "ended_at" TIMESTAMPTZ(3),
+    "began_version" BIGINT NOT NULL,
+
+    CONSTRAINT "session_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "hop" (
+    "id" TEXT NOT NULL,
+    "session_id" TEXT NOT NULL,
+    "parent_id" TEXT,
+    "actor" TEXT NOT NULL,
+    "workload_id" TEXT NOT NULL,
+    "jkt" TEXT,
+    "ceiling" TEXT NOT NULL,
+    "depth" INTEGER NOT NULL,
+    "path" TEXT NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL,
+    "expires_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "hop_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "lease" (
+    "id" TEXT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "session_id" TEXT NOT NULL,
+    "hop_id" TEXT NOT NULL,
+    "workload_id" TEXT NOT NULL,
+    "owner" TEXT NOT NULL,
+    "issuer_id" TEXT NOT NULL,
+    "resource_id" TEXT,
+    "audience" TEXT NOT NULL,
+    "scope" TEXT NOT NULL,
+    "ceiling" TEXT NOT NULL,
+    "decision_id" TEXT NOT NULL,
+    "decision" TEXT NOT NULL,
+    "replay_key" TEXT,
+    "replay_until" TIMESTAMPTZ(3),
+    "credential_hash" TEXT NOT NULL,
+    "kid" TEXT,
+    "jkt" TEXT,
+    "handle" TEXT,
+    "handle_kek_id" TEXT,
+    "issued_at" TIMESTAMPTZ(3) NOT NULL,
+    "expires_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "lease_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "replay" (
+    "key" TEXT NOT NULL,
+    "expires_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "replay_pkey" PRIMARY KEY ("key")
+);
+
+-- CreateTable
+CREATE TABLE "denial" (
+    "id" TEXT NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "workload_id" TEXT,
+    "code" TEXT NOT NULL,
+    "detail" TEXT NOT NULL,
+    "facts" TEXT NOT NULL,
+    "count" INTEGER NOT NULL,
+
+    CONSTRAINT "denial_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "audit" (
+    "chain" TEXT NOT NULL,
+    "n" BIGINT NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "body" TEXT NOT NULL,
+    "action" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "prev" TEXT NOT NULL,
+    "hash" TEXT NOT NULL,
+
+    CONSTRAINT "audit_pkey" PRIMARY KEY ("chain","n")
+);
+
+-- CreateTable
+CREATE TABLE "checkpoint" (
+    "chain" TEXT NOT NULL,
+    "n" BIGINT NOT NULL,
+    "hash" TEXT NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "kid" TEXT NOT NULL,
+    "jws" TEXT NOT NULL,
+
+    CONSTRAINT "checkpoint_pkey" PRIMARY KEY ("chain","n")
+);
+
+-- CreateTable
+CREATE TABLE "job" (
+    "name" TEXT NOT NULL,
+    "holder" TEXT NOT NULL,
+    "until" TIMESTAMPTZ(3) NOT NULL,
+    "fence" BIGINT NOT NULL,
+
+    CONSTRAINT "job_pkey" PRIMARY KEY ("name")
+);
+
+-- CreateIndex
+CREATE UNIQUE INDEX "entry_seq_key" ON "entry"("seq");
+
+-- CreateIndex
+CREATE INDEX "entry_kind_domain_id_name_idx" ON "entry"("kind", "domain_id", "name");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "signing_key_seq_key" ON "signing_key"("seq");
+
+-- CreateIndex
+CREATE INDEX "signing_key_domain_id_purpose_idx" ON "signing_key"("domain_id", "purpose");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "revocation_enabled_seq_key" ON "revocation"("enabled_seq");
+
+-- CreateIndex
+CREATE INDEX "revocation_target_idx" ON "revocation"("target");
+
+-- CreateIndex
+CREATE INDEX "session_domain_id_started_at_idx" ON "session"("domain_id", "started_at");
+
+-- CreateIndex
+CREATE INDEX "session_workload_id_idx" ON "session"("workload_id");
+
+-- CreateIndex
+CREATE INDEX "hop_session_id_idx" ON "hop"("session_id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "lease_replay_key_key" ON "lease"("replay_key");
+
+-- CreateIndex
+CREATE INDEX "lease_domain_id_issued_at_idx" ON "lease"("domain_id", "issued_at");
+
+-- CreateIndex
+CREATE INDEX "lease_session_id_idx" ON "lease"("session_id");
+
+-- CreateIndex
+CREATE INDEX "lease_workload_id_issued_at_idx" ON "lease"("workload_id", "issued_at");
+
+-- CreateIndex
+CREATE INDEX "lease_decision_id_idx" ON "lease"("decision_id");
+
+-- CreateIndex
+CREATE INDEX "lease_expires_at_idx" ON "lease"("expires_at");
+
+-- CreateIndex
+CREATE INDEX "replay_expires_at_idx" ON "replay"("expires_at");
+
+-- CreateIndex
+CREATE INDEX "denial_domain_id_at_idx" ON "denial"("domain_id", "at");
+
+-- CreateIndex
+CREATE INDEX "denial_at_idx" ON "denial"("at");
+
+-- CreateIndex
+CREATE INDEX "audit_at_idx" ON "audit"("at");
+
+-- CreateIndex
+CREATE INDEX "audit_domain_id_at_idx" ON "audit"("domain_id", "at");
+
+-- CreateIndex
+CREATE INDEX "checkpoint_at_idx" ON "checkpoint"("at");
