@@ -1,0 +1,145 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { DAY, HOUR, MINUTE } from '../../src/core/duration.ts';
+import { systemRandom } from '../../src/core/random.ts';
+import { createKeyEncryption, parseKek } from '../../src/keys/kek.ts';
+import { carryOut, DEFAULT_SCHEDULE, planKeyRevocation, planRewrap, planRotation } from '../../src/keys/key-plan.ts';
+import type { KeyPlan, KeySchedule } from '../../src/keys/key-plan.ts';
+import { newestVersions, openKeyRing } from '../../src/keys/key-ring.ts';
+import { createKeyOpener } from '../../src/keys/signing-key.ts';
+import type { KeyRow } from '../../src/store/rows.ts';
+import { DOMAIN, makeEncryption, makeRow, OTHER_DOMAIN, START, stored } from './make-ring.ts';
+
+const encryption = makeEncryption();
+const open = createKeyOpener(encryption);
+const schedule: KeySchedule = { ...DEFAULT_SCHEDULE, wanted: [{ purpose: 'access', algorithm: 'ES256' }] };
+const TOKEN_LIFE = 60 * MINUTE;
+
+/** What a store does with a plan. */
+const apply = async (rows: readonly KeyRow[], plan: KeyPlan, now: number): Promise<readonly KeyRow[]> => newestVersions([...rows, ...(await carryOut(plan, encryption)).map((row) => stored(row, now))]);
+const rotate = (rows: readonly KeyRow[], now: number): Promise<readonly KeyRow[]> => apply(rows, planRotation(DOMAIN, rows, now, schedule), now);
+const states = (rows: readonly KeyRow[]): string[] => rows.map((row) => row.status).sort();
+
+describe('rotation', () => {
+  test('makes every first key current at once', async () => {
+    const plan = planRotation(DOMAIN, [], START, DEFAULT_SCHEDULE);
+    expect(plan.create.map(({ purpose, status }) => `${purpose} ${status}`)).toEqual(['access current', 'aws current', 'checkpoint current']);
+    const rows = await apply([], plan, START);
+    expect(openKeyRing(rows, open).ring.published(START)).toHaveLength(3);
+  });
+
+  test('changes nothing when nothing is due', async () => {
+    const rows = await rotate([], START);
+    expect(planRotation(DOMAIN, rows, START + 29 * DAY, schedule)).toEqual({ change: [], create: [] });
+  });
+
+  test('publishes, promotes, retires and erases, each when due', async () => {
+    let rows = await rotate([], START);
+    rows = await rotate(rows, START + 30 * DAY - HOUR);
+    expect(states(rows)).toEqual(['current', 'next']);
+    rows = await rotate(rows, START + 30 * DAY - 1);
+    expect(states(rows)).toEqual(['current', 'next']);
+    rows = await rotate(rows, START + 30 * DAY);
+    expect(states(rows)).toEqual(['current', 'retired']);
+    rows = await rotate(rows, START + 30 * DAY + 70 * MINUTE - 1);
+    expect(states(rows)).toEqual(['current', 'retired']);
+    rows = await rotate(rows, START + 30 * DAY + 70 * MINUTE);
+    expect(states(rows)).toEqual(['current', 'gone']);
+    expect(rows.find((row) => row.status === 'gone')?.sealed).toBe('');
+  });
+
+  test('still publishes the full lead time ahead when the job comes late', async () => {
+    const rows = await rotate([], START);
+    expect(planRotation(DOMAIN, rows, START + 90 * DAY, schedule).create).toMatchObject([{ status: 'next', notBefore: START + 90 * DAY + HOUR }]);
+  });
+
+  test('begins at once with a period of zero, which is how an admin rotates', async () => {
+    const rows = await rotate([], START);
+    expect(planRotation(DOMAIN, rows, START + 1, { ...schedule, period: 0 }).create).toMatchObject([{ status: 'next', notBefore: START + 1 + HOUR }]);
+  });
+
+  test('leaves the keys of other domains alone', async () => {
+    const foreign = await makeRow(encryption, { domainId: OTHER_DOMAIN });
+    const plan = planRotation(DOMAIN, [{ ...foreign, status: 'retired', notAfter: START }], START + DAY, schedule);
+    expect(plan.change).toEqual([]);
+    expect(plan.create).toMatchObject([{ domainId: DOMAIN, status: 'current' }]);
+  });
+
+  test('keeps checkpoint keys as long as audit entries', () => {
+    expect(DEFAULT_SCHEDULE.retention.checkpoint).toBeGreaterThan(400 * DAY);
+  });
+
+  test('whenever the job runs: one current key, each published the lead time before it signs and until its last token is over', async () => {
+    await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: MINUTE, max: 20 * DAY }), { minLength: 5, maxLength: 25 }), async (pauses) => {
+      let now = START;
+      let rows = await rotate([], now);
+      const firstSeen = new Map(rows.map((row) => [row.kid, now]));
+      const lastSigned = new Map<string, number>();
+      const [first] = rows;
+      for (const pause of pauses) {
+        // Until the job runs again, the ring it left behind signs.
+        const before = openKeyRing(rows, open).ring.current('access', 'ES256')?.kid ?? '';
+        now += pause;
+        lastSigned.set(before, now);
+        rows = await rotate(rows, now);
+        const { ring, problems } = openKeyRing(rows, open);
+        expect(problems).toEqual([]);
+        expect(rows.filter((row) => row.status === 'current')).toHaveLength(1);
+        for (const row of rows) firstSeen.set(row.kid, firstSeen.get(row.kid) ?? now);
+        const current = ring.current('access', 'ES256')?.kid ?? '';
+        if (current !== first?.kid) expect(now - (firstSeen.get(current) ?? now)).toBeGreaterThanOrEqual(schedule.lead);
+        const published = new Set(ring.published(now).map((key) => key.kid));
+        for (const [kid, at] of lastSigned) if (now < at + TOKEN_LIFE) expect(published).toContain(kid);
+      }
+    }), { numRuns: 20 });
+  });
+});
+
+describe('revoking a key', () => {
+  test('erases a current key and puts a new one in its place at once', async () => {
+    const row = await makeRow(encryption);
+    const plan = planKeyRevocation(DOMAIN, [row], row.kid, START);
+    if (!plan.ok) throw new Error(plan.error.code);
+    expect(plan.value.change).toMatchObject([{ kid: row.kid, version: 2, status: 'revoked', sealed: '' }]);
+    const { ring } = openKeyRing(await apply([row], plan.value, START), open);
+    expect(ring.verifying(row.kid, 'access', START)).toBe('revoked');
+    expect(ring.current('access', 'ES256')?.kid).toBeDefined();
+    expect(ring.current('access', 'ES256')?.kid).not.toBe(row.kid);
+  });
+
+  test('promotes the next key when there is one', async () => {
+    const [row, next] = await Promise.all([makeRow(encryption), makeRow(encryption, { status: 'next', notBefore: START + DAY })]);
+    const plan = planKeyRevocation(DOMAIN, [row, next], row.kid, START);
+    if (!plan.ok) throw new Error(plan.error.code);
+    expect(plan.value.create).toEqual([]);
+    expect(openKeyRing(await apply([row, next], plan.value, START), open).ring.current('access', 'ES256')?.kid).toBe(next.kid);
+  });
+
+  test('needs no replacement for a retired key', async () => {
+    const row = { ...await makeRow(encryption), status: 'retired' as const, notAfter: START + HOUR };
+    const plan = planKeyRevocation(DOMAIN, [row], row.kid, START);
+    expect(plan).toMatchObject({ ok: true, value: { create: [], change: [{ status: 'revoked' }] } });
+  });
+
+  test.each([
+    { name: 'an unknown key', change: { kid: 'other' }, code: 'not_found' },
+    { name: 'a key of another domain', change: { domainId: OTHER_DOMAIN }, code: 'not_found' },
+    { name: 'a revoked key', change: { status: 'revoked' as const }, code: 'conflict' },
+    { name: 'a key that is gone', change: { status: 'gone' as const }, code: 'conflict' },
+  ])('refuses $name', async ({ change, code }) => {
+    const row = await makeRow(encryption);
+    expect(planKeyRevocation(DOMAIN, [{ ...row, ...change }], row.kid, START)).toMatchObject({ ok: false, error: { code } });
+    expect(planKeyRevocation(DOMAIN, [row], row.kid, START).ok).toBe(true);
+  });
+});
+
+test('rewraps every key that is not under the current KEK', async () => {
+  const [oldKek, newKek] = [parseKek(systemRandom.bytes(32)), parseKek(systemRandom.bytes(32))];
+  const before = createKeyEncryption({ current: oldKek, random: systemRandom });
+  const both = createKeyEncryption({ current: newKek, old: [oldKek], random: systemRandom });
+  const rows = [await makeRow(before), await makeRow(before, { purpose: 'aws' }), await makeRow(both), { ...await makeRow(before), status: 'gone' as const, sealed: '' }];
+  const rewrapped = planRewrap(rows, both).change;
+  expect(rewrapped.map((row) => row.kid)).toEqual(rows.slice(0, 2).map((row) => row.kid));
+  const alone = createKeyEncryption({ current: newKek, random: systemRandom });
+  expect(openKeyRing(rewrapped.map((row) => stored(row)), createKeyOpener(alone)).problems).toEqual([]);
+});
