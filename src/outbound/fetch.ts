@@ -141,7 +141,7 @@ const judgeLiteral = (hostname: string, rules: AddressRules): OutboundFailure | 
 };
 
 const exchange = async (agent: Agent, url: URL, request: OutboundRequest, signal: AbortSignal): Promise<Result<OutboundResponse, OutboundFailure>> => {
-  const reply = await agent.request({
+  const sent = agent.request({
     origin: url.origin,
     path: `${url.pathname}${url.search}`,
     method: request.method ?? 'GET',
@@ -150,6 +150,7 @@ const exchange = async (agent: Agent, url: URL, request: OutboundRequest, signal
     body: request.body ?? null,
     signal,
   });
+  const reply = await Promise.race([sent, rejectAt(signal)]);
   const fault = faultOf(reply, request.maxBytes);
   if (fault !== undefined) {
     reply.body.on('error', () => undefined).destroy();
@@ -159,6 +160,9 @@ const exchange = async (agent: Agent, url: URL, request: OutboundRequest, signal
   if (body === undefined) return err({ reason: 'too_large', detail: `too_large: more than ${request.maxBytes} bytes from ${url.host}` });
   return ok({ status: reply.statusCode, headers: flatten(reply.headers), body });
 };
+
+/** undici looks at the signal only once connected; a name server that does not answer must not hold a caller longer. */
+const rejectAt = (signal: AbortSignal): Promise<never> => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new errors.RequestAbortedError()), { once: true }));
 
 const faultOf = (reply: Dispatcher.ResponseData, maxBytes: number): 'redirected' | 'encoded' | 'too_large' | undefined => {
   const headers = flatten(reply.headers);
