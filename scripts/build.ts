@@ -12,10 +12,13 @@ import { readModuleReferences } from './module-references.ts';
 export const build = async (from: string, to: string): Promise<number> => {
   await rm(to, { recursive: true, force: true });
   const entries = await readdir(from, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).filter((file) => !LEFT_OUT.test(file));
   for (const file of files) await buildFile(file, join(to, file.slice(from.length)));
   return files.length;
 };
+
+/** What scripts/generate.ts leaves beside the generated clients, and declarations, which say nothing at run time. */
+const LEFT_OUT = /\/generated\/(?:\.staging\/.*|stamp|lock\.db.*|[^/]+\.prisma)$|\.d\.ts$/;
 
 /** The JavaScript of one TypeScript module, naming the `.js` files that will stand beside it. */
 export const toJavaScript = (typescript: string, fileName: string): string => {
@@ -33,7 +36,6 @@ const isOwnModule = (specifier: string): boolean => /^\.{1,2}\/.*\.ts$/.test(spe
 
 const buildFile = async (source: string, target: string): Promise<void> => {
   await mkdir(dirname(target), { recursive: true });
-  if (source.endsWith('.d.ts')) return;
   if (!source.endsWith('.ts')) return cp(source, target);
   await writeFile(target.replace(/\.ts$/, '.js'), toJavaScript(await readFile(source, 'utf8'), source));
 };
@@ -41,5 +43,5 @@ const buildFile = async (source: string, target: string): Promise<void> => {
 if (import.meta.main) {
   const root = fileURLToPath(new URL('..', import.meta.url));
   const count = await build(join(root, 'src'), join(root, 'dist'));
-  console.log(`dist/: ${count} files`);
+  console.error(`dist/: ${count} files`);
 }
