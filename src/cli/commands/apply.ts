@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { AdminClient, ServerOptions } from '../admin-client.ts';
+import { withAdmin } from '../admin-client.ts';
+import type { CliContext } from '../context.ts';
+import { say, tell } from '../context.ts';
+import { readYaml } from '../input.ts';
+import { read } from '../listing.ts';
+import { printable, printJson } from '../output.ts';
+
+interface Options extends ServerOptions { readonly file: string; readonly dryRun?: boolean; readonly prune?: boolean; readonly json?: boolean }
+
+const findingSchema = z.looseObject({ rule: z.string(), severity: z.string(), why: z.string(), mend: z.string().optional(), name: z.string().optional() });
+const answerSchema = z.looseObject({ changes: z.array(z.unknown()), text: z.array(z.string()), applied: z.boolean(), version: z.number().optional(), findings: z.array(findingSchema).default([]) });
+type Answer = z.infer<typeof answerSchema>;
+
+/** `mayfly apply`: makes the registry what a manifest says; shows the difference before anything is changed. */
+export const registerApply = (program: Command, context: CliContext): void => {
+  program
+    .command('apply')
+    .description('register domains, issuers, resources, workloads and policies from YAML; the same file twice changes nothing')
+    .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
+    .option('--dry-run', 'show the difference and change nothing')
+    .option('--prune', 'end entries of the manifest\'s domains that it does not name, and revoke what hangs on them')
+    .option('--json', 'JSON instead of text')
+    .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const manifest = await readYaml(context, options.file);
+      await withAdmin(context, options, (admin) => apply(context, admin, manifest, options));
+    });
+};
+
+const apply = async (context: CliContext, admin: AdminClient, manifest: Record<string, unknown>, { dryRun = false, prune = false, json = false }: Options): Promise<void> => {
+  const request = { manifest, prune };
+  const planned = read(answerSchema, await admin.post('apply', { ...request, dry_run: true }));
+  if (!json) showPlan(context, planned);
+  if (dryRun || planned.changes.length === 0) return finish(context, planned, json, planned.changes.length === 0 ? 'nothing to change' : 'dry run: nothing was changed');
+  const done = read(answerSchema, await admin.post('apply', { ...request, dry_run: false }));
+  // Someone may have applied in between: what was done is what counts.
+  if (!json && done.text.join('\n') !== planned.text.join('\n')) showPlan(context, done);
+  finish(context, done, json, `applied${done.version === undefined ? '' : `: registry version ${done.version}`}`);
+};
+
+const showPlan = (context: CliContext, { text, findings }: Answer): void => {
+  for (const line of text) say(context, printable(line));
+  for (const { severity, rule, name, why, mend } of findings) tell(context, `${severity} ${rule}${name === undefined ? '' : ` (${printable(name)})`}: ${printable(why)}${mend === undefined ? '' : `; ${printable(mend)}`}`);
+};
+
+const finish = (context: CliContext, answer: Answer, json: boolean, sentence: string): void => {
+  if (json) return printJson(context, answer);
+  tell(context, sentence);
+};

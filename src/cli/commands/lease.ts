@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import type { ServerOptions } from '../admin-client.ts';
+import { withAdmin } from '../admin-client.ts';
+import type { CliContext } from '../context.ts';
+import { segment } from '../domain.ts';
+import type { ListingOptions } from '../listing.ts';
+import { addListingOptions, list, show } from '../listing.ts';
+import { column } from '../output.ts';
+
+interface Options extends ServerOptions, ListingOptions { readonly domain?: string; readonly workload?: string; readonly session?: string; readonly active?: boolean }
+
+const COLUMNS = [
+  column('lease', 'id'), column('kind'), column('domain'), column('workload'), column('issuer'), column('audience'), column('scope'), column('owner'), column('issued', 'issued_at'), column('expires', 'expires_at'), column('status'),
+];
+
+/** `mayfly lease list|show`. */
+export const registerLease = (program: Command, context: CliContext): void => {
+  const group = program.command('lease').description('issued credentials: by whom, for whom, on whose authority, until when');
+  addListingOptions(
+    group.command('list').description('list leases, newest first')
+      .option('-d, --domain <name>', 'of this trust domain').option('--workload <name>', 'of this workload').option('--session <id>', 'of this session').option('--active', 'only those that are active now'),
+  ).action(async (_options: unknown, command: Command) => {
+    const options = command.optsWithGlobals<Options>();
+    const query = { domain: options.domain ?? context.env['MAYFLY_DOMAIN'], workload: options.workload, session: options.session, active: options.active };
+    await withAdmin(context, options, (admin) => list(context, admin, 'leases', query, COLUMNS, options));
+  });
+  group.command('show').description('one lease with its decision').argument('<lease>').option('--json', 'JSON instead of text')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      await withAdmin(context, options, async (admin) => show(context, await admin.get(`leases/${segment(id)}`), options.json));
+    });
+};

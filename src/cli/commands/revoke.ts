@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import { Argument } from 'commander';
+import { z } from 'zod';
+import type { ServerOptions } from '../admin-client.ts';
+import { withAdmin } from '../admin-client.ts';
+import type { CliContext } from '../context.ts';
+import { say } from '../context.ts';
+import { read } from '../listing.ts';
+import { printable, printJson } from '../output.ts';
+import { findTarget } from '../target.ts';
+
+interface Options extends ServerOptions { readonly reason: string; readonly domain?: string; readonly json?: boolean }
+
+const answerSchema = z.looseObject({ revoked: z.string(), at: z.string(), leases: z.number(), ends_by_itself: z.array(z.unknown()).default([]) });
+
+/** `mayfly revoke`: takes authority back, with everything that grew out of it. */
+export const registerRevoke = (program: Command, context: CliContext): void => {
+  program
+    .command('revoke')
+    .description('take authority back, with all that grew out of it; when this returns, nothing more is issued on it')
+    .addArgument(new Argument('<kind>', 'what to revoke').choices(['lease', 'session', 'workload', 'issuer']))
+    .argument('<id>', 'its id; a workload or an issuer also by name')
+    .requiredOption('--reason <text>', 'why, for the audit log')
+    .option('-d, --domain <name>', 'trust domain of the name (or MAYFLY_DOMAIN)')
+    .option('--json', 'JSON instead of text')
+    .action(async (kind: string, id: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      await withAdmin(context, options, async (admin) => {
+        const target = await findTarget(context, admin, kind, id, options.domain);
+        const answer = read(answerSchema, await admin.post('revocations', { ...target, reason: options.reason }));
+        if (options.json === true) return printJson(context, answer);
+        say(context, `revoked ${printable(answer.revoked)} at ${printable(answer.at)}: ${answer.leases} active ${answer.leases === 1 ? 'lease' : 'leases'} ended`);
+        for (const rest of answer.ends_by_itself) say(context, `  cannot be taken back at its target: ${printable(rest)}`);
+      });
+    });
+};

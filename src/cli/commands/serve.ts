@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { isObject } from '../../core/json.ts';
+import type { CliContext } from '../context.ts';
+import { badInput, CliError, failed } from '../errors.ts';
+import { parseCount } from '../listing.ts';
+
+interface Options { readonly config?: string; readonly listen?: string; readonly workers?: number }
+
+/** `mayfly serve`: the server, until a signal asks it to end. */
+export const registerServe = (program: Command, context: CliContext): void => {
+  program
+    .command('serve')
+    .description('run the server (with no configuration: SQLite in ./data, on loopback, a development domain)')
+    .option('-c, --config <file>', 'configuration file (YAML)')
+    .option('--listen <host:port>', 'where to listen, instead of the configuration\'s')
+    .option('--workers <n>', 'processes that answer requests', parseCount)
+    .action(async (options: Options) => serve(context, options));
+};
+
+const serve = async (context: CliContext, { config, listen, workers }: Options): Promise<void> => {
+  if (process.platform === 'win32') throw failed('the server runs on Linux and macOS', 'run it there, or in a container; the other commands work here');
+  let stopListening = (): void => undefined;
+  const ended = new Promise<void>((resolve) => { stopListening = context.onSignal(() => resolve()); });
+  try {
+    // Loaded here alone: the other commands neither need nor wait for the server's libraries.
+    const { startServer } = await import('../../main.ts');
+    const server = await startServer({
+      ...(config === undefined ? {} : { configFile: config }), ...(listen === undefined ? {} : { listen }), ...(workers === undefined ? {} : { workers }),
+    });
+    await ended;
+    await server.close();
+  } catch (fault) {
+    throw explainStart(fault);
+  } finally {
+    stopListening();
+  }
+};
+
+const explainStart = (fault: unknown): unknown => {
+  if (fault instanceof CliError || !isObject(fault)) return fault;
+  if (Array.isArray(fault['problems'])) return badInput('the configuration is refused', 'mend these places; nothing was started', fault['problems'].map(describeProblem));
+  if (fault['code'] === 'EADDRINUSE') return failed(`the address is in use: ${String(fault['address'])}:${String(fault['port'])}`, 'stop what listens there, or choose another with --listen');
+  if (fault['code'] === 'EACCES') return failed(String(fault['message']), 'choose a port above 1023 with --listen, and a data folder this user may write');
+  return fault;
+};
+
+const describeProblem = (problem: unknown): string =>
+  isObject(problem) ? [problem['path'], problem['message'], problem['mend']].filter((part) => typeof part === 'string' && part !== '').join(': ') : String(problem);

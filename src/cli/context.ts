@@ -1,0 +1,51 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Clock } from '../core/clock.ts';
+import { systemClock } from '../core/clock.ts';
+
+/** What a command may touch of the process it runs in; tests hand in their own. */
+export interface ShellContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly clock: Clock;
+  /** Calls back for every signal that asks the process to end, instead of ending it; the result stops that. */
+  onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
+}
+
+export interface CliContext extends ShellContext {
+  /** Sets the exit code of a command that did its work and still has to say no, or passes on another program's. */
+  finish(exitCode: number): void;
+}
+
+const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+
+/** The real process. A reader that went away (`mayfly lease list | head`) is no fault of ours. */
+export const shellContext = (): ShellContext => {
+  process.stdout.on('error', (fault: NodeJS.ErrnoException) => {
+    if (fault.code !== 'EPIPE') throw fault;
+    process.exit();
+  });
+  return {
+    env: process.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    clock: systemClock,
+    onSignal(listener) {
+      for (const signal of ENDING_SIGNALS) process.on(signal, listener);
+      return () => {
+        for (const signal of ENDING_SIGNALS) process.removeListener(signal, listener);
+      };
+    },
+  };
+};
+
+export const say = (context: Pick<ShellContext, 'stdout'>, text: string): void => {
+  context.stdout.write(`${text}\n`);
+};
+
+/** For people: progress, warnings and hints go to stderr, so that stdout holds the result alone. */
+export const tell = (context: Pick<ShellContext, 'stderr'>, text: string): void => {
+  context.stderr.write(`${text}\n`);
+};

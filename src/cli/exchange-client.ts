@@ -1,0 +1,125 @@
+import * as oauth from 'oauth4webapi';
+import { isObject } from '../core/json.ts';
+import { badInput, CliError, EXIT, failed } from './errors.ts';
+import { isSafeUrl } from './http.ts';
+import type { Evidence } from './platform-token.ts';
+
+/** What is asked for with the platform's token (RFC 8693 section 2.1). */
+export interface Asked {
+  readonly audience?: string | undefined;
+  readonly resource?: string | undefined;
+  readonly scope?: string | undefined;
+  readonly requestedTokenType?: string | undefined;
+  /** JSON text (RFC 9396), for a session token with a ceiling. */
+  readonly authorizationDetails?: string | undefined;
+  readonly clientId?: string | undefined;
+}
+
+/** An issued credential, with the response it came in. */
+export interface Issued { readonly credential: string; readonly expiresIn: number; readonly response: oauth.TokenEndpointResponse }
+
+/** Mayfly's token endpoint as a client uses it; the protocol is oauth4webapi's. */
+export interface ExchangeClient {
+  exchange(evidence: Evidence, asked: Asked): Promise<Issued>;
+  /** RFC 7009: the credential itself suffices. */
+  revoke(credential: string): Promise<void>;
+}
+
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const JWT_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
+export const AWS_TYPE = 'urn:mayfly:token-type:aws-credentials';
+const TIMEOUT_MS = 15_000;
+const ANSWER_LIMIT = 256 * 1024;
+
+/** Discovers the issuer (RFC 8414); `keyPair` binds what is issued to a key (RFC 9449). */
+export const createExchangeClient = async (issuer: string, keyPair?: oauth.CryptoKeyPair): Promise<ExchangeClient> => {
+  const url = parseIssuer(issuer);
+  const http = { [oauth.customFetch]: fetchCapped, [oauth.allowInsecureRequests]: url.protocol === 'http:', signal: () => AbortSignal.timeout(TIMEOUT_MS) };
+  const server = await said(issuer, async () => oauth.processDiscoveryResponse(url, await oauth.discoveryRequest(url, { ...http, algorithm: 'oauth2' })));
+  // The library wants a client; which one this is, the evidence says (design: no clients beside workloads).
+  const client: oauth.Client = { client_id: 'shown-by-evidence' };
+  const dpop = keyPair === undefined ? undefined : oauth.DPoP(client, keyPair);
+  const byEvidence: oauth.ClientAuth = () => undefined;
+
+  const ask = async (parameters: URLSearchParams): Promise<oauth.TokenEndpointResponse> => {
+    const response = await oauth.genericTokenEndpointRequest(server, client, byEvidence, TOKEN_EXCHANGE, parameters, { ...http, ...(dpop === undefined ? {} : { DPoP: dpop }) });
+    return oauth.processGenericTokenEndpointResponse(server, client, response, { recognizedTokenTypes: { n_a: () => undefined } });
+  };
+  return {
+    async exchange(evidence, asked) {
+      const parameters = formOf(evidence, asked);
+      const response = await said(issuer, async () => {
+        try {
+          return await ask(parameters);
+        } catch (fault) {
+          // A refusal for want of a nonce consumed nothing: the same evidence is good for the second try (RFC 9449 section 8).
+          if (oauth.isDPoPNonceError(fault)) return ask(parameters);
+          throw fault;
+        }
+      });
+      return { credential: response.access_token, expiresIn: response.expires_in ?? 0, response };
+    },
+    async revoke(credential) {
+      await said(issuer, async () => oauth.processRevocationResponse(await oauth.revocationRequest(server, client, byEvidence, credential, http)));
+    },
+  };
+};
+
+const parseIssuer = (issuer: string): URL => {
+  const url = URL.parse(issuer);
+  if (url === null || !isSafeUrl(url)) throw badInput(`${issuer} is no issuer URL`, 'give the https URL of a trust domain (http only for loopback), as `mayfly domain list` shows it');
+  return url;
+};
+
+const formOf = (evidence: Evidence, { audience, resource, scope, requestedTokenType, authorizationDetails, clientId }: Asked): URLSearchParams => {
+  const form = new URLSearchParams({ subject_token: evidence.token, subject_token_type: JWT_TYPE });
+  const rest = { audience, resource, scope, requested_token_type: requestedTokenType, authorization_details: authorizationDetails, client_id: clientId };
+  for (const [name, value] of Object.entries(rest)) if (value !== undefined) form.set(name, value);
+  return form;
+};
+
+/** `fetch` with a cap: the library reads answers whole. */
+const fetchCapped = async (url: string, options: oauth.CustomFetchOptions<string, URLSearchParams | undefined>): Promise<Response> => {
+  const { body, signal, ...rest } = options;
+  const response = await fetch(url, { ...rest, ...(body === undefined ? {} : { body }), ...(signal === undefined ? {} : { signal }) });
+  const answer: ReadableStream<Uint8Array> | null = response.body;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  if (answer !== null) for await (const chunk of answer) {
+    size += chunk.length;
+    if (size > ANSWER_LIMIT) throw new Error(`the answer of ${new URL(url).origin} is longer than ${ANSWER_LIMIT} bytes`);
+    chunks.push(chunk);
+  }
+  const carriesBody = ![204, 205, 304].includes(response.status);
+  return new Response(carriesBody ? Buffer.concat(chunks) : null, { status: response.status, headers: response.headers });
+};
+
+/** Turns what the library throws into what a person can act on; none of it repeats a token. */
+const said = async <T>(issuer: string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (fault) {
+    if (fault instanceof CliError) throw fault;
+    if (fault instanceof oauth.ResponseBodyError) throw refused(fault);
+    if (fault instanceof oauth.OperationProcessingError || fault instanceof oauth.UnsupportedOperationError) {
+      throw new CliError(`what answers for ${issuer} is not the issuer: ${fault.message}`, 'check --issuer or MAYFLY_ISSUER against `mayfly domain list`', EXIT.failed, [], { cause: fault });
+    }
+    throw new CliError(`cannot reach ${issuer}: ${reasonOf(fault)}`, 'check --issuer or MAYFLY_ISSUER, and that this machine can reach it', EXIT.failed, [], { cause: fault });
+  }
+};
+
+const refused = (fault: oauth.ResponseBodyError): CliError => {
+  const body: Record<string, unknown> = isObject(fault.cause) ? fault.cause : {};
+  const decision = body['decision_id'];
+  return failed(
+    `refused (${fault.error})${fault.error_description === undefined ? '' : `: ${fault.error_description}`}`,
+    typeof decision === 'string' ? `an admin can ask why: mayfly explain ${decision}` : 'mend what the sentence says; an admin finds more in the audit log',
+    typeof decision === 'string' ? [`decision: ${decision}`] : [],
+  );
+};
+
+const reasonOf = (fault: unknown): string => {
+  const cause = fault instanceof Error && fault.cause instanceof Error ? fault.cause : fault;
+  if (isObject(cause) && typeof cause['code'] === 'string') return cause['code'];
+  return cause instanceof Error ? cause.message : String(cause);
+};

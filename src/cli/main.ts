@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { registerApply } from './commands/apply.ts';
+import { registerAudit } from './commands/audit.ts';
+import { registerEnable } from './commands/enable.ts';
+import { registerEntries } from './commands/entries.ts';
+import { registerExec } from './commands/exec.ts';
+import { registerExplain } from './commands/explain.ts';
+import { registerKeys } from './commands/keys.ts';
+import { registerLease } from './commands/lease.ts';
+import { registerLint } from './commands/lint.ts';
+import { registerRevoke } from './commands/revoke.ts';
+import { registerServe } from './commands/serve.ts';
+import { registerSession } from './commands/session.ts';
+import { registerSimulate } from './commands/simulate.ts';
+import { registerToken } from './commands/token.ts';
+import type { CliContext, ShellContext } from './context.ts';
+import { EXIT, report } from './errors.ts';
+
+export { shellContext } from './context.ts';
+
+/** Every command, in the order of the help text: one file each in commands/. */
+const COMMANDS: readonly ((program: Command, context: CliContext) => void)[] = [
+  registerServe, registerApply, registerEntries, registerSession, registerLease, registerRevoke, registerEnable,
+  registerToken, registerExec, registerExplain, registerSimulate, registerLint, registerAudit, registerKeys,
+];
+
+/** Runs `mayfly` with these arguments; resolves with its exit code (0 done, 1 refused or failed, 2 bad input). */
+export const run = async (args: readonly string[], shell: ShellContext): Promise<number> => {
+  let exitCode: number = EXIT.ok;
+  const context: CliContext = { ...shell, finish: (code) => { exitCode = code; } };
+  try {
+    await createProgram(context).parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (fault) {
+    return report(context, fault);
+  }
+};
+
+const createProgram = (context: CliContext): Command => {
+  const program = new Command('mayfly')
+    .description('Secure token service and credential broker: workloads show attestation and get credentials that die within minutes')
+    .version(readVersion(), '-V, --version')
+    .option('--server <where>', 'the server: unix:///path/admin.sock or an https URL (MAYFLY_SERVER; default: the socket in ./data)')
+    .option('--token-file <file>', 'file with the admin\'s OIDC token, for a server over HTTP (or MAYFLY_ADMIN_TOKEN)')
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError()
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => { context.stdout.write(text); }, writeErr: (text) => { context.stderr.write(text); } });
+  for (const register of COMMANDS) register(program, context);
+  return program;
+};
+
+/** From src/cli and from dist/cli alike the package's own file is two folders up. */
+const readVersion = (): string => {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
+};

@@ -1,0 +1,48 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import type { CryptoKeyPair } from 'oauth4webapi';
+import { isObject } from '../core/json.ts';
+import { badInput } from './errors.ts';
+
+const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+
+/** The P-256 key a credential is bound to, from a PKCS#8 PEM file; made (0600) if the file does not exist, so that the caller keeps what it needs to use the credential. */
+export const loadProofKey = async (file: string): Promise<CryptoKeyPair> => {
+  const privateKey = parseKey(file, (await readIfThere(file)) ?? (await createKeyFile(file)));
+  return {
+    privateKey: privateKey.toCryptoKey(P256, false, ['sign']),
+    publicKey: createPublicKey(privateKey).toCryptoKey(P256, true, ['verify']),
+  };
+};
+
+const readIfThere = async (file: string): Promise<string | undefined> => {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (fault) {
+    if (isObject(fault) && fault['code'] === 'ENOENT') return undefined;
+    throw badInput(`cannot read --dpop ${file}: ${isObject(fault) ? String(fault['code']) : String(fault)}`, 'name a file that you may read');
+  }
+};
+
+const createKeyFile = async (file: string): Promise<string> => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } });
+  try {
+    await writeFile(file, privateKey, { mode: 0o600, flag: 'wx' });
+  } catch (fault) {
+    throw badInput(`cannot write --dpop ${file}: ${isObject(fault) ? String(fault['code']) : String(fault)}`, 'name a file in a folder that exists and that you may write');
+  }
+  return privateKey;
+};
+
+const parseKey = (file: string, pem: string): KeyObject => {
+  const mend = 'name a P-256 private key in PKCS#8 PEM, or a new file to have one made';
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(pem);
+  } catch {
+    throw badInput(`${file} holds no private key`, mend);
+  }
+  if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key;
+  throw badInput(`${file} holds a key of another kind`, mend);
+};
