@@ -71,6 +71,9 @@ export interface PageRequest { readonly limit: number; readonly after: string | 
 /** A lease with all that its being active depends on, read in one statement. `revokedBy` names the first revoked target on its path. */
 export interface LeaseStanding { readonly lease: LeaseRow; readonly session: SessionRow; readonly hop: HopRow; readonly revokedBy: Target | undefined; readonly ended: boolean }
 
+/** Signs a statement that a chain had this hash at this entry; runs in the process that holds the keys. */
+export type SignCheckpoint = (statement: { readonly chain: string; readonly n: number; readonly hash: string; readonly at: number }) => Promise<{ readonly kid: string; readonly jws: string }>;
+
 /** Writes. Each resolves after its own transaction was confirmed durable, or throws {@link StoreUnavailable}. */
 export interface StoreWrites {
   /** Group commit: shares a transaction with whatever else arrived while the last one was in flight. */
@@ -87,7 +90,9 @@ export interface StoreWrites {
   /** Deletes at most `limit` rows that are past their time; false in `more` when nothing was left. Checks the fence. */
   purge(now: number, limit: number, job: { readonly name: string; readonly fence: number }): Promise<{ readonly deleted: number; readonly more: boolean }>;
   /** Signs and stores a checkpoint at the writer's newest entry; undefined if nothing is new since the last. */
-  checkpoint(sign: (statement: { readonly chain: string; readonly n: number; readonly hash: string; readonly at: number }) => Promise<{ readonly kid: string; readonly jws: string }>, now: number): Promise<CheckpointRow | undefined>;
+  checkpoint(sign: SignCheckpoint, now: number): Promise<CheckpointRow | undefined>;
+  /** Seals the chains whose writer stopped before it could. */
+  sealStopped(sign: SignCheckpoint, now: number): Promise<readonly CheckpointRow[]>;
   /** Erases sealed revocation handles of leases that are over or revoked. */
   eraseHandle(id: LeaseId): Promise<void>;
 }

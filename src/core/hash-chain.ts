@@ -1,0 +1,20 @@
+import { sha256url } from './bytes.ts';
+import { canonicalJson } from './json.ts';
+import type { JsonObject } from './json.ts';
+
+/**
+ * How audit entries are chained. Here because the store's writer links entries and audit/ verifies them, and neither
+ * may import the other.
+ */
+export interface ChainHead { readonly n: number; readonly hash: string }
+
+/** Before the first entry: its `prev` is empty. */
+export const CHAIN_START: ChainHead = { n: 0, hash: '' };
+export const CHAIN_OPENED = 'chain.opened';
+
+/** The text an entry's hash covers: the columns `action`, `at` and `domain_id` repeat what it says and prove nothing by themselves. */
+export const auditText = (event: { readonly at: number; readonly action: string; readonly domainId: string; readonly body: JsonObject }): string =>
+  canonicalJson({ action: event.action, at: event.at, body: event.body, domain: event.domainId });
+
+// INVARIANT: no field before the text can hold a line feed, so no two entries share the bytes that are hashed.
+export const linkHash = (chain: string, n: number, prev: string, text: string): string => sha256url(`mayfly-audit-1\n${chain}\n${n}\n${prev}\n${text}`);

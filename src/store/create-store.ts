@@ -1,0 +1,86 @@
+import type { Clock } from '../core/clock.ts';
+import type { Random } from '../core/random.ts';
+import { parseDatabase } from './database.ts';
+import { listenForChanges } from './listen.ts';
+import { migrate } from './migrate.ts';
+import { openReads } from './open.ts';
+import type { Store } from './store.ts';
+import type { Channel } from './writer/channel.ts';
+import type { Durability } from './writer/connection.ts';
+import type { Perform } from './writer/group-commit.ts';
+import { createRemoteWrites, serveRemoteWrites } from './writer/remote.ts';
+import type { RemoteLink } from './writer/remote.ts';
+import { createWriter } from './writer/writer.ts';
+import type { WriterLimits } from './writer/writer.ts';
+import { createWrites } from './writer/writes.ts';
+
+export interface StoreOptions {
+  /** `postgresql://...`, or the path of an SQLite file, with or without `file:`. */
+  readonly url: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** For reading, on PostgreSQL. */
+  readonly connections?: number;
+  readonly limits?: Partial<WriterLimits>;
+}
+
+/** The store of a process that writes itself. */
+export interface OwnStore extends Store {
+  /** Commits for a worker process, and tells it of registry changes (SQLite has one writing process). */
+  serve(channel: Channel): void;
+  /** The settings durability rests on, read from the committing connection. */
+  durability(): Promise<Durability>;
+}
+
+/** Brings the database to this build's schema, opens it for reading and writing, and makes sure that commits are durable. */
+export const createStore = async ({ url, clock, random, connections, limits = {} }: StoreOptions): Promise<OwnStore> => {
+  const database = parseDatabase(url);
+  await migrate(database);
+  const writer = createWriter({ database, clock, random, limits });
+  const reads = await openReads(database, clock, connections);
+  const links: RemoteLink[] = [];
+  const listeners: (() => void)[] = [];
+  const changed = (): void => { listeners.forEach((listener) => { listener(); }); };
+
+  // INVARIANT: a change is confirmed to whoever made it only after every worker took it in, or can no longer answer from an older snapshot.
+  const perform = (async (operation) => {
+    const reply = await writer.perform(operation);
+    if (operation.kind !== 'change' || links.length + listeners.length === 0) return reply;
+    const outcome = reply as { readonly status: string; readonly version: number };
+    if (outcome.status !== 'committed') return reply;
+    if (database.engine === 'sqlite') changed();
+    await Promise.all(links.map((link) => link.announce(outcome.version)));
+    return reply;
+  }) as Perform;
+
+  const close = async (): Promise<void> => {
+    await listening?.close();
+    await writer.close();
+    await reads.close();
+  };
+  const listening = database.engine === 'postgresql' ? listenForChanges(database.url, changed) : undefined;
+  try {
+    await writer.durability();
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+
+  return {
+    ...reads,
+    ...createWrites(perform),
+    engine: database.engine,
+    onRegistryChange(listener) { listeners.push(listener); },
+    serve(channel) { links.push(serveRemoteWrites(channel, perform)); },
+    durability: () => writer.durability(),
+    close,
+  };
+};
+
+/** The store of a worker process beside a primary: reads the file itself, and hands what it writes to the primary, which also migrates. */
+export const createWorkerStore = async ({ url, clock, primary, connections }: Pick<StoreOptions, 'url' | 'clock' | 'connections'> & { readonly primary: Channel }): Promise<Omit<Store, 'onRegistryChange'> & { onRegistryChange(listener: () => void | Promise<void>): void }> => {
+  const database = parseDatabase(url);
+  const reads = await openReads(database, clock, connections);
+  const remote = createRemoteWrites(primary);
+  return { ...reads, ...remote.writes, engine: database.engine, onRegistryChange: (listener) => { remote.onRegistryChange(listener); }, close: () => reads.close() };
+};

@@ -1,0 +1,12 @@
+import { quote } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
+import type { ColumnType } from './tables.ts';
+
+export const postgresqlDialect: Dialect = {
+  engine: 'postgresql',
+  rows: (parameter, columns) => `jsonb_to_recordset(${parameter}::text::jsonb) AS x(${columns.map((column) => `${quote(column.name)} ${TYPES[column.type]}`).join(', ')})`,
+  strings: (expression, alias) => `jsonb_array_elements_text((${expression})::text::jsonb) AS ${alias}(value)`,
+  parameters: (sql) => sql,
+};
+
+const TYPES: Record<ColumnType, string> = { text: 'text', json: 'text', integer: 'integer', bigint: 'bigint', boolean: 'boolean', time: 'timestamptz' };

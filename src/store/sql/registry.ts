@@ -1,0 +1,24 @@
+import { insertRows, statement, values } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
+import { ENTRY, REVOCATION, SIGNING_KEY, shape } from './tables.ts';
+import type { Column, Table } from './tables.ts';
+
+const SEQ: Column = { name: 'seq', type: 'bigint' };
+const LIFT = { seq: 'bigint', enabled_seq: 'bigint', enabled_at: 'time', enabled_by: 'text' } as const;
+
+/** Statements of a registry change, which holds the registry lock alone. */
+export const registryStatements = (dialect: Dialect) => {
+  const versioned = <Row>(table: Table<Row>): string => insertRows(dialect, { name: table.name, columns: [SEQ, ...table.columns] });
+  return {
+    version: statement(dialect, 'version', 'SELECT coalesce(max(version), 0) AS version FROM registry_version'),
+    setVersion: statement(dialect, 'set_version', `INSERT INTO registry_version (id, version) SELECT 1, x.version FROM ${values(dialect, { version: 'bigint' })} WHERE true ON CONFLICT (id) DO UPDATE SET version = excluded.version`),
+    entries: statement(dialect, 'entries', versioned(ENTRY)),
+    keys: statement(dialect, 'keys', versioned(SIGNING_KEY)),
+    revocations: statement(dialect, 'revocations', versioned(REVOCATION)),
+    open: statement(dialect, 'open_revocations', `SELECT seq FROM revocation WHERE enabled_seq IS NULL AND target IN (SELECT t.value FROM ${dialect.strings('$1', 't')}) ORDER BY seq`),
+    lift: statement(dialect, 'lift', `UPDATE revocation SET enabled_seq = x.enabled_seq, enabled_at = x.enabled_at, enabled_by = x.enabled_by FROM ${dialect.rows('$1', shape(LIFT))} WHERE revocation.seq = x.seq`),
+    endSession: statement(dialect, 'end_session', `UPDATE session SET ended_at = x.ended_at FROM ${values(dialect, { id: 'text', ended_at: 'time' })} WHERE session.id = x.id AND session.ended_at IS NULL RETURNING session.id`),
+    eraseHandle: statement(dialect, 'erase_handle', `UPDATE lease SET handle = NULL, handle_kek_id = NULL WHERE id IN (SELECT i.value FROM ${dialect.strings('$1', 'i')})`),
+    notify: statement(dialect, 'notify', `SELECT pg_notify('mayfly_registry', $1)`),
+  };
+};

@@ -1,0 +1,45 @@
+import { statement, values } from './dialect.ts';
+import type { Dialect, Statement } from './dialect.ts';
+
+/** What a purge may need: the times before which things go, and how many rows may go. */
+const BOUNDS = { now: 'time', leases: 'time', history: 'time', jobs: 'time', room: 'integer' } as const;
+
+/** Entries of one chain that go together. */
+const STRETCH = { chain: 'text', until: 'bigint' } as const;
+
+/** Statements of the purge. `rows` are plain deletions, in order; the audit goes by whole sealed stretches. */
+export const retentionStatements = (dialect: Dialect) => {
+  const bounds = values(dialect, BOUNDS);
+  const room = `LIMIT (SELECT x.room FROM ${bounds})`;
+  const bound = (column: keyof typeof BOUNDS): string => `(SELECT x.${column} FROM ${bounds})`;
+  const stretch = (column: keyof typeof STRETCH): string => `(SELECT x.${column} FROM ${values(dialect, STRETCH)})`;
+  const goneSessions = `
+    SELECT s.id FROM (SELECT DISTINCT id FROM entry WHERE kind = 'domain') d JOIN session s ON s.domain_id = d.id AND s.started_at < ${bound('leases')}
+    WHERE s.expires_at < ${bound('leases')} AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.session_id = s.id)
+    ${room}`;
+  return {
+    /** Locks the job's row on PostgreSQL, so that nobody takes the job over before these deletions committed. */
+    fence: statement(dialect, 'fence', `SELECT j.name FROM job j JOIN ${values(dialect, { name: 'text', fence: 'bigint', now: 'time' })} ON x.name = j.name AND x.fence = j.fence WHERE j.until > x.now${dialect.engine === 'sqlite' ? '' : ' FOR UPDATE OF j'}`),
+    rows: [
+      statement(dialect, 'purge_replay', `DELETE FROM replay WHERE "key" IN (SELECT "key" FROM replay WHERE expires_at < ${bound('now')} ORDER BY expires_at ${room}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_lease', `DELETE FROM lease WHERE id IN (SELECT id FROM lease WHERE expires_at < ${bound('leases')} AND (replay_until IS NULL OR replay_until < ${bound('now')}) ORDER BY expires_at ${room}) RETURNING 1 AS gone`),
+      // Hops first: a session row is what finds them. Sessions start before they expire, so the index on the start leads there.
+      statement(dialect, 'purge_hop', `DELETE FROM hop WHERE id IN (SELECT h.id FROM hop h WHERE h.session_id IN (${goneSessions}) AND h.expires_at < ${bound('leases')} ${room}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_session', `DELETE FROM session WHERE id IN (${goneSessions.replace(room, `AND NOT EXISTS (SELECT 1 FROM hop h WHERE h.session_id = s.id) ${room}`)}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_revocation', `DELETE FROM revocation WHERE seq IN (SELECT seq FROM revocation WHERE purge_after < ${bound('now')} ${room}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_denial', `DELETE FROM denial WHERE id IN (SELECT id FROM denial WHERE "at" < ${bound('history')} ORDER BY "at" ${room}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_job', `DELETE FROM job WHERE name IN (SELECT name FROM job WHERE name LIKE 'audit:%' AND until < ${bound('jobs')} ${room}) RETURNING 1 AS gone`),
+    ] satisfies readonly Statement[],
+    /** Per chain with entries under an old checkpoint: its first entry, the last old checkpoint, and where a stretch of at most `room` entries ends. */
+    sealed: statement(dialect, 'sealed', `
+      SELECT o.chain, o.first, o.last,
+        coalesce((SELECT max(c.n) FROM checkpoint c WHERE c.chain = o.chain AND c.n <= o.last AND c.n < o.first + x.room),
+                 (SELECT min(c.n) FROM checkpoint c WHERE c.chain = o.chain AND c.n >= o.first)) AS until
+      FROM (SELECT c.chain, max(c.n) AS last, (SELECT min(a.n) FROM audit a WHERE a.chain = c.chain) AS first
+            FROM checkpoint c WHERE c."at" < ${bound('history')} GROUP BY c.chain) o CROSS JOIN ${bounds}
+      WHERE o.first <= o.last ORDER BY o.chain LIMIT 1`),
+    purgeAudit: statement(dialect, 'purge_audit', `DELETE FROM audit WHERE chain = ${stretch('chain')} AND n <= ${stretch('until')} RETURNING 1 AS gone`),
+    /** Older seals of entries that are gone; the newest stays. */
+    purgeSeals: statement(dialect, 'purge_seals', `DELETE FROM checkpoint WHERE chain = ${stretch('chain')} AND n < ${stretch('until')} RETURNING 1 AS gone`),
+  };
+};

@@ -1,0 +1,14 @@
+import { auditStatements } from './audit.ts';
+import type { Dialect } from './dialect.ts';
+import { issueStatements } from './issue.ts';
+import { registryStatements } from './registry.ts';
+import { retentionStatements } from './retention.ts';
+
+/** Every hand-written statement, in one engine's spelling. */
+export const buildStatements = (dialect: Dialect) => ({
+  issue: issueStatements(dialect),
+  registry: registryStatements(dialect),
+  audit: auditStatements(dialect),
+  retention: retentionStatements(dialect),
+});
+export type Statements = ReturnType<typeof buildStatements>;

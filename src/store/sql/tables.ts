@@ -1,0 +1,88 @@
+import { isObject } from '../../core/json.ts';
+import type { AuditRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow } from '../rows.ts';
+
+/** Tables as hand-written SQL sees them: which column each property goes to, and in what form. */
+export type ColumnType = 'text' | 'json' | 'integer' | 'bigint' | 'boolean' | 'time';
+export interface Column { readonly name: string; readonly type: ColumnType }
+export interface Table<Row> { readonly name: string; readonly columns: readonly Column[]; readonly properties: readonly (keyof Row & string)[] }
+
+/** Columns of a JSON parameter that is no table's row. */
+export const shape = (columns: Record<string, ColumnType>): readonly Column[] => Object.entries(columns).map(([name, type]) => ({ name, type }));
+
+/** One row as the JSON text that reaches SQL. */
+export const encodeRow = <Row extends object>(table: Table<Row>, row: Row): string => {
+  const encoded: Record<string, unknown> = {};
+  table.columns.forEach((column, index) => {
+    const property = table.properties[index];
+    if (property !== undefined) encoded[column.name] = encodeValue(column.type, row[property]);
+  });
+  return JSON.stringify(encoded);
+};
+
+/** Adds a member that is known only inside the transaction to a row that was encoded before it. */
+export const withMember = (row: string, name: string, value: string | number): string => `{${JSON.stringify(name)}:${JSON.stringify(value)},${row.slice(1)}`;
+
+export const joinRows = (rows: readonly string[]): string => `[${rows.join(',')}]`;
+
+/** The text Prisma's libsql adapter writes into a DateTime column, in which times sort by age; PostgreSQL reads the same. */
+export const encodeTime = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, -1)}+00:00`;
+
+const encodeValue = (type: ColumnType, value: unknown): unknown => {
+  if (value === null || value === undefined) return null;
+  if (type === 'json') return JSON.stringify(value);
+  if (type === 'time' && typeof value === 'number') return encodeTime(value);
+  if (isObject(value) || type === 'time') throw new TypeError(`a value does not fit a column of type ${type}`);
+  return value;
+};
+
+const table = <Row>(name: string, columns: { readonly [P in keyof Row & string]-?: Column }): Table<Row> =>
+  ({ name, columns: Object.values<Column>(columns), properties: Object.keys(columns) as (keyof Row & string)[] });
+
+const text = (name: string): Column => ({ name, type: 'text' });
+const json = (name: string): Column => ({ name, type: 'json' });
+const integer = (name: string): Column => ({ name, type: 'integer' });
+const bigint = (name: string): Column => ({ name, type: 'bigint' });
+const boolean = (name: string): Column => ({ name, type: 'boolean' });
+const time = (name: string): Column => ({ name, type: 'time' });
+
+export const ENTRY = table<Omit<EntryRow, 'seq'>>('entry', {
+  id: text('id'), version: integer('version'), kind: text('kind'), domainId: text('domain_id'), name: text('name'), body: json('body'), owner: text('owner'),
+  expiresAt: time('expires_at'), ended: boolean('ended'), changedAt: time('changed_at'), changedBy: text('changed_by'),
+});
+
+export const SIGNING_KEY = table<Omit<KeyRow, 'seq'>>('signing_key', {
+  kid: text('kid'), version: integer('version'), domainId: text('domain_id'), purpose: text('purpose'), algorithm: text('algorithm'), publicJwk: json('public_jwk'),
+  sealed: text('sealed'), kekId: text('kek_id'), status: text('status'), notBefore: time('not_before'), notAfter: time('not_after'), changedAt: time('changed_at'),
+});
+
+export const REVOCATION = table<Omit<RevocationRow, 'seq' | 'enabledSeq' | 'enabledAt' | 'enabledBy'>>('revocation', { target: text('target'), domainId: text('domain_id'), at: time('at'), by: text('by'), reason: text('reason'), purgeAfter: time('purge_after') });
+
+export const SESSION = table<Omit<SessionRow, 'beganVersion'>>('session', {
+  id: text('id'), domainId: text('domain_id'), issuerId: text('issuer_id'), workloadId: text('workload_id'), model: text('model'), principal: text('principal'),
+  anchor: text('anchor'), startedAt: time('started_at'), expiresAt: time('expires_at'), endedAt: time('ended_at'),
+});
+
+export const HOP = table<HopRow>('hop', {
+  id: text('id'), sessionId: text('session_id'), parentId: text('parent_id'), actor: text('actor'), workloadId: text('workload_id'), jkt: text('jkt'),
+  ceiling: json('ceiling'), depth: integer('depth'), path: json('path'), createdAt: time('created_at'), expiresAt: time('expires_at'),
+});
+
+export const LEASE = table<LeaseRow>('lease', {
+  id: text('id'), kind: text('kind'), domainId: text('domain_id'), sessionId: text('session_id'), hopId: text('hop_id'), workloadId: text('workload_id'),
+  owner: text('owner'), issuerId: text('issuer_id'), resourceId: text('resource_id'), audience: text('audience'), scope: text('scope'), ceiling: json('ceiling'),
+  decisionId: text('decision_id'), decision: json('decision'), replayKey: text('replay_key'), replayUntil: time('replay_until'),
+  credentialHash: text('credential_hash'), kid: text('kid'), jkt: text('jkt'), handle: text('handle'), handleKekId: text('handle_kek_id'),
+  issuedAt: time('issued_at'), expiresAt: time('expires_at'),
+});
+
+export const REPLAY = table<{ readonly key: string; readonly until: number }>('replay', { key: text('key'), until: time('expires_at') });
+
+export const DENIAL = table<DenialRow>('denial', {
+  id: text('id'), at: time('at'), domainId: text('domain_id'), workloadId: text('workload_id'), code: text('code'), detail: text('detail'), facts: json('facts'), count: integer('count'),
+});
+
+export const AUDIT = table<AuditRow>('audit', {
+  chain: text('chain'), n: bigint('n'), at: time('at'), body: text('body'), action: text('action'), domainId: text('domain_id'), prev: text('prev'), hash: text('hash'),
+});
+
+export const CHECKPOINT = table<CheckpointRow>('checkpoint', { chain: text('chain'), n: bigint('n'), hash: text('hash'), at: time('at'), kid: text('kid'), jws: text('jws') });

@@ -1,0 +1,66 @@
+import type { ChainHead } from '../../core/hash-chain.ts';
+import type { IssuanceOutcome, RegistryOutcome } from '../store.ts';
+import type { Durability } from './connection.ts';
+
+/**
+ * What travels to the writer: from the main thread to the writer thread, and from a worker process to the primary.
+ * Rows are JSON text, encoded once where they were made, so that the one thread that commits for everybody only joins them.
+ */
+export interface EncodedEvent { readonly at: number; readonly action: string; readonly domainId: string; readonly text: string }
+export interface EncodedProof { readonly key: string; readonly row: string }
+
+/** Several of these share one transaction. */
+export type SharedOperation =
+  | { readonly kind: 'issue'; readonly id: string; readonly sessionId: string; readonly hopId: string; readonly replayKey: string | null; readonly claim: string; readonly session: string; readonly hop: string; readonly lease: string; readonly proofs: readonly EncodedProof[]; readonly event: EncodedEvent }
+  | { readonly kind: 'consume'; readonly proofs: readonly EncodedProof[] }
+  | { readonly kind: 'append'; readonly denial: string | null; readonly event: EncodedEvent };
+
+/** These hold the registry lock alone; several share one transaction, in order. */
+export type RegistryOperation =
+  | { readonly kind: 'change'; readonly at: number; readonly by: string; readonly basedOn: number | null; readonly entries: readonly string[]; readonly keys: readonly string[]; readonly revocations: readonly string[]; readonly enable: readonly string[]; readonly events: readonly EncodedEvent[] }
+  | { readonly kind: 'end-session'; readonly id: string; readonly at: number; readonly event: EncodedEvent };
+
+/** One transaction each. */
+export type SingleOperation =
+  | { readonly kind: 'take-job'; readonly name: string; readonly holder: string; readonly until: number; readonly now: number }
+  | { readonly kind: 'release-job'; readonly name: string; readonly holder: string }
+  | { readonly kind: 'purge'; readonly now: number; readonly limit: number; readonly name: string; readonly fence: number }
+  | { readonly kind: 'erase-handle'; readonly id: string }
+  | { readonly kind: 'heads'; readonly now: number; readonly own: boolean }
+  | { readonly kind: 'seal'; readonly row: string }
+  | { readonly kind: 'durability' };
+
+export type Operation = SharedOperation | RegistryOperation | SingleOperation;
+
+export interface SealableHead extends ChainHead { readonly chain: string }
+
+export interface Replies {
+  readonly issue: IssuanceOutcome;
+  readonly consume: boolean;
+  readonly append: null;
+  readonly change: RegistryOutcome;
+  readonly 'end-session': boolean;
+  readonly 'take-job': { readonly fence: number } | null;
+  readonly 'release-job': null;
+  readonly purge: { readonly deleted: number; readonly more: boolean };
+  readonly 'erase-handle': null;
+  readonly heads: readonly SealableHead[];
+  readonly seal: null;
+  readonly durability: Durability;
+}
+export type ReplyOf<O extends Operation> = Replies[O['kind']];
+export type Reply = Replies[Operation['kind']];
+
+export const laneOf = (operation: Operation): 'shared' | 'registry' | 'single' => LANES[operation.kind];
+const LANES = {
+  issue: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'take-job': 'single', 'release-job': 'single',
+  purge: 'single', 'erase-handle': 'single', heads: 'single', seal: 'single', durability: 'single',
+} as const satisfies Record<Operation['kind'], string>;
+
+export const isShared = (operation: Operation): operation is SharedOperation => laneOf(operation) === 'shared';
+export const isRegistry = (operation: Operation): operation is RegistryOperation => laneOf(operation) === 'registry';
+
+/** What crosses to the thread and back: one batch, one answer, in order. */
+export interface Batch { readonly id: number; readonly operations: readonly Operation[] }
+export type Answer = { readonly reply: Reply } | { readonly unavailable: string };
+export interface Answers { readonly id: number; readonly answers: readonly Answer[] }

@@ -1,0 +1,50 @@
+import { encodeTime, joinRows, withMember } from '../sql/tables.ts';
+import type { Statement } from '../sql/dialect.ts';
+import type { Statements } from '../sql/statements.ts';
+import type { RegistryOutcome } from '../store.ts';
+import type { Append } from './chain-writer.ts';
+import type { Query } from './connection.ts';
+import type { EncodedEvent, RegistryOperation, Reply } from './operations.ts';
+
+/** Runs changes one after the other in one transaction that holds the registry lock alone; versions appear in this order. */
+export const runRegistry = async (query: Query, append: Append, statements: Statements['registry'], operations: readonly RegistryOperation[], notifies: boolean): Promise<readonly Reply[]> => {
+  const events: EncodedEvent[] = [];
+  const replies: Reply[] = [];
+  const before = await readVersion(query, statements);
+  let version = before;
+  for (const operation of operations) {
+    if (operation.kind === 'end-session') {
+      const ended = await query(statements.endSession, JSON.stringify([{ id: operation.id, ended_at: encodeTime(operation.at) }]));
+      if (ended.length > 0) events.push(operation.event);
+      replies.push(ended.length > 0);
+      continue;
+    }
+    const outcome = await applyChange(query, statements, operation, version);
+    if (outcome.status === 'committed') events.push(...operation.events);
+    version = outcome.version;
+    replies.push(outcome);
+  }
+  if (version !== before) await query(statements.setVersion, JSON.stringify([{ version }]));
+  await append(events);
+  if (version !== before && notifies) await query(statements.notify, String(version));
+  return replies;
+};
+
+type Change = Extract<RegistryOperation, { kind: 'change' }>;
+
+const readVersion = async (query: Query, statements: Statements['registry']): Promise<number> => Number((await query(statements.version))[0]?.version ?? 0);
+
+const applyChange = async (query: Query, statements: Statements['registry'], change: Change, from: number): Promise<RegistryOutcome> => {
+  if (change.basedOn !== null && change.basedOn !== from) return { status: 'conflict', version: from };
+  let version = from;
+  const write = async (statement: Statement, rows: readonly string[]): Promise<void> => {
+    if (rows.length > 0) await query(statement, joinRows(rows.map((row) => withMember(row, 'seq', ++version))));
+  };
+  await write(statements.entries, change.entries);
+  await write(statements.keys, change.keys);
+  await write(statements.revocations, change.revocations);
+  const open = change.enable.length === 0 ? [] : await query(statements.open, JSON.stringify(change.enable));
+  const lifted = open.map((row) => ({ seq: Number(row.seq), enabled_seq: ++version, enabled_at: encodeTime(change.at), enabled_by: change.by }));
+  if (lifted.length > 0) await query(statements.lift, JSON.stringify(lifted));
+  return { status: 'committed', version };
+};

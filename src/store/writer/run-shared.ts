@@ -1,0 +1,96 @@
+import { joinRows } from '../sql/tables.ts';
+import type { Statements } from '../sql/statements.ts';
+import type { Query } from './connection.ts';
+import type { Append } from './chain-writer.ts';
+import type { EncodedProof, Reply, SharedOperation } from './operations.ts';
+
+/**
+ * The group commit: everything in it commits together, each item wins or loses alone, and a loser leaves nothing behind.
+ * Order: judge, one-time things, leases, then the sessions and hops of those that won, then the audit of what happened.
+ * Other nodes do the same; sorted inserts keep two batches from waiting for each other.
+ */
+export const runShared = async (query: Query, append: Append, statements: Statements['issue'], operations: readonly SharedOperation[]): Promise<readonly Reply[]> => {
+  const items = operations.map((operation): Item => ({ operation, outcome: 'open', hasSession: false, hasHop: false }));
+  await judge(query, statements, items);
+  const consumed = await consume(query, statements, items);
+  await lease(query, statements, items);
+  await giveBack(query, statements, items, consumed);
+  await writeContext(query, statements, items);
+  await append(items.flatMap((item) => (item.outcome === 'committed' && item.operation.kind !== 'consume' ? [item.operation.event] : [])));
+  return items.map(replyTo);
+};
+
+interface Item { readonly operation: SharedOperation; outcome: 'open' | 'committed' | 'replayed' | 'revoked' | 'ended'; hasSession: boolean; hasHop: boolean }
+type Issue = Extract<SharedOperation, { kind: 'issue' }>;
+type IssueItem = Item & { readonly operation: Issue };
+
+const isOpen = (item: Item): boolean => item.outcome === 'open';
+const isIssue = (item: Item): item is IssueItem => item.operation.kind === 'issue';
+const proofsOf = (item: Item): readonly EncodedProof[] => (item.operation.kind === 'append' ? [] : item.operation.proofs);
+
+const judge = async (query: Query, statements: Statements['issue'], items: readonly Item[]): Promise<void> => {
+  const issues = items.filter(isIssue);
+  if (issues.length === 0) return;
+  const verdicts = new Map((await query(statements.judge, joinRows(issues.map((item) => item.operation.claim)))).map((row) => [row.lease_id, row]));
+  for (const item of issues) {
+    const verdict = verdicts.get(item.operation.id);
+    if (verdict === undefined) throw new Error('the database did not judge an issuance');
+    item.hasSession = Boolean(verdict.has_session);
+    item.hasHop = Boolean(verdict.has_hop);
+    if (verdict.revoked !== 0 && verdict.revoked !== false) item.outcome = 'revoked';
+    else if (verdict.ended !== 0 && verdict.ended !== false) item.outcome = 'ended';
+  }
+};
+
+/** Gives the keys this transaction consumed. An item whose keys were not all free, or were asked for by an earlier item of the batch, was replayed. */
+const consume = async (query: Query, statements: Statements['issue'], items: readonly Item[]): Promise<ReadonlySet<string>> => {
+  const claimed = new Map<string, EncodedProof>();
+  for (const item of items.filter(isOpen)) {
+    const proofs = proofsOf(item);
+    const keys = new Set(proofs.map((proof) => proof.key));
+    if (keys.size < proofs.length || proofs.some((proof) => claimed.has(proof.key))) item.outcome = 'replayed';
+    else for (const proof of proofs) claimed.set(proof.key, proof);
+  }
+  if (claimed.size === 0) return new Set();
+  const rows = [...claimed.values()].sort((a, b) => compare(a.key, b.key)).map((proof) => proof.row);
+  const won = new Set((await query(statements.consume, joinRows(rows))).map((row) => String(row.key)));
+  for (const item of items.filter(isOpen)) if (proofsOf(item).some((proof) => !won.has(proof.key))) item.outcome = 'replayed';
+  return won;
+};
+
+const lease = async (query: Query, statements: Statements['issue'], items: readonly Item[]): Promise<void> => {
+  const issues = items.filter(isIssue).filter(isOpen).sort((a, b) => compare(a.operation.replayKey ?? '', b.operation.replayKey ?? ''));
+  const written = issues.length === 0 ? [] : await query(statements.lease, joinRows(issues.map((item) => item.operation.lease)));
+  const won = new Set(written.map((row) => row.id));
+  for (const item of issues) item.outcome = won.delete(item.operation.id) ? 'committed' : 'replayed';
+  const denials = items.flatMap((item) => (item.operation.kind === 'append' && item.operation.denial !== null ? [item.operation.denial] : []));
+  if (denials.length > 0) await query(statements.denial, joinRows(denials));
+  for (const item of items.filter(isOpen)) item.outcome = 'committed';
+};
+
+/** Refused requests consume nothing: their other one-time things become free again in the same transaction. */
+const giveBack = async (query: Query, statements: Statements['issue'], items: readonly Item[], consumed: ReadonlySet<string>): Promise<void> => {
+  if (consumed.size === 0) return;
+  const kept = new Set(items.filter((item) => item.outcome === 'committed').flatMap((item) => proofsOf(item).map((proof) => proof.key)));
+  const freed = [...consumed].filter((key) => !kept.has(key));
+  if (freed.length > 0) await query(statements.giveBack, JSON.stringify(freed));
+};
+
+/** Sessions and hops that are not there yet, of items that won. The first of a batch to bring one brings it. */
+const writeContext = async (query: Query, statements: Statements['issue'], items: readonly Item[]): Promise<void> => {
+  const won = items.filter(isIssue).filter((item) => item.outcome === 'committed');
+  const sessions = new Map(won.filter((item) => !item.hasSession).map((item) => [item.operation.sessionId, item.operation.session]).reverse() as [string, string][]);
+  const hops = new Map(won.filter((item) => !item.hasHop).map((item) => [item.operation.hopId, item.operation.hop]).reverse() as [string, string][]);
+  if (sessions.size > 0) await query(statements.session, sorted(sessions));
+  if (hops.size > 0) await query(statements.hop, sorted(hops));
+};
+
+const sorted = (rows: ReadonlyMap<string, string>): string => joinRows([...rows].sort(([a], [b]) => compare(a, b)).map(([, row]) => row));
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const replyTo = ({ operation, outcome }: Item): Reply => {
+  if (outcome === 'open') throw new Error('an item was neither committed nor refused');
+  if (operation.kind === 'issue') return outcome;
+  return operation.kind === 'consume' ? outcome === 'committed' : null;
+};

@@ -1,0 +1,71 @@
+import { auditText } from '../../core/hash-chain.ts';
+import type { AuditEvent, CheckpointRow } from '../rows.ts';
+import { CHECKPOINT, DENIAL, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, encodeRow, encodeTime } from '../sql/tables.ts';
+import type { Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
+import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
+import type { Perform } from './group-commit.ts';
+import type { EncodedEvent, EncodedProof, Operation, SealableHead } from './operations.ts';
+
+/** The store's writes in terms of operations, each encoded here, once. */
+export const createWrites = (perform: Perform): StoreWrites => {
+  // The last entry of each chain that this process sealed; the database is not asked what it would rather have sealed.
+  const sealed = new Map<string, number>();
+
+  const seal = async (head: SealableHead, sign: SignCheckpoint, now: number): Promise<CheckpointRow> => {
+    const statement = { chain: head.chain, n: head.n, hash: head.hash, at: now };
+    const row: CheckpointRow = { ...statement, ...(await sign(statement)) };
+    await perform({ kind: 'seal', row: encodeRow(CHECKPOINT, row) });
+    return row;
+  };
+
+  return {
+    issue: (issuance) => perform(encodeIssuance(issuance)),
+    consume: (things) => perform({ kind: 'consume', proofs: things.map(encodeProof) }),
+    async deny(denial, audit) { await perform({ kind: 'append', denial: encodeRow(DENIAL, denial), event: encodeEvent(audit) }); },
+    async append(event) { await perform({ kind: 'append', denial: null, event: encodeEvent(event) }); },
+    change: (change) => perform(encodeChange(change)),
+    endSession: (id, at, audit) => perform({ kind: 'end-session', id, at, event: encodeEvent(audit) }),
+    takeJob: async (name, holder, until, now) => (await perform({ kind: 'take-job', name, holder, until, now })) ?? undefined,
+    async releaseJob(name, holder) { await perform({ kind: 'release-job', name, holder }); },
+    purge: (now, limit, job) => perform({ kind: 'purge', now, limit, name: job.name, fence: job.fence }),
+    async eraseHandle(id) { await perform({ kind: 'erase-handle', id }); },
+    async checkpoint(sign, now) {
+      const [head] = await perform({ kind: 'heads', own: true, now });
+      if (head === undefined) return undefined;
+      await perform({ kind: 'take-job', name: chainJob(head.chain), holder: head.chain, until: now + CHAIN_ALIVE_MS, now });
+      if (sealed.get(head.chain) === head.n) return undefined;
+      const row = await seal(head, sign, now);
+      sealed.clear();
+      sealed.set(head.chain, head.n);
+      return row;
+    },
+    async sealStopped(sign, now) {
+      const rows: CheckpointRow[] = [];
+      for (const head of await perform({ kind: 'heads', own: false, now })) rows.push(await seal(head, sign, now));
+      return rows;
+    },
+  };
+};
+
+const encodeIssuance = ({ session, hop, lease, proofs, audit }: Issuance): Extract<Operation, { kind: 'issue' }> => ({
+  kind: 'issue', id: lease.id, sessionId: session.id, hopId: hop.id, replayKey: lease.replayKey,
+  claim: JSON.stringify({
+    lease_id: lease.id, session_id: session.id, hop_id: hop.id, path: JSON.stringify(hop.path), lease_target: `lease:${lease.id}`, key_target: lease.kid === null ? null : `key:${lease.kid}`,
+    now: encodeTime(lease.issuedAt), session_expires_at: encodeTime(session.expiresAt), hop_expires_at: encodeTime(hop.expiresAt),
+  }),
+  session: encodeRow(SESSION, session), hop: encodeRow(HOP, hop), lease: encodeRow(LEASE, lease), proofs: proofs.map(encodeProof), event: encodeEvent(audit),
+});
+
+const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'change' }> => {
+  const { at, by } = change;
+  return {
+    kind: 'change', at, by, basedOn: change.basedOn ?? null, enable: change.enable ?? [], events: change.audit.map(encodeEvent),
+    entries: (change.entries ?? []).map((entry) => encodeRow(ENTRY, { ...entry, changedAt: at, changedBy: by })),
+    keys: (change.keys ?? []).map((key) => encodeRow(SIGNING_KEY, { ...key, changedAt: at })),
+    revocations: (change.revocations ?? []).map((revocation) => encodeRow(REVOCATION, { ...revocation, at, by })),
+  };
+};
+
+const encodeProof = (thing: OneTime): EncodedProof => ({ key: thing.key, row: encodeRow(REPLAY, thing) });
+
+const encodeEvent = (event: AuditEvent): EncodedEvent => ({ at: event.at, action: event.action, domainId: event.domainId, text: auditText(event) });
