@@ -1,0 +1,93 @@
+import type { Clock } from '../core/clock.ts';
+import type { LeaseId, SessionId } from '../core/ids.ts';
+import { formatCursor, parseCursor } from './cursor.ts';
+import type { Cursor } from './cursor.ts';
+import type { Hop, Lease, Session } from './generated/postgresql/client.ts';
+import { toHop, toLease, toSession } from './map.ts';
+import type { HopRow, SessionRow, Target } from './rows.ts';
+import type { PrismaReader } from './reads.ts';
+import type { Dialect } from './sql/dialect.ts';
+import { leaseRevokedBy, leaseStandings, sessionStandings } from './sql/reads.ts';
+import type { Conditions, Query } from './sql/reads.ts';
+import { encodeTime } from './sql/tables.ts';
+import type { LeaseStanding, Page, PageRequest, StoreReads } from './store.ts';
+
+type SessionStanding = { readonly session: SessionRow; readonly revokedBy: Target | undefined };
+export interface Listings extends Pick<StoreReads, 'leases' | 'session' | 'sessions'> { lease(id: LeaseId): Promise<LeaseStanding | undefined> }
+
+/** Reads that judge revocation. It is judged in the statement that reads the row, from the revocations alone (design, section 7). */
+export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Clock): Listings => {
+  const run = (query: Query): Promise<RawRow[]> => prisma.$queryRawUnsafe(query.sql, ...query.parameters);
+  const standing = (row: RawRow): LeaseStanding => toLeaseStanding(row, clock.now());
+  return {
+    async lease(id) {
+      const [row] = await run(leaseStandings(dialect, (where) => {
+        where.add(`l.id = ${where.bind(id)}`);
+        return '';
+      }));
+      return row && standing(row);
+    },
+    async leases(filter, page) {
+      const rows = await run(leaseStandings(dialect, (where) => {
+        if (filter.domainId !== undefined) where.add(`l.domain_id = ${where.bind(filter.domainId)}`);
+        if (filter.workloadId !== undefined) where.add(`l.workload_id = ${where.bind(filter.workloadId)}`);
+        if (filter.sessionId !== undefined) where.add(`l.session_id = ${where.bind(filter.sessionId)}`);
+        if (filter.activeAt !== undefined) addActive(where, filter.activeAt, dialect);
+        return newestFirst(where, 'l.issued_at', 'l.id', page);
+      }));
+      return toPage(rows.map(standing), page, ({ lease }) => ({ at: lease.issuedAt, id: lease.id }));
+    },
+    async session(id) {
+      const [row] = await run(sessionStandings(dialect, (where) => {
+        where.add(`s.id = ${where.bind(id)}`);
+        return '';
+      }));
+      return row && { ...toSessionStanding(row), hops: await hopsOf(prisma, id) };
+    },
+    async sessions(filter, page) {
+      const rows = await run(sessionStandings(dialect, (where) => {
+        if (filter.domainId !== undefined) where.add(`s.domain_id = ${where.bind(filter.domainId)}`);
+        if (filter.workloadId !== undefined) where.add(`s.workload_id = ${where.bind(filter.workloadId)}`);
+        return newestFirst(where, 's.started_at', 's.id', page);
+      }));
+      return toPage(rows.map(toSessionStanding), page, ({ session }) => ({ at: session.startedAt, id: session.id }));
+    },
+  };
+};
+
+/** A row of a hand-written statement: `<table>.<property>` as Prisma types it, and the target that revokes it. */
+type RawRow = Readonly<Record<string, unknown>> & { readonly revokedBy: Target | null };
+
+const addActive = (where: Conditions, at: number, dialect: Dialect): void => {
+  const now = where.bind(encodeTime(at));
+  where.add(`l.expires_at > ${now} AND h.expires_at > ${now} AND s.expires_at > ${now} AND s.ended_at IS NULL AND ${leaseRevokedBy(dialect)} IS NULL`);
+};
+
+/** Keyset paging: as quick on page thousand as on the first, and rows that arrive meanwhile shift nothing. One row more tells whether there is a next page. */
+const newestFirst = (where: Conditions, time: string, id: string, page: PageRequest): string => {
+  const after = page.after === undefined ? undefined : parseCursor(page.after);
+  if (after) where.add(`(${time}, ${id}) < (${where.bind(encodeTime(after.at))}, ${where.bind(after.id)})`);
+  return `ORDER BY ${time} DESC, ${id} DESC LIMIT ${where.bind(page.limit + 1)}`;
+};
+
+const toPage = <T>(rows: readonly T[], page: PageRequest, cursor: (row: T) => Cursor): Page<T> => {
+  const items = rows.slice(0, page.limit);
+  const last = items.at(-1);
+  return { items, next: last !== undefined && rows.length > items.length ? formatCursor(cursor(last)) : undefined };
+};
+
+const toLeaseStanding = (row: RawRow, now: number): LeaseStanding => {
+  const lease = toLease(part<Lease>(row, 'lease'));
+  const hop = toHop(part<Hop>(row, 'hop'));
+  const { session, revokedBy } = toSessionStanding(row);
+  return { lease, session, hop, revokedBy, ended: session.endedAt !== null || session.expiresAt <= now || hop.expiresAt <= now };
+};
+
+const toSessionStanding = (row: RawRow): SessionStanding => ({ session: toSession(part<Session>(row, 'session')), revokedBy: row.revokedBy ?? undefined });
+
+/** The members of one table, as Prisma's own row of that table. */
+const part = <T>(row: RawRow, table: string): T =>
+  Object.fromEntries(Object.entries(row).filter(([name]) => name.startsWith(`${table}.`)).map(([name, value]) => [name.slice(table.length + 1), value])) as T;
+
+const hopsOf = async (prisma: PrismaReader, id: SessionId): Promise<readonly HopRow[]> =>
+  (await prisma.hop.findMany({ where: { sessionId: id }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })).map(toHop);

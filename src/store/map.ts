@@ -1,0 +1,74 @@
+import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, WorkloadId } from '../core/ids.ts';
+import { isObject } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { EntryKind } from '../registry/entries.ts';
+import type * as Prisma from './generated/postgresql/client.ts';
+import type { AuditRow, CeilingPair, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, Target } from './rows.ts';
+
+/*
+ * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
+ * were written, so their types are given back here by `as`.
+ */
+
+export const toEntry = (row: Prisma.Entry): EntryRow => ({
+  id: row.id, version: row.version, seq: Number(row.seq), kind: row.kind as EntryKind, domainId: row.domainId as DomainId, name: row.name, body: object(row.body),
+  owner: row.owner, expiresAt: optionalTime(row.expiresAt), ended: row.ended, changedAt: row.changedAt.getTime(), changedBy: row.changedBy,
+});
+
+export const toKey = (row: Prisma.SigningKey): KeyRow => ({
+  kid: row.kid, version: row.version, seq: Number(row.seq), domainId: row.domainId as DomainId, purpose: row.purpose as KeyPurpose, algorithm: row.algorithm as KeyRow['algorithm'],
+  publicJwk: object(row.publicJwk), sealed: row.sealed, kekId: row.kekId, status: row.status as KeyStatus,
+  notBefore: row.notBefore.getTime(), notAfter: optionalTime(row.notAfter), changedAt: row.changedAt.getTime(),
+});
+
+export const toRevocation = (row: Prisma.Revocation): RevocationRow => ({
+  seq: Number(row.seq), target: row.target as Target, domainId: row.domainId as DomainId, at: row.at.getTime(), by: row.by, reason: row.reason,
+  enabledSeq: row.enabledSeq === null ? null : Number(row.enabledSeq), enabledAt: optionalTime(row.enabledAt), enabledBy: row.enabledBy, purgeAfter: optionalTime(row.purgeAfter),
+});
+
+export const toSession = (row: Prisma.Session): SessionRow => ({
+  id: row.id as SessionId, domainId: row.domainId as DomainId, issuerId: row.issuerId as IssuerId, workloadId: row.workloadId as WorkloadId,
+  model: row.model, principal: row.principal, anchor: row.anchor,
+  startedAt: row.startedAt.getTime(), expiresAt: row.expiresAt.getTime(), endedAt: optionalTime(row.endedAt), beganVersion: Number(row.beganVersion),
+});
+
+export const toHop = (row: Prisma.Hop): HopRow => ({
+  id: row.id as HopId, sessionId: row.sessionId as SessionId, parentId: row.parentId as HopId | null, actor: row.actor, workloadId: row.workloadId as WorkloadId, jkt: row.jkt,
+  ceiling: list<CeilingPair>(row.ceiling), depth: row.depth, path: list<Target>(row.path), createdAt: row.createdAt.getTime(), expiresAt: row.expiresAt.getTime(),
+});
+
+export const toLease = (row: Prisma.Lease): LeaseRow => ({
+  id: row.id as LeaseId, kind: row.kind, domainId: row.domainId as DomainId, sessionId: row.sessionId as SessionId, hopId: row.hopId as HopId, workloadId: row.workloadId as WorkloadId,
+  owner: row.owner, issuerId: row.issuerId as IssuerId, resourceId: row.resourceId as ResourceId | null, audience: row.audience, scope: row.scope, ceiling: list<CeilingPair>(row.ceiling),
+  decisionId: row.decisionId as DecisionId, decision: object(row.decision), replayKey: row.replayKey, replayUntil: optionalTime(row.replayUntil),
+  credentialHash: row.credentialHash, kid: row.kid, jkt: row.jkt, handle: row.handle, handleKekId: row.handleKekId,
+  issuedAt: row.issuedAt.getTime(), expiresAt: row.expiresAt.getTime(),
+});
+
+export const toDenial = (row: Prisma.Denial): DenialRow => ({
+  id: row.id as DecisionId, at: row.at.getTime(), domainId: row.domainId as DomainId, workloadId: row.workloadId as WorkloadId | null,
+  code: row.code, detail: row.detail, facts: object(row.facts), count: row.count,
+});
+
+/** `body` stays the text that was hashed. */
+export const toAudit = (row: Prisma.AuditEntry): AuditRow => ({
+  chain: row.chain, n: Number(row.n), at: row.at.getTime(), body: row.body, action: row.action, domainId: row.domainId, prev: row.prev, hash: row.hash,
+});
+
+export const toCheckpoint = (row: Prisma.Checkpoint): CheckpointRow => ({
+  chain: row.chain, n: Number(row.n), hash: row.hash, at: row.at.getTime(), kid: row.kid, jws: row.jws,
+});
+
+const optionalTime = (value: Date | null): number | null => value && value.getTime();
+
+const object = (text: string): JsonObject => {
+  const value: unknown = JSON.parse(text);
+  if (!isObject(value)) throw new TypeError('a stored JSON column does not hold an object');
+  return value as JsonObject;
+};
+
+const list = <T>(text: string): readonly T[] => {
+  const value: unknown = JSON.parse(text);
+  if (!Array.isArray(value)) throw new TypeError('a stored JSON column does not hold an array');
+  return value as readonly T[];
+};

@@ -1,0 +1,58 @@
+import { quote } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
+import { HOP, LEASE, SESSION } from './tables.ts';
+import type { Column } from './tables.ts';
+
+/** One SQL text with its numbered parameters. */
+export interface Query { readonly sql: string; readonly parameters: readonly unknown[] }
+
+/** Collects conditions and the values they bind. */
+export interface Conditions { bind(value: unknown): string; add(condition: string): void }
+
+/** Leases with session, hop and the earliest standing revocation on their path: one statement, so all of it is of one moment. */
+export const leaseStandings = (dialect: Dialect, choose: (conditions: Conditions) => string): Query =>
+  build(dialect, (conditions) => {
+    const rest = choose(conditions);
+    return { select: `SELECT ${LEASE_COLUMNS}, ${SESSION_COLUMNS}, ${HOP_COLUMNS}, ${leaseRevokedBy(dialect)} AS "revokedBy" FROM lease l JOIN session s ON s.id = l.session_id JOIN hop h ON h.id = l.hop_id`, rest };
+  });
+
+/** Sessions with the earliest standing revocation of what they rest on. */
+export const sessionStandings = (dialect: Dialect, choose: (conditions: Conditions) => string): Query =>
+  build(dialect, (conditions) => {
+    const rest = choose(conditions);
+    return { select: `SELECT ${SESSION_COLUMNS}, ${sessionRevokedBy(dialect)} AS "revokedBy" FROM session s`, rest };
+  });
+
+/** Over the tables l, s and h: the target of the revocation under which the lease fell first, or null. */
+export const leaseRevokedBy = (dialect: Dialect): string =>
+  revokedBy(`SELECT p.value AS value FROM ${dialect.strings('h.path', 'p')} UNION ALL SELECT 'lease:' || l.id UNION ALL SELECT 'key:' || l.kid`);
+
+// The person a session belongs to stands in the path of its first hop only.
+const sessionRevokedBy = (dialect: Dialect): string =>
+  revokedBy(`SELECT 'session:' || s.id AS value UNION ALL SELECT 'workload:' || s.workload_id UNION ALL SELECT 'issuer:' || s.issuer_id UNION ALL SELECT 'domain:' || s.domain_id
+    UNION ALL SELECT p.value FROM hop first, ${dialect.strings('first.path', 'p')} WHERE first.session_id = s.id AND first.parent_id IS NULL AND p.value LIKE 'person:%'`);
+
+// A revocation that was lifted still stands against the sessions that began before it.
+const revokedBy = (targets: string): string =>
+  `(SELECT r.target FROM (${targets}) t JOIN revocation r ON r.target = t.value WHERE r.enabled_seq IS NULL OR r.seq > s.began_version ORDER BY r.seq LIMIT 1)`;
+
+/** Names of all chains by one index probe each: `DISTINCT` would read the whole log. */
+export const chainNames = (table: 'audit' | 'checkpoint'): string =>
+  `WITH RECURSIVE found(chain) AS (SELECT min(chain) FROM ${table} UNION ALL SELECT (SELECT min(a.chain) FROM ${table} a WHERE a.chain > found.chain) FROM found WHERE found.chain IS NOT NULL)
+  SELECT chain FROM found WHERE chain IS NOT NULL`;
+
+const build = (dialect: Dialect, compose: (conditions: Conditions) => { readonly select: string; readonly rest: string }): Query => {
+  const parameters: unknown[] = [];
+  const added: string[] = [];
+  const { select, rest } = compose({ bind: (value) => `$${parameters.push(value)}`, add: (condition) => { added.push(condition); } });
+  return { sql: dialect.parameters(`${select} WHERE ${['true', ...added].join(' AND ')} ${rest}`), parameters };
+};
+
+/** Columns named as Prisma names them, so that the same mappers read them. */
+const named = (alias: string, prefix: string, table: { readonly columns: readonly Column[]; readonly properties: readonly string[] }): string =>
+  table.columns.map((column, index) => `${alias}.${quote(column.name)} AS "${prefix}.${table.properties[index] ?? ''}"`).join(', ');
+
+const LEASE_COLUMNS = named('l', 'lease', LEASE);
+const HOP_COLUMNS = named('h', 'hop', HOP);
+// The beginning is the one column of a session that the inserting statement computes.
+const SESSION_COLUMNS = `${named('s', 'session', SESSION)}, s.began_version AS "session.beganVersion"`;
