@@ -13,11 +13,16 @@ export type AuthorityModel = (typeof AUTHORITY_MODELS)[number];
 export const WORKLOAD_KINDS = ['service', 'pipeline', 'agent', 'tool'] as const;
 export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
 
+/** A lint finding its owner accepts for a while. `until` is milliseconds. */
+export interface AcceptedFinding { readonly rule: string; readonly reason: string; readonly until: number }
+
 interface Row<Id> {
   readonly id: Id;
   /** Version of this entry, from 1. */
   readonly version: number;
   readonly owner: string;
+  /** Absent: none. */
+  readonly accept?: readonly AcceptedFinding[];
 }
 
 export interface Domain extends Row<DomainId> {

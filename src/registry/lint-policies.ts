@@ -1,0 +1,34 @@
+import type { Policy } from './entries.ts';
+import type { LintScene, Remark } from './lint-scene.ts';
+
+/** What lint needs to know of a statement; the policy room reads it from Cedar's own parse. */
+export interface PolicyShape {
+  readonly effect: 'permit' | 'forbid';
+  /** The head names one entity or a group of them (`==`, `in`); `is Type` alone does not fix anything. */
+  readonly fixesPrincipal: boolean;
+  readonly fixesResource: boolean;
+  /** Number of `when` and `unless` clauses. */
+  readonly conditions: number;
+}
+
+/** The shape of a statement in Cedar's JSON policy format. */
+export const policyShape = (statement: CedarStatement): PolicyShape => ({
+  effect: statement.effect, fixesPrincipal: fixes(statement.principal), fixesResource: fixes(statement.resource), conditions: statement.conditions.length,
+});
+
+interface CedarScope { readonly op: string; readonly in?: unknown }
+interface CedarStatement { readonly effect: 'permit' | 'forbid'; readonly principal: CedarScope; readonly resource: CedarScope; readonly conditions: readonly unknown[] }
+
+const fixes = (scope: CedarScope): boolean => scope.op === '==' || scope.op === 'in' || (scope.op === 'is' && scope.in !== undefined);
+
+/** Undefined when the text cannot be parsed: it was refused at registration, and the domain is not ready if it got in otherwise. */
+export type DescribePolicy = (cedar: string) => PolicyShape | undefined;
+
+/** Permits that allow more than somebody to do something. */
+export const lintPolicy = (policy: Policy, { deps }: LintScene): readonly Remark[] => {
+  const shape = deps.describePolicy(policy.cedar);
+  if (shape === undefined || shape.effect === 'forbid' || (shape.fixesPrincipal && shape.fixesResource)) return [];
+  const open = [...(shape.fixesPrincipal ? [] : ['principal']), ...(shape.fixesResource ? [] : ['resource'])];
+  const what = `no fixed ${open.join(' and ')}${shape.conditions === 0 ? ' and no conditions' : ''}`;
+  return [{ rule: shape.conditions === 0 ? 'permit-open' : 'permit-wide', what, mend: `write ${open.map((part) => `${part} == ...`).join(' and ')} in the head` }];
+};

@@ -1,0 +1,54 @@
+import type { Clock } from '../core/clock.ts';
+import type { DomainId } from '../core/ids.ts';
+import type { Random } from '../core/random.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Catalogues, ValidatePolicy } from './catalogues.ts';
+import type { Domain, EntryKind, Issuer, Resource } from './entries.ts';
+import type { StoredRow } from './decode.ts';
+import type { Report } from './problem.ts';
+
+export interface PlannerDeps extends Catalogues {
+  readonly validatePolicy: ValidatePolicy;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Without trailing slash, as in `https://sts.acme.example`. */
+  readonly externalUrl: string;
+  /** Audiences our own tokens for providers carry, such as `sts.amazonaws.com`; no access token may. */
+  readonly reservedAudiences: ReadonlySet<string>;
+}
+
+/** Newest rows that have not ended; ended ones may be among them and are passed over. */
+export interface RegistryView { readonly rows: Iterable<StoredRow & { readonly ended: boolean }> }
+
+/** The registry as it would be after the apply: what entries are checked against. Filled kind by kind. */
+export interface Scene {
+  readonly deps: PlannerDeps;
+  readonly now: number;
+  /** Rows by {@link rowKey}. */
+  readonly rows: ReadonlyMap<string, StoredRow>;
+  /** By name; `system` among them once it exists. */
+  readonly domains: Map<string, Domain>;
+  /** By {@link rowKey}, like the next two. */
+  readonly issuers: Map<string, Issuer>;
+  readonly resources: Map<string, Resource>;
+  readonly workloadNames: Set<string>;
+  /** Keys of manifest entries that have problems of their own: references to them are not reported as well. */
+  readonly broken: Set<string>;
+}
+
+/** Checks one entry and gives its body; undefined if anything was reported. */
+export type Settle<E> = (entry: E, domain: Domain, scene: Scene, report: Report) => JsonObject | undefined;
+
+export const rowKey = (kind: EntryKind, domainId: string, name: string): string => `${kind}\n${domainId}\n${name}`;
+export const brokenKey = (kind: EntryKind, domain: string, name: string): string => `broken\n${kind}\n${domain}\n${name}`;
+
+/** Domains hold themselves: their `domainId` is their own id. */
+export const keyOfRow = (row: StoredRow): string => rowKey(row.kind, row.kind === 'domain' ? '' : row.domainId, row.name);
+
+/** The reserved domain of installation-wide administration: issues nothing, holds issuers that prove admins and policies. */
+export const SYSTEM_DOMAIN = 'system';
+
+export const namesIn = (keys: Iterable<string>, kind: EntryKind, domainId: DomainId): string[] => {
+  const prefix = rowKey(kind, domainId, '');
+  return [...keys].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+};

@@ -1,0 +1,106 @@
+import ipaddr from 'ipaddr.js';
+import type { JsonObject } from '../core/json.ts';
+import type { Discriminator } from '../attestation/attestor.ts';
+import type { Domain, Issuer } from './entries.ts';
+import { EXAMPLES } from './fields.ts';
+import { issuerUrlProblem } from './issuer-url.ts';
+import { nearest, problemsOf, wordIssue } from './problem.ts';
+import type { Report } from './problem.ts';
+import type { AttestorPort } from './catalogues.ts';
+import { SYSTEM_DOMAIN } from './scene.ts';
+import type { Scene, Settle } from './scene.ts';
+import { closeOptions, issuerOptions } from './schemas.ts';
+import type { IssuerEntry } from './schemas.ts';
+import { settleCommon, settleSet } from './settle-common.ts';
+
+/** A trusted issuer's body: its kind known, its URL one that platform can have, its audience settled. */
+export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) => {
+  if (entry.proves === 'people') report('proves', 'issuers that prove people are not supported by this version yet', 'remove this issuer until a version that supports people is installed');
+  if (domain.name === SYSTEM_DOMAIN && entry.proves === 'workloads') report('proves', 'the system domain has no workloads', 'write proves: admins, or register the issuer in another domain');
+  const common = settleCommon(entry, scene.now, report);
+  const allowAddresses = settleSet(entry.allow_addresses, 'allow_addresses', report);
+  checkAddresses(entry.allow_addresses, report);
+  const attestor = scene.deps.attestors.get(entry.kind);
+  if (attestor === undefined) {
+    const meant = nearest(entry.kind, scene.deps.attestors.keys());
+    report('kind', `there is no attestor kind "${entry.kind}"`, meant === undefined ? `choose one of ${[...scene.deps.attestors.keys()].join(', ')}` : `did you mean "${meant}"?`);
+    return undefined;
+  }
+  const issuer = settleUrl(entry, attestor, domain, scene, report);
+  const audience = entry.audience ?? (entry.proves === 'admins' ? `${domain.issuer}/admin` : domain.issuer);
+  if (audience === issuer) report('audience', 'is the issuer itself, which its tokens for anybody may carry', `remove this line to use ${domain.issuer}, or choose a value of your own`);
+  const options = issuerOptions(entry);
+  checkOptions(attestor, options, report);
+  if (issuer === undefined) return undefined;
+  return {
+    name: entry.name, kind: entry.kind, proves: entry.proves, issuer, audience, allow_addresses: allowAddresses, ...common,
+    ...(entry.algorithms === undefined ? {} : { algorithms: settleSet(entry.algorithms, 'algorithms', report) }),
+    ...(entry.replay === undefined ? {} : { replay: entry.replay }),
+    ...(entry.jwks === undefined ? {} : { jwks: entry.jwks as unknown as JsonObject }),
+    ...(options as JsonObject),
+  };
+};
+
+/**
+ * A token must lead to at most one entry: audiences belong to one domain and purpose, and entries of one `iss` are told
+ * apart by a claim (not by their audiences: the entry is chosen before the audience is looked at).
+ */
+export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Report): void => {
+  for (const other of scene.issuers.values()) {
+    if (other.id === issuer.id) continue;
+    const sameDoor = other.domainId === issuer.domainId && other.proves === issuer.proves;
+    if (other.audience === issuer.audience && !sameDoor) {
+      report('audience', `${issuer.audience} is already the audience of issuer ${nameOf(other, scene)}`, 'choose another audience: each belongs to one domain and one purpose');
+    } else if (sameDoor && other.issuer === issuer.issuer && !areApart(discriminatorOf(issuer, scene), discriminatorOf(other, scene))) {
+      report('', `one token could be accepted by this entry and by issuer ${nameOf(other, scene)}`, 'remove one of them, or let a claim tell them apart (such as different organization_id)');
+    }
+  }
+  const own = [...scene.domains.values()].find((domain) => issuer.audience === domain.issuer || issuer.audience.startsWith(`${domain.issuer}/`));
+  if (own === undefined) return;
+  const fitting = own.id === issuer.domainId && issuer.audience === (issuer.proves === 'admins' ? `${own.issuer}/admin` : own.issuer);
+  if (!fitting) report('audience', `${issuer.audience} is reserved for trust domain ${own.name}`, 'remove this line to use the default, or choose a value of your own');
+};
+
+const settleUrl = (entry: IssuerEntry, attestor: AttestorPort, domain: Domain, scene: Scene, report: Report): string | undefined => {
+  const issuer = entry.issuer ?? attestor.defaultIssuer;
+  if (issuer === undefined) {
+    report('issuer', 'is missing', `write the exact \`iss\` of its tokens: attestor kind ${entry.kind} has no default`);
+    return undefined;
+  }
+  const problem = issuerUrlProblem(issuer, domain.stage);
+  const isOurs = issuer === scene.deps.externalUrl || issuer.startsWith(`${scene.deps.externalUrl}/`);
+  const refused = attestor.issuerAllowed(issuer);
+  if (problem !== undefined) report('issuer', problem.message, problem.mend);
+  else if (isOurs) report('issuer', 'is this installation itself, whose tokens are no evidence', 'name the issuer of the platform the workload runs on');
+  else if (refused !== undefined) report('issuer', refused, `write an issuer URL of ${entry.kind}, or use another kind`);
+  return issuer;
+};
+
+const checkOptions = (attestor: AttestorPort, options: Record<string, unknown>, report: Report): void => {
+  const { schema, known } = closeOptions(attestor.options);
+  const parsed = schema.safeParse(options, { error: wordIssue });
+  if (parsed.success) return;
+  for (const { path, message, mend } of problemsOf(parsed.error.issues, '', [...known, ...ISSUER_FIELD_NAMES], EXAMPLES)) report(path, message, mend);
+};
+
+const ISSUER_FIELD_NAMES = ['algorithms', 'replay', 'jwks', 'allow_addresses', 'audience', 'issuer', 'proves', 'accept', 'expires', 'owner'];
+
+const checkAddresses = (ranges: readonly string[], report: Report): void => {
+  for (const [index, range] of ranges.entries()) {
+    if (!ipaddr.isValidCIDR(range)) {
+      report(`allow_addresses[${index}]`, `${range} is not an address range`, 'write it like 10.20.0.0/24');
+    } else if (ipaddr.parseCIDR(range)[0].range() === 'linkLocal') {
+      report(`allow_addresses[${index}]`, `${range} is link-local, where cloud metadata services answer; it is never connected to`, 'remove it');
+    }
+  }
+};
+
+const discriminatorOf = (issuer: Issuer, scene: Scene): Discriminator | undefined => scene.deps.attestors.get(issuer.attestor)?.discriminator(issuer.options);
+
+/** Only different values of one claim exclude each other; two claims can stand in one token. */
+const areApart = (a: Discriminator | undefined, b: Discriminator | undefined): boolean => a !== undefined && b !== undefined && a.claim === b.claim && a.value !== b.value;
+
+const nameOf = (issuer: Issuer, scene: Scene): string => {
+  const domain = [...scene.domains.values()].find(({ id }) => id === issuer.domainId);
+  return `${domain?.name ?? issuer.domainId}/${issuer.name}`;
+};
