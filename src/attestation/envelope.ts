@@ -32,24 +32,28 @@ export const openEnvelope = (token: string): Result<Envelope, Refusal> => {
   if (segments.length === 5) return malformed('an encrypted token (JWE) is not accepted');
   if (segments.length !== 3 || header === undefined || payload === undefined || signature === undefined) return malformed('not three segments of a compact JWS');
   if (header.length > MAX_HEADER_LENGTH) return err(refusal('evidence_too_large', `header of more than ${MAX_HEADER_LENGTH} characters`));
-  if (!BASE64URL.test(header) || !BASE64URL.test(payload) || !BASE64URL.test(signature)) return malformed('a segment is empty or not canonical base64url');
 
-  const members = parseUnambiguousObject(Buffer.from(header, 'base64url'));
+  const headerBytes = decode(header);
+  const bytes = decode(payload);
+  if (headerBytes === undefined || bytes === undefined || decode(signature) === undefined) return malformed('a segment is empty or not canonical base64url');
+  const members = parseUnambiguousObject(headerBytes);
   if (!members.ok) return malformed(`header: ${members.error}`);
   const checked = checkHeader(members.value);
   if (!checked.ok) return checked;
 
-  const bytes = Buffer.from(payload, 'base64url');
   const claims = parseUnambiguousObject(bytes);
   if (!claims.ok) return malformed(`payload: ${claims.error}`);
   return ok({ token, header: checked.value, claims: claims.value, payload: bytes, signedLength: header.length + 1 + payload.length });
 };
 
 /**
- * base64url without padding whose unused bits are zero (RFC 4648 section 3.5), so that a token has one spelling only.
- * Decoders ignore those bits, and characters they do not know.
+ * The bytes of base64url without padding, if this is how they are written (RFC 4648 sections 3.3 and 3.5). Decoders skip
+ * characters they do not know and ignore unused bits, so only what encodes back to itself has one spelling.
  */
-const BASE64URL = /^(?=.)(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$/;
+const decode = (segment: string): Buffer | undefined => {
+  const bytes = Buffer.from(segment, 'base64url');
+  return segment !== '' && bytes.toString('base64url') === segment ? bytes : undefined;
+};
 
 /**
  * Refused by their presence: keys or pointers to keys that the sender chose (RFC 8725 section 3.10), extensions that change what

@@ -1,4 +1,5 @@
 import type { JWTPayload } from 'jose';
+import { isObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
@@ -33,7 +34,7 @@ export const readAttributes = (claims: JWTPayload, readings: readonly Reading[])
 /** The value at a path of own members; nothing inherited is ever found. */
 export const claimAt = (claims: JWTPayload, claim: ClaimPath): unknown => {
   if (typeof claim === 'string') return Object.hasOwn(claims, claim) ? claims[claim] : undefined;
-  return claim.reduce<unknown>((value, name) => (typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined), claims);
+  return claim.reduce<unknown>((value, name) => (isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined), claims);
 };
 
 const isAbsent = (value: unknown): boolean => value === undefined || value === null || value === '';

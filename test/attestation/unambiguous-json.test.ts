@@ -1,0 +1,41 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { parseUnambiguousObject } from '../../src/attestation/unambiguous-json.ts';
+
+const parse = (json: string): ReturnType<typeof parseUnambiguousObject> => parseUnambiguousObject(Buffer.from(json));
+const member = fc.tuple(fc.oneof(fc.string(), fc.constantFrom('__proto__', 'a', 'a"b', 'a:b', '\\', '{')), fc.json({ maxDepth: 3 }));
+const spellings = (name: string): readonly string[] => [JSON.stringify(name), `"${[...name].map((char) => [...Array(char.length).keys()].map((at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')).join('')}"`];
+
+describe('parseUnambiguousObject', () => {
+  test('parses what JSON.parse parses when no member occurs twice', () => {
+    fc.assert(fc.property(fc.uniqueArray(member, { selector: ([name]) => name }), fc.constantFrom('', ' ', '\n\t'), (members, space) => {
+      const json = `{${members.map(([name, value]) => `${space}${JSON.stringify(name)}${space}:${space}${value}`).join(`${space},`)}${space}}`;
+      expect(parse(json)).toEqual({ ok: true, value: JSON.parse(json) as unknown });
+    }));
+  });
+
+  test('refuses a member that occurs twice, in whatever spelling and at whatever depth', () => {
+    fc.assert(fc.property(fc.uniqueArray(member, { selector: ([name]) => name, minLength: 1 }), fc.nat(), fc.nat({ max: 1 }), fc.nat({ max: 5 }), (members, seed, spelling, depth) => {
+      const [name, value] = members[seed % members.length] ?? ['', '1'];
+      const doubled = `{${[...members.map(([known, content]) => `${JSON.stringify(known)}:${content}`), `${String(spellings(name)[spelling])}:${value}`].join(',')}}`;
+      const json = `${'{"in":['.repeat(depth)}${doubled}${']}'.repeat(depth)}`;
+      expect(() => JSON.parse(json) as unknown).not.toThrow();
+      expect(parse(json)).toEqual({ ok: false, error: 'a member name occurs twice' });
+    }));
+  });
+
+  test.each([
+    { name: 'nothing', json: '', error: 'not JSON in UTF-8' },
+    { name: 'a comment', json: '{/**/}', error: 'not JSON in UTF-8' },
+    { name: 'a trailing comma', json: '{"a":1,}', error: 'not JSON in UTF-8' },
+    { name: 'null', json: 'null', error: 'not a JSON object' },
+    { name: 'a list', json: '[{}]', error: 'not a JSON object' },
+    { name: '33 levels', json: `${'{"a":'.repeat(32)}{}${'}'.repeat(32)}`, error: 'nested too deeply' },
+  ])('refuses $name', ({ json, error }) => {
+    expect(parse(json)).toEqual({ ok: false, error });
+  });
+
+  test('takes 32 levels', () => {
+    expect(parse(`${'{"a":'.repeat(31)}{}${'}'.repeat(31)}`).ok).toBe(true);
+  });
+});
