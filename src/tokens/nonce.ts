@@ -1,0 +1,38 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '../core/clock.ts';
+import { MINUTE } from '../core/duration.ts';
+
+/** Server nonces for DPoP (RFC 9449 section 8): nothing is stored, every node with the secret gives and accepts the same. */
+export interface Nonces {
+  /** The nonce of the present time slot. */
+  issue(): string;
+  /** Milliseconds until which the nonce is accepted, or undefined when it is not. */
+  check(nonce: string): number | undefined;
+}
+
+/** `as`: token endpoint; `rs`: endpoints that take a token of ours. A nonce of one is nothing at the other. */
+export type NonceRole = 'as' | 'rs';
+
+/** `secret` has at least 32 bytes and is the same on every node (`KeyEncryption.derive`); the issuer keeps trust domains apart. */
+export const createNonces = (deps: { readonly secret: Uint8Array; readonly issuer: string; readonly role: NonceRole; readonly clock: Clock }): Nonces => {
+  if (deps.secret.length < 32) throw new Error('the nonce secret is shorter than 32 bytes');
+  const key = new Uint8Array(hkdfSync('sha256', deps.secret, '', `mayfly/dpop-nonce/${deps.role}/${deps.issuer}`, 32));
+  const nonceOf = (slot: number): Buffer => createHmac('sha256', key).update(String(slot)).digest().subarray(0, NONCE_BYTES);
+  const slotNow = (): number => Math.floor(deps.clock.now() / NONCE_SLOT);
+  return {
+    issue: () => nonceOf(slotNow()).toString('base64url'),
+    check(nonce) {
+      const given = Buffer.from(nonce, 'base64url');
+      if (given.length !== NONCE_BYTES || given.toString('base64url') !== nonce) return undefined;
+      const slot = slotNow();
+      // Both are always computed and compared: how long it takes tells nothing.
+      const [current, previous] = [timingSafeEqual(given, nonceOf(slot)), timingSafeEqual(given, nonceOf(slot - 1))];
+      if (current) return (slot + 2) * NONCE_SLOT;
+      return previous ? (slot + 1) * NONCE_SLOT : undefined;
+    },
+  };
+};
+
+/** A nonce is current for one slot and accepted for one more. */
+export const NONCE_SLOT = 5 * MINUTE;
+const NONCE_BYTES = 16;

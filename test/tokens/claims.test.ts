@@ -1,0 +1,96 @@
+import { describe, expect, test } from '@jest/globals';
+import { HOUR, SECOND } from '../../src/core/duration.ts';
+import { buildResourceClaims, buildSessionClaims, CEILING_TYPE, ClaimsFault, findClaimsProblem, isSessionToken, lintClaims } from '../../src/tokens/claims.ts';
+import type { ActClaim, TokenClaims } from '../../src/tokens/claims.ts';
+import { START } from '../keys/make-ring.ts';
+import { API, CHILD, ISSUER, JKT, LEASE, makeFacts, SESSION, WORKLOAD } from './forge.ts';
+
+const claims = buildResourceClaims(makeFacts(), { audience: API, scopes: ['deploy:read', 'deploy:write'] });
+const act = (sub: string, inner?: ActClaim): ActClaim => ({ iss: ISSUER, sub, ...(inner === undefined ? {} : { act: inner }) });
+const chain = (depth: number): ActClaim => (depth === 1 ? act(WORKLOAD) : act(WORKLOAD, chain(depth - 1)));
+
+test('builds the claims of RFC 9068 and nothing beside them', () => {
+  expect(claims).toEqual({
+    iss: ISSUER, sub: WORKLOAD, aud: API, iat: START / SECOND, exp: START / SECOND + 300, jti: LEASE, client_id: WORKLOAD, scope: 'deploy:read deploy:write', sid: SESSION,
+    authority: { model: 'bounded', principal: 'payments@acme.example', depth: 0 },
+  });
+  expect(lintClaims(claims)).toBe(claims);
+});
+
+test('leaves scope out when there is none', () => {
+  expect(lintClaims(buildResourceClaims(makeFacts(), { audience: API, scopes: [] }))).not.toHaveProperty('scope');
+});
+
+test('builds a session token for the issuer alone', () => {
+  const session = buildSessionClaims(makeFacts({ authorizationDetails: [{ type: CEILING_TYPE, audience: API, scopes: ['deploy:read'] }], mayAct: { iss: ISSUER, sub: CHILD } }));
+  expect(lintClaims(session)).toMatchObject({ aud: ISSUER, may_act: { sub: CHILD } });
+  expect(session).not.toHaveProperty('scope');
+  expect(isSessionToken(session)).toBe(true);
+  expect(isSessionToken(claims)).toBe(false);
+});
+
+test('rounds times down to whole seconds', () => {
+  expect(buildResourceClaims(makeFacts({ issuedAt: START + 999 }), { audience: API, scopes: [] }).iat).toBe(START / SECOND);
+});
+
+describe('the lint', () => {
+  const delegated = { ...claims, sub: 'urn:mayfly:prod:person:okta:ann', act: act(WORKLOAD), authority: { ...claims.authority, model: 'delegated' } };
+
+  test.each([
+    { name: 'act by the client', change: { act: act(WORKLOAD), sub: CHILD } },
+    { name: 'act nested five deep', change: { act: chain(5) } },
+    { name: 'a person with an actor', change: delegated },
+    { name: 'a bound key', change: { cnf: { jkt: JKT } } },
+    { name: 'one hour of life', change: { exp: claims.iat + HOUR / SECOND } },
+    { name: 'authorization_details', change: { authorization_details: [{ type: 'payment' }] } },
+    { name: 'auth_time and acr', change: { auth_time: claims.iat, acr: 'urn:x' } },
+  ])('passes $name', ({ change }) => {
+    const set = { ...claims, ...change };
+    expect(lintClaims(set)).toBe(set);
+  });
+
+  test.each([
+    { name: 'two audiences', change: { aud: [API, 'https://other.example'] } },
+    { name: 'one audience in an array', change: { aud: [API] } },
+    { name: 'no audience', change: { aud: undefined } },
+    { name: 'exp equal to iat', change: { exp: claims.iat } },
+    { name: 'exp before iat', change: { exp: claims.iat - 1 } },
+    { name: 'more than one hour of life', change: { exp: claims.iat + HOUR / SECOND + 1 } },
+    { name: 'exp as text', change: { exp: String(claims.exp) } },
+    { name: 'a fraction of a second', change: { iat: claims.iat + 0.5 } },
+    { name: 'an exp that is no number', change: { exp: Number.NaN } },
+    { name: 'no exp', change: { exp: undefined } },
+    { name: 'no client_id', change: { client_id: undefined } },
+    { name: 'a client_id that is no SPIFFE ID', change: { client_id: 'ci', sub: 'ci' } },
+    { name: 'a client_id that does not act', change: { client_id: CHILD } },
+    { name: 'an actor that is not the client', change: { act: act(CHILD) } },
+    { name: 'a person without an actor', change: { ...delegated, act: undefined } },
+    { name: 'act without iss', change: { act: { sub: WORKLOAD } } },
+    { name: 'act with more members', change: { act: { ...act(WORKLOAD), scope: 'x' } } },
+    { name: 'act nested six deep', change: { act: chain(6) } },
+    { name: 'act as text', change: { act: WORKLOAD } },
+    { name: 'may_act with an inner act', change: { may_act: { ...act(CHILD), act: act(WORKLOAD) } } },
+    { name: 'an empty scope', change: { scope: '' } },
+    { name: 'a scope twice', change: { scope: 'a a' } },
+    { name: 'two spaces in scope', change: { scope: 'a  b' } },
+    { name: 'a quote in scope', change: { scope: 'a"b' } },
+    { name: 'a scope on a session token', change: { aud: ISSUER } },
+    { name: 'a ceiling on a resource token', change: { authorization_details: [{ type: CEILING_TYPE }] } },
+    { name: 'empty authorization_details', change: { authorization_details: [] } },
+    { name: 'details without a type', change: { authorization_details: [{ locations: [] }] } },
+    { name: 'a short thumbprint', change: { cnf: { jkt: JKT.slice(1) } } },
+    { name: 'an empty cnf', change: { cnf: {} } },
+    { name: 'a jti that is no lease', change: { jti: 'x' } },
+    { name: 'a sid that is no session', change: { sid: 'x' } },
+    { name: 'no authority', change: { authority: undefined } },
+    { name: 'authority without principal', change: { authority: { model: 'bounded', depth: 0 } } },
+    { name: 'a negative depth', change: { authority: { ...claims.authority, depth: -1 } } },
+    { name: 'an unknown claim', change: { admin: true } },
+  ])('throws on $name', ({ change }) => {
+    expect(() => lintClaims({ ...claims, ...change } as unknown as TokenClaims)).toThrow(ClaimsFault);
+  });
+
+  test('tells what is wrong without telling the value', () => {
+    expect(findClaimsProblem({ ...claims, scope: 'secret"' })).toBe('scope is missing or not as it must be');
+  });
+});
