@@ -53,7 +53,7 @@ describe('oidc', () => {
   });
 
   test('finds nothing that a claim inherits', async () => {
-    const inherited = { claims: { made: { claim: ['constructor', 'name'] }, length: { claim: ['teams', 'length'], type: 'number' }, constructor: { claim: 'sub' } } };
+    const inherited = { claims: { made: { claim: ['constructor'] }, deep: { claim: ['kubernetes.io', 'toString'] }, length: { claim: ['teams', 'length'], type: 'number' }, constructor: { claim: 'sub' } } };
     expect(Object.keys(accepted(await present({}, inherited)).attributes)).toEqual(['constructor']);
     expect(accepted(await present({}, { claims: {} })).attributes['constructor']).toBeUndefined();
   });
