@@ -7,6 +7,11 @@ export interface Column { readonly title: string; readonly value: (item: Record<
 
 export const column = (title: string, member: string = title): Column => ({ title, value: (item) => item[member] });
 
+/** A time of the API, RFC 3339 text or milliseconds, as text. */
+export const asTime = (value: unknown): unknown => (typeof value === 'number' && Number.isFinite(value) ? new Date(value).toISOString() : value);
+
+export const timeColumn = (title: string, member: string): Column => ({ title, value: (item) => asTime(item[member]) });
+
 /** Controls, C1 included, and the marks that turn the direction of text: names come from outside and must not steer a terminal. */
 // eslint-disable-next-line no-control-regex -- these are the characters it is for
 const STEERING = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;

@@ -14,11 +14,11 @@ import { findDomain, segment } from '../domain.ts';
 import { badInput } from '../errors.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, read, show } from '../listing.ts';
-import { column } from '../output.ts';
+import { column, timeColumn } from '../output.ts';
 
 interface Options extends ServerOptions { readonly domain?: string; readonly purpose: string; readonly reason: string; readonly json?: boolean }
 
-const COLUMNS = [column('key', 'kid'), column('domain'), column('purpose'), column('algorithm'), column('status'), column('not before', 'not_before'), column('not after', 'not_after'), column('kek', 'kek_id')];
+const COLUMNS = [column('key', 'kid'), column('domain'), column('purpose'), column('algorithm'), column('status'), timeColumn('not before', 'not_before'), timeColumn('not after', 'not_after'), column('kek', 'kek_id')];
 const PURPOSES = ['access', 'aws', 'set', 'status', 'checkpoint'];
 const rewrapSchema = z.looseObject({ rewrapped: z.number() });
 

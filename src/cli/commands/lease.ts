@@ -5,12 +5,12 @@ import type { CliContext } from '../context.ts';
 import { segment } from '../domain.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, show } from '../listing.ts';
-import { column } from '../output.ts';
+import { column, timeColumn } from '../output.ts';
 
 interface Options extends ServerOptions, ListingOptions { readonly domain?: string; readonly workload?: string; readonly session?: string; readonly active?: boolean }
 
 const COLUMNS = [
-  column('lease', 'id'), column('kind'), column('domain'), column('workload'), column('issuer'), column('audience'), column('scope'), column('owner'), column('issued', 'issued_at'), column('expires', 'expires_at'), column('status'),
+  column('lease', 'id'), column('kind'), column('domain'), column('workload'), column('issuer'), column('audience'), column('scope'), column('owner'), timeColumn('issued', 'issued_at'), timeColumn('expires', 'expires_at'), column('status'),
 ];
 
 /** `mayfly lease list|show`. */

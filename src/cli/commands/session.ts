@@ -5,11 +5,11 @@ import type { CliContext } from '../context.ts';
 import { segment } from '../domain.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, show } from '../listing.ts';
-import { column } from '../output.ts';
+import { column, timeColumn } from '../output.ts';
 
 interface Options extends ServerOptions, ListingOptions { readonly domain?: string; readonly workload?: string }
 
-const COLUMNS = [column('session', 'id'), column('domain'), column('workload'), column('issuer'), column('model'), column('principal'), column('started', 'started_at'), column('expires', 'expires_at'), column('status')];
+const COLUMNS = [column('session', 'id'), column('domain'), column('workload'), column('issuer'), column('model'), column('principal'), timeColumn('started', 'started_at'), timeColumn('expires', 'expires_at'), column('status')];
 
 /** `mayfly session list|show`. */
 export const registerSession = (program: Command, context: CliContext): void => {

@@ -1,0 +1,116 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parseServer } from '../../src/cli/admin-client.ts';
+import { runCli, startPeer, withFolder } from './harness.ts';
+
+const NO_LEASES = { body: { items: [] } };
+
+describe('the server to talk to', () => {
+  test.each([
+    { name: 'a socket', text: 'unix:///run/mayfly.sock', socketPath: '/run/mayfly.sock' },
+    { name: 'a socket beside us', text: 'unix://./data/admin/mayfly.sock', socketPath: './data/admin/mayfly.sock' },
+    { name: 'a bare path', text: '/run/mayfly.sock', socketPath: '/run/mayfly.sock' },
+    { name: 'https', text: 'https://sts.acme.example', socketPath: undefined },
+    { name: 'http on loopback', text: 'http://127.0.0.1:8421', socketPath: undefined },
+  ])('may be $name', ({ text, socketPath }) => {
+    expect(parseServer(text).socketPath).toBe(socketPath);
+  });
+
+  test.each([
+    { name: 'http to another machine, which would show the token to the network', server: 'http://sts.acme.example' },
+    { name: 'http to a name that only begins like loopback', server: 'http://127.0.0.1.acme.example' },
+    { name: 'another protocol', server: 'ftp://sts.acme.example' },
+    { name: 'no address', server: 'acme' },
+  ])('is never $name', async ({ server }) => {
+    const { code, err } = await runCli(['lease', 'list', '--server', server], { env: { MAYFLY_ADMIN_TOKEN: 't' } });
+    expect(code).toBe(2);
+    expect(err).toContain('next: ');
+  });
+
+  test('is reached over its socket without a token', () => withFolder(async (folder) => {
+    const peer = await startPeer(() => NO_LEASES, join(folder, 'admin.sock'));
+    const { code } = await runCli(['lease', 'list'], { env: { MAYFLY_SERVER: peer.url, MAYFLY_ADMIN_TOKEN: 'not-for-the-socket' } });
+    await peer.close();
+    expect(code).toBe(0);
+    expect(peer.received).toMatchObject([{ method: 'GET', path: '/admin/v1/leases' }]);
+    expect(peer.received[0]?.headers.authorization).toBeUndefined();
+  }));
+
+  test('is found where serve puts its socket', () => withFolder(async (folder) => {
+    const socket = join(folder, 'admin.sock');
+    const peer = await startPeer(() => NO_LEASES, socket);
+    const { code } = await runCli(['lease', 'list'], { env: { MAYFLY_ADMIN_SOCKET: socket } });
+    await peer.close();
+    expect(code).toBe(0);
+  }));
+
+  test('is shown the token of --token-file over HTTP, before the variable\'s', () => withFolder(async (folder) => {
+    const peer = await startPeer(() => NO_LEASES);
+    const file = join(folder, 'token');
+    writeFileSync(file, 'from-file\n');
+    await runCli(['--server', peer.url, '--token-file', file, 'lease', 'list'], { env: { MAYFLY_ADMIN_TOKEN: 'from-variable' } });
+    await runCli(['lease', 'list', '--server', peer.url], { env: { MAYFLY_ADMIN_TOKEN: 'from-variable' } });
+    await peer.close();
+    expect(peer.received.map(({ headers }) => headers.authorization)).toEqual(['Bearer from-file', 'Bearer from-variable']);
+  }));
+
+  test('gets no request over HTTP without a token', async () => {
+    const peer = await startPeer(() => NO_LEASES);
+    const { code, err } = await runCli(['lease', 'list', '--server', peer.url]);
+    await peer.close();
+    expect(code).toBe(2);
+    expect(err).toContain('--token-file');
+    expect(peer.received).toEqual([]);
+  });
+
+  test('that is not there is told with what to start', () => withFolder(async (folder) => {
+    const { code, err } = await runCli(['lease', 'list', '--server', join(folder, 'none.sock')]);
+    expect(code).toBe(1);
+    expect(err).toContain('ENOENT');
+    expect(err).toContain('mayfly serve');
+  }));
+
+  test('that is something else is told as that', async () => {
+    const peer = await startPeer(() => ({ body: '<html>' }));
+    const { code, err } = await runCli(['lease', 'list', '--server', peer.url], { env: { MAYFLY_ADMIN_TOKEN: 't' } });
+    await peer.close();
+    expect(code).toBe(1);
+    expect(err).toContain('not Mayfly\'s admin API');
+  });
+
+  test('is not followed to where it redirects, for the token would go along', async () => {
+    const other = await startPeer(() => NO_LEASES);
+    const peer = await startPeer(() => ({ status: 307, headers: { location: `${other.url}/admin/v1/leases` } }));
+    const { code } = await runCli(['lease', 'list', '--server', peer.url], { env: { MAYFLY_ADMIN_TOKEN: 't' } });
+    await Promise.all([peer.close(), other.close()]);
+    expect(code).toBe(1);
+    expect(other.received).toEqual([]);
+  });
+});
+
+describe('a refusal', () => {
+  const refuse = async (status: number, body: object) => {
+    const peer = await startPeer(() => ({ status, body, headers: { 'content-type': 'application/problem+json' } }));
+    const outcome = await runCli(['lease', 'show', 'lse_1', '--server', peer.url], { env: { MAYFLY_ADMIN_TOKEN: 't' } });
+    await peer.close();
+    return outcome;
+  };
+
+  test('says what happened, what to do, and the ids to ask with', async () => {
+    const { code, out, err } = await refuse(403, { type: 'about:blank', title: 'Forbidden', status: 403, code: 'admin_denied', detail: 'No policy permits this to you.', mend: 'Ask the owner of the domain.', decision_id: 'dec_1', request_id: 'req_1' });
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toBe('error: No policy permits this to you. (admin_denied)\n  decision: dec_1\n  request: req_1\n  next: Ask the owner of the domain.\n');
+  });
+
+  test('without a mend still says what to do', async () => {
+    expect((await refuse(403, { code: 'admin_denied', decision_id: 'dec_1' })).err).toContain('next: ask why with `mayfly explain dec_1`');
+    expect((await refuse(404, { code: 'not_found' })).err).toContain('next: look it up');
+    expect((await refuse(503, {})).err).toContain('next: the server cannot reach its database');
+    expect((await refuse(418, {})).err).toContain('next: ');
+  });
+
+  test('cannot steer the terminal', async () => {
+    expect((await refuse(404, { detail: 'no \u001b[2J\n  next: run evil' })).err).not.toMatch(/\u001b|\n {2}next: run evil/);
+  });
+});
