@@ -24,7 +24,7 @@ const ec = (crv: string, size: number): Shape => ({ kty: 'EC', crv, members: { x
 /** A modulus of k whole bytes: no leading zeros, which would give one key several thumbprints, and never 2047 bits. */
 const hasTopBit = (bytes: Buffer): boolean => (bytes[0] ?? 0) >= 0x80;
 /** 2048 to 4096 bits: smaller is weak, larger (or a large exponent) makes one request expensive. */
-const rsa: Shape = { kty: 'RSA', crv: undefined, members: { n: (bytes) => bytes.length >= 256 && bytes.length <= 512 && hasTopBit(bytes), e: exactly(3) } };
+const rsa: Shape = { kty: 'RSA', crv: undefined, members: { n: (bytes) => bytes.length >= 256 && bytes.length <= 512 && hasTopBit(bytes) } };
 const ed25519: Shape = { kty: 'OKP', crv: 'Ed25519', members: { x: exactly(32) } };
 
 const SHAPES: ReadonlyMap<string, Shape> = new Map([

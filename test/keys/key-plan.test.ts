@@ -65,6 +65,12 @@ describe('rotation', () => {
     expect(plan.create).toMatchObject([{ domainId: DOMAIN, status: 'current' }]);
   });
 
+  test('retires all but the newest should two keys of one kind be current', async () => {
+    const [older, newer] = await Promise.all([makeRow(encryption), makeRow(encryption, { notBefore: START + HOUR })]);
+    const plan = planRotation(DOMAIN, [newer, older], START + DAY, schedule);
+    expect(plan).toMatchObject({ create: [], change: [{ kid: older.kid, status: 'retired', notAfter: START + DAY + schedule.retention.access }] });
+  });
+
   test('keeps checkpoint keys as long as audit entries', () => {
     expect(DEFAULT_SCHEDULE.retention.checkpoint).toBeGreaterThan(400 * DAY);
   });

@@ -105,6 +105,7 @@ describe('key', () => {
     { name: 'an RSA modulus with zeros before it', proof: () => make({}, rs256({ n: Buffer.concat([Buffer.alloc(3), Buffer.from(String(rsaJwk.n), 'base64url')]).toString('base64url') }), rsa.privateKey) },
     { name: 'an RSA modulus of more than 4096 bits', proof: () => make({}, rs256({ n: Buffer.alloc(513, 255).toString('base64url') }), rsa.privateKey) },
     { name: 'a large public exponent', proof: () => make({}, rs256({ e: Buffer.alloc(256, 255).toString('base64url') }), rsa.privateKey) },
+    { name: 'an exponent of its own', proof: () => make({}, rs256({ e: 'AQAD' }), rsa.privateKey) },
     { name: 'exponent one', proof: () => make({}, rs256({ e: 'AQ' }), rsa.privateKey) },
     { name: 'an EC key for RS256', proof: () => make({}, { ...header, alg: 'RS256' }) },
     { name: 'a P-256 key for ES384', proof: () => make({}, { ...header, alg: 'ES384' }) },
