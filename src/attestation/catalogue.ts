@@ -9,6 +9,7 @@ export type AttestorKind = (typeof ATTESTORS)[number]['kind'];
 
 export interface AttestorCatalogue {
   readonly kinds: readonly string[];
+  readonly byKind: ReadonlyMap<string, Attestor>;
   /** Undefined for a kind that does not exist; the caller refuses. */
   find(kind: string): Attestor | undefined;
 }
@@ -18,7 +19,7 @@ export const createAttestorCatalogue = (attestors: readonly Attestor[]): Attesto
   const byKind = new Map(attestors.map((attestor) => [attestor.kind, attestor]));
   const kinds = attestors.map((attestor) => attestor.kind);
   if (byKind.size !== kinds.length) throw new Error(`attestor kind listed twice: ${kinds.filter((kind, at) => kinds.indexOf(kind) !== at).join(', ')}`);
-  return { kinds, find: (kind) => byKind.get(kind) };
+  return { kinds, byKind, find: (kind) => byKind.get(kind) };
 };
 
 export const attestorCatalogue: AttestorCatalogue = createAttestorCatalogue(ATTESTORS);
