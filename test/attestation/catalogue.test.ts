@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { z } from 'zod';
 import { ATTESTORS, attestorCatalogue, createAttestorCatalogue } from '../../src/attestation/catalogue.ts';
 import type { AttributeSpec } from '../../src/attestation/attributes.ts';
 import { githubActions } from '../../src/attestation/attestors/github-actions.ts';
@@ -20,6 +21,12 @@ describe('attestor catalogue', () => {
 
   test.each(ATTESTORS.map(({ kind }) => ({ kind })))('$kind has its file, test and page', ({ kind }) => {
     for (const path of [`src/attestation/attestors/${kind}.ts`, `test/attestation/attestors/${kind}.test.ts`, `docs/attestors/${kind}.md`]) expect([path, existsSync(path)]).toEqual([path, true]);
+  });
+
+  test.each(ATTESTORS.map((attestor) => ({ attestor })))('$attestor.kind has options that OpenAPI can show and that parse to themselves', ({ attestor }) => {
+    const once = attestor.options.parse(attestor.kind === 'github-actions' ? { organization_id: '1' } : {});
+    expect(z.toJSONSchema(attestor.options, { io: 'output' })).toMatchObject({ type: 'object' });
+    expect(attestor.options.parse(once)).toEqual(once);
   });
 
   test.each(ATTESTORS.map((attestor) => ({ attestor })))('$attestor.kind allows no symmetric algorithm and caps lifetimes', ({ attestor }) => {

@@ -41,7 +41,7 @@ const options = z.strictObject({
   require: z.record(claimName, z.array(scalar).min(1)).default({}).describe('Claims that must have one of these values; of a list, one member must'),
   discriminator: z.strictObject({ claim: claimName, value: z.string().min(1) }).optional().describe('Tells entries with one issuer URL apart'),
   anchor: claimPath.optional().describe('The claim that names the run a session stands for'),
-  types: z.array(z.string().max(64)).min(1).default(['', 'jwt']).transform((types) => types.map((type) => type.toLowerCase())).describe('Accepted typ headers; the empty string means absent'),
+  types: z.array(z.string().max(64)).min(1).default(['', 'jwt']).describe('Accepted typ headers; the empty string means absent'),
   replay_key: z.enum(['jti', 'hash']).default('hash').describe('jti: tokens without one are refused'),
   max_lifetime: z.int().min(30).max(86_400).default(3_600).describe('Longest exp - iat in seconds'),
 });
@@ -61,7 +61,7 @@ export const oidc = {
     return kind === undefined ? problemOfIssuerUrl(issuer) : `must be an entry of kind ${kind}, which knows the rules of this platform`;
   },
   attributeTable: ({ claims }): AttributeTable => Object.fromEntries(Object.entries(claims).map(([name, mapped]) => [name, specOf(mapped)])),
-  profile: ({ types, max_lifetime, replay_key }) => ({ algorithms: ['RS256'], types, requiredClaims: [], maxLifetime: max_lifetime, replay: 'once', replayKey: replay_key }),
+  profile: ({ types, max_lifetime, replay_key }) => ({ algorithms: ['RS256'], types: types.map((type) => type.toLowerCase()), requiredClaims: [], maxLifetime: max_lifetime, replay: 'once', replayKey: replay_key }),
   discriminator: ({ discriminator }) => discriminator,
 
   attributes(verified, { claims, require }) {

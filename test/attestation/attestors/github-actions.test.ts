@@ -174,9 +174,8 @@ describe('github-actions', () => {
     expect(githubActions.options.safeParse(options).success).toBe(true);
   });
 
-  test('takes an id that YAML read as a number', () => {
-    expect(githubActions.options.parse({ organization_id: 4711 })).toMatchObject({ organization_id: '4711' });
-    expect(githubActions.options.parse(githubActions.options.parse(options))).toEqual(githubActions.options.parse(options));
+  test('tells who forgot the quotes around an id to write them', () => {
+    expect(githubActions.options.safeParse({ organization_id: 4711 }).error?.issues[0]?.message).toBe('must be in quotes: "4711"');
   });
 
   test.each([

@@ -124,7 +124,7 @@ describe('gitlab-ci', () => {
 
   test('is for one namespace where the entry says so', async () => {
     expect(outcome(await present({}, { namespace_id: '73' }))).toBe('evidence_issuer_unknown');
-    expect(outcome(await present({}, { namespace_id: 72 }))).toBe('accepted');
+    expect(outcome(await present({}, { namespace_id: '72' }))).toBe('accepted');
     expect(gitlabCi.attributes({ ...gitlabClaims }, { namespace_id: '73', pipeline_sources: ['push'], max_lifetime: 300 })).toMatchObject({ error: { code: 'evidence_organization_wrong' } });
   });
 
