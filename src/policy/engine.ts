@@ -1,0 +1,70 @@
+import type { Random } from '../core/random.ts';
+import type { Result } from '../core/result.ts';
+import { createPolicyCompiler } from './compile.ts';
+import type { Compiled } from './compile.ts';
+import type { AdminQuestion, Answer, BuildPolicyEngine, PolicyCitation, PolicyEngine, Question } from './decision.ts';
+import { createEvaluate } from './evaluate.ts';
+import type { Evaluate, EvaluationLimits, Verdict } from './evaluate.ts';
+import { findNearMisses } from './explain.ts';
+import { adminFactsOf, factsOf } from './facts.ts';
+import type { Facts } from './facts.ts';
+import { uidKey } from './head.ts';
+import type { PolicySchema } from './schema.ts';
+import { createPolicyIndex } from './subset.ts';
+
+export interface PolicyEngineDeps {
+  readonly schema: PolicySchema;
+  readonly random: Random;
+  readonly limits?: EvaluationLimits;
+}
+
+/** Engines of one process share what Cedar holds parsed, so make one factory. */
+export const createPolicyEngineFactory = ({ schema, random, limits }: PolicyEngineDeps): BuildPolicyEngine => {
+  const compile = createPolicyCompiler(schema);
+  const evaluate = createEvaluate(random, limits);
+  return (domainId, policies) => createEngine(domainId, compile(policies), schema, evaluate);
+};
+
+const createEngine = (domainId: PolicyEngine['domainId'], { policies, problems }: Compiled, schema: PolicySchema, evaluate: Evaluate): PolicyEngine => {
+  const index = createPolicyIndex(policies);
+  const decideFacts = (question: Pick<Question, 'domain'>, factsFor: () => Result<Facts, string>): Answer => {
+    // INVARIANT: every way out but the last is a denial, whatever was thrown and wherever.
+    try {
+      if (problems.length > 0) return failed(problems.map(({ policy, message }) => `${policy}: ${message}`));
+      if (question.domain.id !== domainId) return failed([`asked about domain ${question.domain.name}, which has policies of its own`]);
+      const facts = factsFor();
+      if (!facts.ok) return failed([facts.error]);
+      const groups = index.select(facts.value.time, uidKey(facts.value.principal), facts.value.resourceKeys);
+      return combine(groups.map((group) => evaluate(group, facts.value)));
+    } catch (thrown) {
+      return failed([`Cedar gave no answer: ${thrown instanceof Error ? thrown.message : 'unknown fault'}`]);
+    }
+  };
+  const decide = (question: Question): Answer => decideFacts(question, () => factsOf(schema, question));
+  return {
+    domainId,
+    problems,
+    decide,
+    decideAdmin: (question: AdminQuestion) => decideFacts(question, () => adminFactsOf(question)),
+    nearMisses(question) {
+      if (decide(question).allow) return [];
+      const facts = factsOf(schema, question);
+      return facts.ok ? findNearMisses(policies, facts.value) : [];
+    },
+  };
+};
+
+const failed = (errors: readonly string[], policies: readonly PolicyCitation[] = []): Answer => Object.freeze({ allow: false, policies, errors });
+
+/**
+ * Cedar's rule over sets that were evaluated apart: any error is a denial (Cedar itself would skip the policy, and a
+ * skipped forbid lets a permit win), then any forbid is, then any permit allows, else the default is no.
+ */
+const combine = (verdicts: readonly Verdict[]): Answer => {
+  const broken = verdicts.flatMap((verdict) => verdict.failed);
+  if (broken.length > 0) return failed(broken.map(({ policy, message }) => `${policy.name}: ${message}`), broken.map(({ policy }) => policy));
+  const forbids = verdicts.flatMap(({ allow, satisfied }) => (allow ? [] : satisfied));
+  if (forbids.length > 0) return { allow: false, policies: forbids, errors: [] };
+  const permits = verdicts.flatMap(({ allow, satisfied }) => (allow ? satisfied : []));
+  return { allow: permits.length > 0, policies: permits, errors: [] };
+};

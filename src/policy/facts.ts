@@ -1,0 +1,138 @@
+import type { Context, Entities, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Attributes, AttributeSpec, AttributeTable, AttributeValue } from '../attestation/attributes.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { Domain, Resource, Workload } from '../registry/entries.ts';
+import { groupsOf, isAdminVerb, isWorkloadAction, SYSTEM_DOMAIN } from './actions.ts';
+import type { AdminQuestion, Question } from './decision.ts';
+import { uidKey } from './head.ts';
+import type { PolicySchema } from './schema.ts';
+
+/** A question in Cedar's terms, in full; what of it is handed over is decided per set of policies (mentions.ts). */
+export interface Facts {
+  readonly principal: TypeAndId;
+  readonly action: TypeAndId;
+  readonly resource: TypeAndId;
+  /** Keys under which policies fixed to this request's resource are found. */
+  readonly resourceKeys: readonly string[];
+  /** Each with all its ancestors, so that an entity without attributes may be left out. */
+  readonly entities: Entities;
+  readonly context: Context;
+  /** Milliseconds. */
+  readonly time: number;
+}
+
+/** The error is a sentence for admins: a question that does not fit the vocabulary is never decided, only refused. */
+export const factsOf = (schema: PolicySchema, question: Question): Result<Facts, string> => {
+  const { domain, workload, resource, scope, request } = question;
+  if (!isWorkloadAction(question.action)) return err(`no action is called ${JSON.stringify(question.action)}`);
+  if (workload.domainId !== domain.id) return err(`workload ${workload.name} is not of domain ${domain.name}`);
+  if (resource.domainId !== domain.id) return err(`resource ${resource.audience} is not of domain ${domain.name}`);
+  if (scope !== undefined && !resource.scopes.includes(scope)) return err(`${JSON.stringify(scope)} is no scope of ${resource.audience}`);
+  const time = datetime(request.time);
+  if (time === undefined) return err('the time of the request is no time');
+  const evidence = evidenceRecord(schema, question.evidence);
+  if (!evidence.ok) return evidence;
+
+  const parent = { type: 'Resource', id: resource.audience };
+  const asked = scope === undefined ? parent : { type: 'Scope', id: `${resource.audience}#${scope}` };
+  return ok({
+    principal: { type: 'Workload', id: workload.spiffeId },
+    action: { type: 'Action', id: question.action },
+    resource: asked,
+    resourceKeys: scope === undefined ? [uidKey(parent)] : [uidKey(asked), uidKey(parent)],
+    entities: [workloadEntity(workload, domain), domainEntity(domain), ...resourceEntities(resource, scope, domain)],
+    context: {
+      evidence: evidence.value,
+      chain: { actors: [...question.chain], length: question.chain.length, ...(question.chain[0] === undefined ? {} : { first: question.chain[0] }) },
+      session: { model: question.session.model, principal: question.session.principal, age_seconds: question.session.ageSeconds, depth: question.session.depth },
+      request: { bound: request.bound, time, lifetime: request.lifetime },
+    },
+    time: request.time,
+  });
+};
+
+/** The same for an action of an admin on a domain. */
+export const adminFactsOf = ({ domain, verb, admin, on, time: asked }: AdminQuestion): Result<Facts, string> => {
+  if (!isAdminVerb(verb)) return err(`no admin action is called ${JSON.stringify(verb)}`);
+  // INVARIANT: a domain's policies decide about that domain; only the system domain's reach further (design section 11).
+  if (on.id !== domain.id && domain.name !== SYSTEM_DOMAIN) return err(`policies of ${domain.name} say nothing about ${on.name}`);
+  const time = datetime(asked);
+  if (time === undefined) return err('the time of the request is no time');
+  const action = { type: 'Action', id: `admin::${verb}` };
+  const principal = { type: 'Admin', id: admin.id };
+  return ok({
+    principal,
+    action,
+    resource: { type: 'Domain', id: on.name },
+    resourceKeys: [],
+    entities: [
+      { uid: principal, attrs: { issuer: admin.issuer }, parents: admin.groups.map((id) => ({ type: 'Group', id })) },
+      { uid: action, attrs: {}, parents: groupsOf(verb).map((id) => ({ type: 'Action', id })) },
+      domainEntity(on),
+    ],
+    context: { request: { time } },
+    time: asked,
+  });
+};
+
+const workloadEntity = (workload: Workload, domain: Domain): EntityJson => ({
+  uid: { type: 'Workload', id: workload.spiffeId },
+  attrs: { name: workload.name, kind: workload.workloadKind, model: workload.authority, owner: workload.owner, stage: domain.stage },
+  parents: [],
+});
+
+const domainEntity = ({ name, stage }: Domain): EntityJson => ({ uid: { type: 'Domain', id: name }, attrs: { name, stage }, parents: [] });
+
+const resourceEntities = ({ audience, owner, provider }: Resource, scope: string | undefined, domain: Domain): Entities => {
+  const above = { type: 'Domain', id: domain.name };
+  const parent = { uid: { type: 'Resource', id: audience }, attrs: { audience, owner, provider }, parents: [above] };
+  if (scope === undefined) return [parent];
+  return [{ uid: { type: 'Scope', id: `${audience}#${scope}` }, attrs: { name: scope, audience, owner, provider }, parents: [{ type: 'Resource', id: audience }, above] }, parent];
+};
+
+/** ECMA-262 section 21.4.1.1. */
+const LATEST_TIME = 8.64e15;
+
+const datetime = (milliseconds: number): { __extn: { fn: string; arg: string } } | undefined =>
+  Math.abs(milliseconds) <= LATEST_TIME ? { __extn: { fn: 'datetime', arg: new Date(milliseconds).toISOString() } } : undefined;
+
+type EvidenceRecord = Record<string, Record<string, string | number | boolean | string[]>>;
+
+const evidenceRecord = (schema: PolicySchema, evidence: Question['evidence']): Result<EvidenceRecord, string> => {
+  if (evidence === undefined) return ok({});
+  const shape = schema.evidence.get(evidence.kind);
+  if (shape === undefined) return err(`no attestor kind is called ${JSON.stringify(evidence.kind)}`);
+  const attributes = shape.table === undefined ? openAttributes(evidence.attributes) : tableAttributes(evidence.attributes, shape.table);
+  return attributes.ok ? ok({ [shape.field]: { issuer: evidence.issuer, subject: evidence.subject, ...attributes.value } }) : err(`${evidence.kind} evidence: ${attributes.error}`);
+};
+
+/** Cedar evaluates without the schema here, so what the schema promised policies is checked first: every required attribute, every type. */
+const tableAttributes = (attributes: Attributes, table: AttributeTable): Result<EvidenceRecord[string], string> => {
+  const record: EvidenceRecord[string] = {};
+  for (const [name, spec] of Object.entries(table)) {
+    const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
+    if (value === undefined && spec.required) return err(`${name} is missing`);
+    if (value === undefined) continue;
+    if (!hasType(value, spec.type)) return err(`${name} is not of type ${spec.type}`);
+    record[name] = typeof value === 'object' ? [...value] : value;
+  }
+  return ok(record);
+};
+
+const hasType = (value: AttributeValue, type: AttributeSpec['type']): boolean => {
+  if (type === 'String') return typeof value === 'string';
+  if (type === 'Long') return Number.isSafeInteger(value);
+  if (type === 'Bool') return typeof value === 'boolean';
+  return Array.isArray(value) && value.every((member) => typeof member === 'string');
+};
+
+const openAttributes = (attributes: Attributes): Result<EvidenceRecord[string], string> => {
+  const pairs: string[] = [];
+  for (const [name, value] of Object.entries(attributes)) {
+    // `a=b` with value `c` and `a` with value `b=c` would read the same.
+    if (name.includes('=')) return err(`${JSON.stringify(name)} has an equals sign in its name`);
+    for (const member of typeof value === 'object' ? value : [value]) pairs.push(`${name}=${String(member)}`);
+  }
+  return ok({ attributes: pairs });
+};

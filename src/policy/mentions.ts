@@ -1,0 +1,127 @@
+import type { Context, Entities, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { isObject } from '../core/json.ts';
+import type { Facts } from './facts.ts';
+import { plainUid, uidKey } from './head.ts';
+
+/**
+ * What a set of policies can read of a request. Cedar spends most of a decision on reading its input, and nearly all of
+ * that input is evidence no policy asks about: only what is mentioned is handed over.
+ * INVARIANT: leaving out what is not mentioned changes no answer (property test in test/policy/mentions.test.ts).
+ */
+export interface Mentions {
+  readonly context: Mention;
+  /** Attribute names read of any entity. */
+  readonly attributes: ReadonlySet<string>;
+  /** Some `in` asks about entities other than the request's own principal and resource. */
+  readonly hierarchy: boolean;
+}
+
+interface Mention { readonly whole: boolean; readonly members: ReadonlyMap<string, Mention> }
+interface Draft { whole: boolean; readonly members: Map<string, Draft> }
+interface Collected { readonly context: Draft; readonly attributes: Set<string>; hierarchy: boolean }
+
+export const collectMentions = (statements: readonly PolicyJson[]): Mentions => {
+  const collected: Collected = { context: { whole: false, members: new Map() }, attributes: new Set(), hierarchy: false };
+  for (const { conditions } of statements) for (const { body } of conditions) visit(body, collected);
+  return collected;
+};
+
+export const projectContext = (context: Context, mentions: Mentions): Context => {
+  const projected = project(context, mentions.context);
+  return isObject(projected) ? (projected as Context) : {};
+};
+
+/** Every entity comes with all its ancestors, so one that only stands between others is needed just where a policy asks about it by name. */
+export const projectEntities = ({ entities, principal, action, resource }: Pick<Facts, 'entities' | 'principal' | 'action' | 'resource'>, mentions: Mentions): Entities => {
+  const own = new Set([principal, action, resource].map(uidKey));
+  return entities.flatMap(({ uid, attrs, parents }) => {
+    const kept = Object.fromEntries(Object.entries(attrs).filter(([name]) => mentions.attributes.has(name)));
+    const placed = parents.length > 0 && (mentions.hierarchy || own.has(uidKey(plainUid(uid))));
+    return placed || Object.keys(kept).length > 0 ? [{ uid, attrs: kept, parents }] : [];
+  });
+};
+
+const visit = (expression: unknown, into: Collected): void => {
+  if (Array.isArray(expression)) {
+    for (const member of expression) visit(member, into);
+    return;
+  }
+  if (!isObject(expression)) return;
+  // Every expression of Cedar's JSON form has one member, its operator.
+  for (const [operator, operand] of Object.entries(expression)) visitOperator(operator, operand, into);
+};
+
+const visitOperator = (operator: string, operand: unknown, into: Collected): void => {
+  if (operator === 'Value') return;
+  if (operator === 'Var') {
+    if (operand === 'context') into.context.whole = true;
+    return;
+  }
+  if (!isObject(operand)) {
+    visit(operand, into);
+    return;
+  }
+  if (operator === '.') visitAccess({ '.': operand }, into);
+  else if (operator === 'has') visitPresence(operand, into);
+  else {
+    if (operator === 'in' || operator === 'is') into.hierarchy ||= !isOwnEntity(operand['left']);
+    // Operands by name (left, right, arg, if, ...) or, of a record literal, by any name: values only, whatever the names are.
+    for (const member of Object.values(operand)) visit(member, into);
+  }
+};
+
+const visitAccess = (access: { readonly '.': Record<string, unknown> }, into: Collected): void => {
+  const path = pathFromContext(access);
+  if (path !== undefined) {
+    draftAt(into.context, path).whole = true;
+    return;
+  }
+  into.attributes.add(String(access['.']['attr']));
+  visitUnlessVar(access['.']['left'], into);
+};
+
+const visitPresence = ({ left, attr }: Record<string, unknown>, into: Collected): void => {
+  const names = [attr].flat().map(String);
+  const path = pathFromContext(left);
+  if (path !== undefined) {
+    draftAt(into.context, [...path, ...names]);
+    return;
+  }
+  for (const name of names) into.attributes.add(name);
+  visitUnlessVar(left, into);
+};
+
+const visitUnlessVar = (expression: unknown, into: Collected): void => {
+  if (!isObject(expression) || !('Var' in expression)) visit(expression, into);
+};
+
+/** `[a, b]` for `context.a.b`, `[]` for `context` itself, undefined for anything else. */
+const pathFromContext = (expression: unknown): readonly string[] | undefined => {
+  const names: string[] = [];
+  let at: unknown = expression;
+  while (isObject(at) && isObject(at['.'])) {
+    names.unshift(String(at['.']['attr']));
+    at = at['.']['left'];
+  }
+  return isObject(at) && at['Var'] === 'context' ? names : undefined;
+};
+
+const isOwnEntity = (expression: unknown): boolean => isObject(expression) && (expression['Var'] === 'principal' || expression['Var'] === 'resource');
+
+const draftAt = (root: Draft, path: readonly string[]): Draft => {
+  let at = root;
+  for (const name of path) {
+    const next = at.members.get(name) ?? { whole: false, members: new Map<string, Draft>() };
+    at.members.set(name, next);
+    at = next;
+  }
+  return at;
+};
+
+/** Records only: strings, sets and extension values are atoms. */
+const project = (value: unknown, mention: Mention): unknown => {
+  if (mention.whole || !isObject(value) || '__extn' in value) return value;
+  const kept: Record<string, unknown> = {};
+  for (const [name, member] of mention.members) if (Object.hasOwn(value, name)) kept[name] = project(value[name], member);
+  return kept;
+};
