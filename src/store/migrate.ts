@@ -81,7 +81,8 @@ const settleHistory = async (engine: SchemaEngine, migrationsList: MigrationList
   const found = await engine.diagnoseMigrationHistory({ migrationsList, optInToShadowDatabase: false, filters: NO_FILTERS });
   const unknown = found.history && 'unpersistedMigrationNames' in found.history ? found.history.unpersistedMigrationNames : [];
   if (unknown.length > 0) throw new SchemaMismatch(`the database was migrated by a newer version of mayfly (${unknown.join(', ')}); start that version or a newer one`);
-  if (found.editedMigrationNames.length > 0) throw new SchemaMismatch(`the database was migrated with another text of ${found.editedMigrationNames.join(', ')} than this build carries`);
+  const edited = found.editedMigrationNames.filter((name) => !found.failedMigrationNames.includes(name));
+  if (edited.length > 0) throw new SchemaMismatch(`the database was migrated with another text of ${edited.join(', ')} than this build carries`);
   // A script runs whole or not at all, so one that failed left nothing behind and is tried again.
   for (const migrationName of found.failedMigrationNames) await engine.markMigrationRolledBack({ migrationName });
 };

@@ -39,10 +39,16 @@ declare const WebAssembly: {
 // Once per process: the bindings know one instance only.
 const start = (): void => {
   const path = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg').replace(/\.js$/, '.wasm');
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { './schema_engine_bg.js': { ...bindings } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { './schema_engine_bg.js': withIdleTimers(bindings) });
   const begin = instance.exports.__wbindgen_start;
   if (typeof begin !== 'function') throw new Error('the schema engine has no start function');
   bindings.__wbg_set_wasm(instance.exports);
   Reflect.apply(begin, undefined, []);
 };
+
+/** The engine never clears the ten seconds it gives its own lock; a process that is done must not wait for them. */
+const withIdleTimers = (imports: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(imports).map(([name, value]) =>
+    [name, name.startsWith('__wbg_setTimeout_') ? (callback: () => void, delay: number) => setTimeout(callback, delay).unref() : value]));
+
 start();
