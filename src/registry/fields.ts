@@ -58,9 +58,9 @@ export const scopeToken = described(z.string().max(200).regex(/^[!#-[\]-~]+$/), 
 /** Asymmetric JWS algorithms (RFC 7518 section 3.1, RFC 8037, RFC 9864); a symmetric one would make the issuer's public key a secret. */
 export const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const;
 
-const matchValue = z.union([z.string().min(1).max(1024), z.number(), z.boolean()]);
+const matchText = z.string().min(1).max(1024);
 export const match = z.object({ issuer: entryName })
-  .catchall(z.union([matchValue, z.array(matchValue).min(1).max(100)]))
+  .catchall(z.union([matchText, z.array(z.union([matchText, z.number(), z.boolean()])).min(1).max(100), z.number(), z.boolean()]))
   .meta({
     description: 'Which evidence is this workload: the issuer\'s name, then attributes with the allowed value or a list of them. `*` in text stands for anything but "/" and ":"',
     examples: [{ issuer: 'github', repository_id: '815', ref: 'refs/heads/main', event_name: ['push', 'workflow_dispatch'] }],

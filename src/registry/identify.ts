@@ -6,7 +6,8 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Workload } from './entries.ts';
 import { isGlob } from './glob.ts';
-import { matchesRule } from './match.ts';
+import { compileRule, matchesRule } from './match.ts';
+import type { CompiledRule } from './match.ts';
 
 export type IdentifyingEvidence = Pick<Evidence, 'issuerName' | 'proves' | 'attributes'>;
 
@@ -26,23 +27,21 @@ export interface IdentifyIndex {
  */
 export const createIdentifyIndex = (workloads: Iterable<Workload>): IdentifyIndex => {
   const issuers = new Map<string, Shelf>();
-  const places = new Map<WorkloadId, readonly Bucket[]>();
-  const unindexed = new Set<WorkloadId>();
+  const filed = new Map<WorkloadId, Filed>();
 
   const remove = (id: WorkloadId): void => {
-    for (const bucket of places.get(id) ?? []) bucket.delete(id);
-    places.delete(id);
-    unindexed.delete(id);
+    const known = filed.get(id);
+    if (known !== undefined) takeOff(issuers.get(known.workload.match.issuer), known);
+    filed.delete(id);
   };
   const put = (workload: Workload): void => {
     remove(workload.id);
-    const shelf = issuers.get(workload.match.issuer) ?? new Map<string, Map<string | number | boolean, Bucket>>();
+    const shelf: Shelf = issuers.get(workload.match.issuer) ?? new Map<string, Map<Value, Filed[]>>();
     issuers.set(workload.match.issuer, shelf);
-    const buckets = choosePlace(shelf, workload);
-    // Nothing exact to find it by: registration refuses such a rule, and here it can never match.
-    if (buckets === undefined) unindexed.add(workload.id);
-    else places.set(workload.id, buckets);
-    for (const bucket of buckets ?? []) bucket.set(workload.id, workload);
+    const rule = compileRule(workload.match);
+    const entry: Filed = { workload, rule, under: choosePlace(shelf, rule) };
+    putOn(shelf, entry);
+    filed.set(workload.id, entry);
   };
   for (const workload of workloads) put(workload);
 
@@ -50,48 +49,69 @@ export const createIdentifyIndex = (workloads: Iterable<Workload>): IdentifyInde
     put,
     remove,
     get size() {
-      return places.size + unindexed.size;
+      return filed.size;
     },
     identify(evidence, clientId, now) {
       if (evidence.proves !== 'workloads') return err(refusal('workload_unknown', `issuer ${evidence.issuerName} does not prove workloads`));
-      return choose(candidates(issuers.get(evidence.issuerName), evidence), clientId, now);
+      return choose(findMatches(issuers.get(evidence.issuerName), evidence), clientId, now);
     },
   };
 };
 
-type Bucket = Map<WorkloadId, Workload>;
+type Value = string | number | boolean;
 /** Attribute name, then exact value (its type included, as Map keys keep it). */
-type Shelf = Map<string, Map<string | number | boolean, Bucket>>;
+type Shelf = Map<string, Map<Value, Filed[]>>;
+interface Filed {
+  readonly workload: Workload;
+  readonly rule: CompiledRule;
+  /** The attribute it lies under. Undefined: nothing exact to find it by; registration refuses such a rule, and here it never matches. */
+  readonly under: CompiledRule[number] | undefined;
+}
 
-/** The exact attribute whose fullest bucket is smallest: attributes that many workloads share fill up once and are then passed over. */
-const choosePlace = (shelf: Shelf, workload: Workload): readonly Bucket[] | undefined => {
-  let best: { readonly name: string; readonly load: number } | undefined;
-  for (const [name, values] of Object.entries(workload.match.attributes)) {
-    if (values.length === 0 || values.some(isGlob)) continue;
-    const load = Math.max(...values.map((value) => shelf.get(name)?.get(value)?.size ?? 0));
-    if (best === undefined || load < best.load) best = { name, load };
+/** The exact attribute whose fullest value holds fewest: attributes that many workloads share fill up once and are then passed over. */
+const choosePlace = (shelf: Shelf, rule: CompiledRule): CompiledRule[number] | undefined => {
+  let best: CompiledRule[number] | undefined;
+  let bestLoad = Infinity;
+  for (const place of rule) {
+    const [name, allowed] = place;
+    if (allowed.length === 0 || allowed.some(isGlob)) continue;
+    const load = Math.max(...allowed.map((value) => shelf.get(name)?.get(value)?.length ?? 0));
+    if (load < bestLoad) [best, bestLoad] = [place, load];
   }
-  if (best === undefined) return undefined;
-  const byValue = shelf.get(best.name) ?? new Map<string | number | boolean, Bucket>();
-  shelf.set(best.name, byValue);
-  return (workload.match.attributes[best.name] ?? []).map((value) => {
-    const bucket: Bucket = byValue.get(value) ?? new Map<WorkloadId, Workload>();
-    byValue.set(value, bucket);
-    return bucket;
-  });
+  return best;
 };
 
-const candidates = (shelf: Shelf | undefined, evidence: IdentifyingEvidence): readonly Workload[] => {
-  const found = new Map<WorkloadId, Workload>();
-  for (const [name, byValue] of shelf ?? []) {
-    const value = Object.hasOwn(evidence.attributes, name) ? evidence.attributes[name] : undefined;
-    if (value === undefined) continue;
-    const near = (typeof value === 'object' ? value : [value]).flatMap((member) => [...(byValue.get(member)?.values() ?? [])]);
-    for (const workload of near) {
-      if (matchesRule(workload.match, evidence.issuerName, evidence.attributes)) found.set(workload.id, workload);
-    }
+const putOn = (shelf: Shelf, entry: Filed): void => {
+  if (entry.under === undefined) return;
+  const [name, allowed] = entry.under;
+  const byValue = shelf.get(name) ?? new Map<Value, Filed[]>();
+  shelf.set(name, byValue);
+  for (const value of new Set(allowed)) {
+    const near = byValue.get(value);
+    if (near === undefined) byValue.set(value, [entry]);
+    else near.push(entry);
   }
-  return [...found.values()];
+};
+
+const takeOff = (shelf: Shelf | undefined, entry: Filed): void => {
+  const [name, allowed] = entry.under ?? ['', []];
+  const byValue = shelf?.get(name);
+  for (const value of allowed) {
+    const left = byValue?.get(value)?.filter((each) => each !== entry) ?? [];
+    if (left.length === 0) byValue?.delete(value);
+    else byValue?.set(value, left);
+  }
+};
+
+const findMatches = (shelf: Shelf | undefined, { attributes }: IdentifyingEvidence): readonly Workload[] => {
+  const found = new Set<Workload>();
+  for (const [name, byValue] of shelf ?? []) {
+    const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
+    if (value === undefined) continue;
+    const near = typeof value === 'object' ? value.flatMap((member) => byValue.get(member) ?? []) : byValue.get(value);
+    for (const { workload, rule } of near ?? []) if (matchesRule(rule, attributes)) found.add(workload);
+  }
+  return [...found];
 };
 
 const choose = (matched: readonly Workload[], clientId: string | undefined, now: number): Result<Workload, Refusal> => {

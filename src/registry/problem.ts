@@ -23,12 +23,15 @@ export const pathText = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : joinPath(text, String(part))), '');
 
 /** Every issue a zod schema found, as problems; `known` are the names a mistyped key may have meant, `examples` one per field. */
-export const problemsOf = (issues: readonly z.core.$ZodIssue[], base: string, known: readonly string[], examples: ReadonlyMap<string, string>): Problem[] =>
-  issues.flatMap((issue) => {
+export const problemsOf = (issues: readonly z.core.$ZodIssue[], base: string, known: readonly string[], examples: ReadonlyMap<string, string>): Problem[] => {
+  const problems = issues.flatMap((issue) => {
     const path = joinPath(base, pathText(issue.path));
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, known));
     return [{ path, message: issue.message, mend: mendOf(issue, examples) }];
   });
+  // A value with two faults is one problem to whoever has to mend it: an empty text also has the wrong form.
+  return problems.filter(({ path }, at) => problems.findIndex((other) => other.path === path) === at);
+};
 
 export const unknownKey = (path: string, key: string, known: readonly string[]): Problem => {
   const meant = nearest(key, known);

@@ -28,7 +28,7 @@ export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) 
   }
   const issuer = settleUrl(entry, attestor, domain, scene, report);
   const audience = entry.audience ?? (entry.proves === 'admins' ? `${domain.issuer}/admin` : domain.issuer);
-  if (audience === issuer) report('audience', 'is the issuer itself, which its tokens for anybody may carry', `remove this line to use ${domain.issuer}, or choose a value of your own`);
+  if (entry.audience !== undefined && audience === issuer) report('audience', 'is the issuer itself, which its tokens for anybody may carry', `remove this line to use ${domain.issuer}, or choose a value of your own`);
   const options = issuerOptions(entry);
   checkOptions(attestor, options, report);
   if (issuer === undefined) return undefined;

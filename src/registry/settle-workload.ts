@@ -37,7 +37,8 @@ const findIssuer = (name: string, domain: Domain, scene: Scene, report: Report):
     report('match.issuer', `there is no issuer ${name} in domain ${domain.name}`, meant === undefined ? 'add it under issuers, or name another' : `did you mean "${meant}"?`);
   }
   if (issuer !== undefined && issuer.proves !== 'workloads') {
-    report('match.issuer', `issuer ${name} proves ${issuer.proves}, not workloads`, 'name an issuer that proves workloads');
+    // Issuers that prove people are refused themselves; that is what to mend.
+    if (issuer.proves === 'admins') report('match.issuer', `issuer ${name} proves ${issuer.proves}, not workloads`, 'name an issuer that proves workloads');
     return undefined;
   }
   return issuer;

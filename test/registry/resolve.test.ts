@@ -1,0 +1,345 @@
+import { describe, expect, test } from '@jest/globals';
+import { createPlanner } from '../../src/registry/resolve.ts';
+import { clock, deps, errorOf, manifest, rowsAfter, systemRow, valueOf, withChange } from './world.ts';
+
+const planner = createPlanner(deps);
+const KEEP = { prune: false };
+const empty = { rows: [systemRow()] };
+const plan = (document: unknown, view: Parameters<typeof planner.plan>[1] = empty, options = KEEP) => planner.plan(document, view, options);
+const extraIssuer = (fields: object) => withChange(manifest(), ['issuers', 1], { ...manifest().issuers[0], name: 'other', ...fields });
+
+describe('a plan for an empty registry', () => {
+  const made = valueOf(plan(manifest()));
+
+  test('creates every entry, in the order of what rests on what', () => {
+    expect(made.changes.map(({ action, kind, domain, name }) => `${action} ${kind} ${domain}/${name}`)).toEqual([
+      'create domain prod/prod', 'create issuer prod/github', 'create resource prod/https://deploy.acme.example', 'create resource prod/arn:aws:iam::123456789012:role/deploy',
+      'create workload prod/ci/deployer', 'create workload prod/svc/deploy', 'create policy prod/deployer-deploys',
+    ]);
+  });
+
+  test('settles what the manifest leaves to the server', () => {
+    const bodies = made.entries.map(({ body }) => body);
+    expect(bodies[0]).toEqual({ name: 'prod', stage: 'production', spiffe: 'prod.sts.acme.example', issuer: 'https://sts.acme.example/prod', owner: 'platform@acme.example' });
+    expect(bodies[1]).toMatchObject({ issuer: 'https://token.actions.githubusercontent.com', audience: 'https://sts.acme.example/prod', organization_id: '4711' });
+    expect(bodies[4]).toMatchObject({ spiffe_id: 'spiffe://prod.sts.acme.example/ci/deployer', match: { event_name: ['push', 'workflow_dispatch'], repository_id: '815' } });
+    expect(bodies[6]).toMatchObject({ effect: 'permit' });
+  });
+
+  test('gives rows with version, owner and expiry, under the domain\'s id', () => {
+    const [domain, issuer] = made.entries;
+    expect(domain).toMatchObject({ version: 1, kind: 'domain', expiresAt: null, ended: false, owner: 'platform@acme.example' });
+    expect(domain?.domainId).toBe(domain?.id);
+    expect(issuer).toMatchObject({ version: 1, name: 'github', domainId: domain?.id, expiresAt: Date.parse('2027-11-22'), ended: false });
+    expect(new Set(made.entries.map(({ id }) => id)).size).toBe(made.entries.length);
+  });
+
+  test('revokes nothing', () => {
+    expect(made.revocations).toEqual([]);
+  });
+});
+
+describe('a plan for what is there already', () => {
+  const rows = rowsAfter(valueOf(plan(manifest())), empty.rows);
+
+  test('changes nothing when the same file is applied twice', () => {
+    const again = valueOf(plan(manifest(), { rows }));
+    expect(again.changes.map(({ action }) => action)).toEqual(Array(7).fill('unchanged'));
+    expect(again.entries).toEqual([]);
+  });
+
+  test.each([
+    { name: 'scopes in another order', path: ['resources', 0, 'scopes'], value: ['deploy:write', 'deploy:read'] },
+    { name: 'alternatives in another order', path: ['workloads', 0, 'match', 'event_name'], value: ['workflow_dispatch', 'push'] },
+    { name: 'one value as a list', path: ['workloads', 0, 'match', 'ref'], value: ['refs/heads/main'] },
+    { name: 'the same moment as date-time', path: ['workloads', 0, 'expires'], value: '2027-05-01T00:00:00.000Z' },
+    { name: 'a default written out', path: ['issuers', 0, 'audience'], value: 'https://sts.acme.example/prod' },
+    { name: 'the stored SPIFFE name written out', path: ['domains', 0, 'spiffe'], value: 'prod.sts.acme.example' },
+  ])('sees no change in $name', ({ path, value }) => {
+    expect(valueOf(plan(withChange(manifest(), path, value), { rows })).entries).toEqual([]);
+  });
+
+  test('writes one new version of what changed, and says which fields', () => {
+    const changed = valueOf(plan(withChange(manifest(), ['workloads', 0, 'match', 'ref'], 'refs/heads/release'), { rows }));
+    const before = rows.find(({ name }) => name === 'ci/deployer');
+    expect(changed.entries).toEqual([expect.objectContaining({ id: before?.id, version: 2, name: 'ci/deployer', ended: false })]);
+    expect(changed.changes.find(({ action }) => action === 'update')?.fields).toEqual([{ field: 'match.ref', before: 'refs/heads/main', after: 'refs/heads/release' }]);
+  });
+
+  test('keeps the identity of a domain when the external URL moved', () => {
+    const moved = createPlanner({ ...deps, externalUrl: 'https://new.acme.example' });
+    expect(valueOf(moved.plan(manifest(), { rows }, KEEP)).entries).toEqual([]);
+  });
+
+  test.each([
+    { name: 'SPIFFE name', field: 'spiffe', value: 'other.example' },
+    { name: 'issuer URL', field: 'issuer', value: 'https://sts.acme.example/other' },
+  ])('refuses another $name for a stored domain', ({ field, value }) => {
+    expect(errorOf(plan(withChange(manifest(), ['domains', 0, field], value), { rows }))).toEqual([expect.objectContaining({ path: `domains[0].${field}`, message: expect.stringContaining('is fixed as') })]);
+  });
+
+  test('ends nothing without prune', () => {
+    expect(valueOf(plan({ domains: manifest().domains }, { rows })).entries).toEqual([]);
+  });
+
+  test('with prune ends what the manifest does not contain, and revokes issuers and workloads', () => {
+    const { workloads, ...rest } = manifest();
+    const pruned = valueOf(plan({ ...rest, workloads: workloads.slice(1), policies: [] }, { rows }, { prune: true }));
+    const ended = pruned.entries.filter((entry) => entry.ended);
+    expect(ended.map(({ kind, name, version }) => [kind, name, version])).toEqual([['workload', 'ci/deployer', 2], ['policy', 'deployer-deploys', 2]]);
+    expect(pruned.revocations).toEqual([{ target: `workload:${ended[0]?.id ?? ''}`, domainId: ended[0]?.domainId }]);
+    expect(ended[0]?.body).toMatchObject({ name: 'ci/deployer' });
+  });
+
+  test('with prune leaves domains alone that the manifest does not list', () => {
+    expect(valueOf(plan({ workloads: manifest().workloads }, { rows }, { prune: true })).entries).toEqual([]);
+    expect(valueOf(plan({}, { rows }, { prune: true })).entries).toEqual([]);
+  });
+
+  test('with prune reports what still refers to an ended entry', () => {
+    const { issuers: _issuers, ...rest } = manifest();
+    expect(errorOf(plan(rest, { rows }, { prune: true })).map(({ path }) => path)).toEqual(['workloads[0].match.issuer', 'workloads[1].match.issuer']);
+  });
+
+  test('gives a name again only under a new id', () => {
+    const removed = valueOf(planner.remove([{ kind: 'workload', domain: 'prod', name: 'ci/deployer' }], { rows }));
+    const after = rowsAfter(removed, rows);
+    const again = valueOf(plan(manifest(), { rows: after }));
+    expect(again.entries).toEqual([expect.objectContaining({ name: 'ci/deployer', version: 1 })]);
+    expect(after.map(({ id }) => id)).not.toContain(again.entries[0]?.id);
+  });
+
+  test('ends single entries', () => {
+    const removed = valueOf(planner.remove([{ kind: 'issuer', domain: 'prod', name: 'github' }, { kind: 'resource', domain: 'prod', name: 'https://deploy.acme.example' }], { rows }));
+    expect(removed.entries.map(({ kind, ended }) => [kind, ended])).toEqual([['issuer', true], ['resource', true]]);
+    expect(removed.revocations.map(({ target }) => target)).toEqual([`issuer:${removed.entries[0]?.id ?? ''}`]);
+  });
+
+  test.each([
+    { name: 'an entry that is not there', removal: { kind: 'workload', domain: 'prod', name: 'ci/deploier' }, mend: 'did you mean "ci/deployer"?' },
+    { name: 'a domain that is not there', removal: { kind: 'workload', domain: 'prud', name: 'ci/deployer' }, mend: 'did you mean "prod"?' },
+  ] as const)('refuses to end $name', ({ removal, mend }) => {
+    expect(errorOf(planner.remove([removal], { rows }))).toEqual([expect.objectContaining({ mend })]);
+  });
+
+  test('rechecks stored resources and issuers when the stage changes', () => {
+    const local = createPlanner({ ...deps, externalUrl: 'https://sts.acme.example' });
+    const development = withChange(withChange(withChange(manifest(), ['domains', 0, 'stage'], 'development'), ['resources', 1, 'endpoint'], 'http://127.0.0.1:9000'), ['issuers', 0, 'issuer'], 'http://127.0.0.1:9001');
+    const stored = rowsAfter(valueOf(local.plan(development, empty, KEEP)), empty.rows);
+    expect(errorOf(local.plan({ domains: manifest().domains }, { rows: stored }, KEEP)).map(({ path }) => path)).toEqual([
+      'registry: issuer prod/github.issuer', 'registry: resource prod/arn:aws:iam::123456789012:role/deploy',
+    ]);
+    expect(local.plan({ domains: [{ ...manifest().domains[0], stage: 'development', owner: 'other@acme.example' }] }, { rows: stored }, KEEP).ok).toBe(true);
+  });
+
+  test('rechecks stored workloads when their issuer changes', () => {
+    const changed = [{ ...manifest().issuers[0], kind: 'gitlab-ci', organization_id: undefined }];
+    const problems = errorOf(plan({ issuers: JSON.parse(JSON.stringify(changed)) }, { rows }));
+    expect(problems.map(({ path }) => path)).toContain('registry: workload prod/ci/deployer.match.repository_id');
+    expect(plan({ issuers: [{ ...manifest().issuers[0], organization_id: '4712' }] }, { rows }).ok).toBe(true);
+  });
+});
+
+describe('sense of domains', () => {
+  test.each([
+    { name: 'a name in capitals', value: 'Prod' }, { name: 'a name that starts with a digit', value: '1prod' }, { name: 'a long name', value: `p${'x'.repeat(31)}` },
+    { name: 'the reserved domain', value: 'system' }, { name: 'a root path', value: 'admin' }, { name: 'another root path', value: 'healthz' }, { name: 'a dotted name', value: 'openapi.json' },
+  ])('refuses $name', ({ value }) => {
+    const { domains: [domain] } = manifest();
+    expect(errorOf(plan({ domains: [{ ...domain, name: value }] })).map(({ path }) => path)).toContain('domains[0].name');
+  });
+
+  test('takes a name of 31 characters', () => {
+    expect(plan({ domains: [{ ...manifest().domains[0], name: `p${'x'.repeat(30)}` }] }).ok).toBe(true);
+  });
+
+  test('takes only development domains without an https external URL', () => {
+    const loopback = createPlanner({ ...deps, externalUrl: 'http://127.0.0.1:8080' });
+    const [domain] = manifest().domains;
+    expect(errorOf(loopback.plan({ domains: [domain] }, empty, KEEP))).toEqual([expect.objectContaining({ path: 'domains[0].stage' })]);
+    const made = valueOf(loopback.plan({ domains: [{ ...domain, stage: 'development' }] }, empty, KEEP));
+    expect(made.entries[0]?.body).toMatchObject({ issuer: 'http://127.0.0.1:8080/prod', spiffe: 'prod.127.0.0.1' });
+  });
+
+  test('refuses an issuer URL the server does not answer at', () => {
+    expect(errorOf(plan(withChange(manifest(), ['domains', 0, 'issuer'], 'https://other.example/prod')))).toEqual([expect.objectContaining({ path: 'domains[0].issuer' })]);
+  });
+
+  test('refuses two domains with one SPIFFE name', () => {
+    const twin = { ...manifest().domains[0], name: 'twin', spiffe: 'prod.sts.acme.example' };
+    expect(errorOf(plan(withChange(manifest(), ['domains', 1], twin)))).toEqual([expect.objectContaining({ path: 'domains[1].spiffe' })]);
+    expect(plan(withChange(manifest(), ['domains', 1], { ...twin, spiffe: 'twin.sts.acme.example' })).ok).toBe(true);
+  });
+});
+
+describe('sense of entries', () => {
+  test.each([
+    { name: 'an unknown domain', path: ['workloads', 0, 'domain'], value: 'prd', at: 'workloads[0].domain' },
+    { name: 'an expiry that has passed', path: ['workloads', 0, 'expires'], value: '2026-11-22', at: 'workloads[0].expires' },
+    { name: 'acceptance of a rule that does not exist', path: ['workloads', 0, 'accept'], value: [{ rule: 'wildcrd', reason: 'x', until: '2027-01-01' }], at: 'workloads[0].accept[0].rule' },
+    { name: 'an unknown attestor kind', path: ['issuers', 0, 'kind'], value: 'github-action', at: 'issuers[0].kind' },
+    { name: 'a missing option of the kind', path: ['issuers', 0, 'organization_id'], value: undefined, at: 'issuers[0].organization_id' },
+    { name: 'an unknown option of the kind', path: ['issuers', 0, 'organisation_id'], value: '4711', at: 'issuers[0].organisation_id' },
+    { name: 'an issuer URL the platform cannot have', path: ['issuers', 0, 'issuer'], value: 'https://token.actions.example', at: 'issuers[0].issuer' },
+    { name: 'a plain http issuer in production', path: ['issuers', 0, 'issuer'], value: 'http://127.0.0.1:8080', at: 'issuers[0].issuer' },
+    { name: 'this installation as issuer', path: ['issuers', 0, 'issuer'], value: 'https://sts.acme.example/prod', at: 'issuers[0].issuer' },
+    { name: 'people\'s issuers, which are not built yet', path: ['issuers', 0, 'proves'], value: 'people', at: 'issuers[0].proves' },
+    { name: 'a range that is no CIDR', path: ['issuers', 0, 'allow_addresses'], value: ['10.0.0.1'], at: 'issuers[0].allow_addresses[0]' },
+    { name: 'the metadata address', path: ['issuers', 0, 'allow_addresses'], value: ['169.254.169.254/32'], at: 'issuers[0].allow_addresses[0]' },
+    { name: 'the admin audience for workloads', path: ['issuers', 0, 'audience'], value: 'https://sts.acme.example/prod/admin', at: 'issuers[0].audience' },
+    { name: 'the issuer itself as audience', path: ['issuers', 0, 'audience'], value: 'https://token.actions.githubusercontent.com', at: 'issuers[0].audience' },
+    { name: 'an unknown provider', path: ['resources', 0, 'provider'], value: 'access-tokens', at: 'resources[0].provider' },
+    { name: 'an unknown option of the provider', path: ['resources', 0, 'endpoint'], value: 'https://x.example', at: 'resources[0].endpoint' },
+    { name: 'what the provider refuses', path: ['resources', 1, 'audience'], value: 'arn:aws:s3:::bucket', at: 'resources[1]' },
+    { name: 'an endpoint outside of development', path: ['resources', 1, 'endpoint'], value: 'http://127.0.0.1:9', at: 'resources[1]' },
+    { name: 'a lifetime below the provider\'s floor', path: ['resources', 1, 'lifetime'], value: 300, at: 'resources[1].lifetime' },
+    { name: 'a scope listed twice', path: ['resources', 0, 'scopes'], value: ['a', 'a'], at: 'resources[0].scopes[1]' },
+    { name: 'an unknown serving workload', path: ['resources', 0, 'served_by'], value: ['svc/deplyo'], at: 'resources[0].served_by[0]' },
+    { name: 'our own issuer as audience', path: ['resources', 0, 'audience'], value: 'https://sts.acme.example/prod', at: 'resources[0].audience' },
+    { name: 'our introspection endpoint as audience', path: ['resources', 0, 'audience'], value: 'https://sts.acme.example/prod/introspect', at: 'resources[0].audience' },
+    { name: 'another domain\'s issuer as audience', path: ['resources', 0, 'audience'], value: 'https://sts.acme.example/system/admin', at: 'resources[0].audience' },
+    { name: 'a provider\'s audience', path: ['resources', 0, 'audience'], value: 'sts.amazonaws.com', at: 'resources[0].audience' },
+    { name: 'delegated workloads, which are not built yet', path: ['workloads', 0, 'authority'], value: 'delegated', at: 'workloads[0].authority' },
+    { name: 'autonomous workloads, which are not built yet', path: ['workloads', 0, 'authority'], value: 'autonomous', at: 'workloads[0].authority' },
+    { name: 'a name SPIFFE does not allow', path: ['workloads', 0, 'name'], value: 'ci/../deployer', at: 'workloads[0].name' },
+    { name: 'an unknown issuer', path: ['workloads', 0, 'match', 'issuer'], value: 'gihtub', at: 'workloads[0].match.issuer' },
+    { name: 'an unknown attribute', path: ['workloads', 0, 'match', 'repositoryid'], value: '815', at: 'workloads[0].match.repositoryid' },
+    { name: 'an attribute name of Object itself', path: ['workloads', 0, 'match', 'constructor'], value: '815', at: 'workloads[0].match.constructor' },
+    { name: 'a number where text is proved', path: ['workloads', 0, 'match', 'repository_id'], value: 815, at: 'workloads[0].match.repository_id' },
+    { name: 'text where true or false is proved', path: ['workloads', 0, 'match', 'ref_protected'], value: 'true', at: 'workloads[0].match.ref_protected' },
+    { name: 'a rule of mutable attributes only', path: ['workloads', 0, 'match', 'repository_id'], value: undefined, at: 'workloads[0].match' },
+    { name: 'a pattern as the only immutable attribute', path: ['workloads', 0, 'match', 'repository_id'], value: '81*', at: 'workloads[0].match' },
+    { name: 'a list with one pattern as the only immutable attribute', path: ['workloads', 0, 'match', 'repository_id'], value: ['815', '81*'], at: 'workloads[0].match' },
+    { name: 'a statement Cedar refuses', path: ['policies', 0, 'cedar'], value: 'prmit(...);', at: 'policies[0].cedar' },
+    { name: 'a permit without an end', path: ['policies', 0, 'expires'], value: undefined, at: 'policies[0].expires' },
+  ])('refuses $name', ({ path, value, at }) => {
+    expect(errorOf(plan(withChange(manifest(), path, value))).map((problem) => problem.path)).toEqual([at]);
+  });
+
+  test.each([
+    { name: 'an expiry tomorrow', path: ['workloads', 0, 'expires'], value: '2026-11-23' },
+    { name: 'acceptance of a rule', path: ['workloads', 0, 'accept'], value: [{ rule: 'wildcard', reason: 'x', until: '2027-01-01' }] },
+    { name: 'an enterprise\'s issuer URL', path: ['issuers', 0, 'issuer'], value: 'https://token.actions.githubusercontent.com/acme' },
+    { name: 'a private range', path: ['issuers', 0, 'allow_addresses'], value: ['10.0.0.0/24', 'fd00::/64'] },
+    { name: 'an audience of one\'s own', path: ['issuers', 0, 'audience'], value: 'mayfly-prod' },
+    { name: 'a lifetime the provider can give', path: ['resources', 1, 'lifetime'], value: 900 },
+    { name: 'an audience that only begins like ours', path: ['resources', 0, 'audience'], value: 'https://sts.acme.example/product' },
+    { name: 'a pattern beside an exact id', path: ['workloads', 0, 'match', 'ref'], value: 'refs/heads/release-*' },
+    { name: 'several exact ids', path: ['workloads', 0, 'match', 'repository_id'], value: ['815', '817'] },
+    { name: 'true or false where it is proved', path: ['workloads', 0, 'match', 'ref_protected'], value: true },
+    { name: 'a forbid without an end', path: ['policies', 0], value: { domain: 'prod', name: 'never', owner: 'x', cedar: 'forbid(principal, action, resource);' } },
+  ])('takes $name', ({ path, value }) => {
+    expect(plan(withChange(manifest(), path, value))).toMatchObject({ ok: true });
+  });
+
+  test('takes a loopback issuer in a development domain', () => {
+    const local = withChange(manifest(), ['issuers', 0, 'issuer'], 'http://127.0.0.1:8080');
+    expect(plan(withChange(local, ['domains', 0, 'stage'], 'development')).ok).toBe(true);
+    expect(plan(withChange(local, ['domains', 0, 'stage'], 'staging')).ok).toBe(false);
+  });
+
+  test.each([
+    { name: 'upper case in the host', url: 'https://Issuer.example' }, { name: 'user information', url: 'https://u:p@issuer.example' }, { name: 'a query', url: 'https://issuer.example?x=1' },
+    { name: 'a fragment', url: 'https://issuer.example#x' }, { name: 'a double slash', url: 'https://issuer.example//x' }, { name: 'dots in the path', url: 'https://issuer.example/a/../b' },
+    { name: 'a default port', url: 'https://issuer.example:443' }, { name: 'http to another machine', url: 'http://issuer.example' }, { name: 'a loopback look-alike', url: 'http://127.0.0.1.evil.example' }, { name: 'no URL', url: 'issuer' },
+  ])('refuses an issuer URL with $name', ({ url }) => {
+    const oidc = { domain: 'prod', name: 'other', kind: 'oidc', issuer: url, owner: 'x', expires: '2027-01-01' };
+    expect(errorOf(plan(withChange(manifest(), ['issuers', 1], oidc))).map(({ path }) => path)).toEqual(['issuers[1].issuer']);
+    expect(plan(withChange(manifest(), ['issuers', 1], { ...oidc, issuer: 'https://issuer.example/a' })).ok).toBe(true);
+  });
+
+  test('asks for an issuer URL where the kind has no default', () => {
+    expect(errorOf(plan(withChange(manifest(), ['issuers', 1], { domain: 'prod', name: 'other', kind: 'oidc', owner: 'x', expires: '2027-01-01' })))).toEqual([expect.objectContaining({ path: 'issuers[1].issuer', message: 'is missing' })]);
+  });
+
+  test('refuses a workload that matches on an issuer of admins', () => {
+    const document = extraIssuer({ proves: 'admins' });
+    expect(plan(document).ok).toBe(true);
+    expect(errorOf(plan(withChange(document, ['workloads', 0, 'match', 'issuer'], 'other'))).map(({ path }) => path)).toEqual(['workloads[0].match.issuer']);
+  });
+
+  test('gives admins an audience of their own', () => {
+    expect(valueOf(plan(extraIssuer({ proves: 'admins' }))).entries.find(({ name }) => name === 'other')?.body['audience']).toBe('https://sts.acme.example/prod/admin');
+  });
+
+  test('keeps the system domain to admins', () => {
+    const inSystem = (fields: object) => plan(extraIssuer({ domain: 'system', ...fields }));
+    expect(errorOf(inSystem({ proves: 'workloads' })).map(({ path }) => path)).toContain('issuers[1].proves');
+    expect(inSystem({ proves: 'admins' }).ok).toBe(true);
+    expect(errorOf(plan(withChange(manifest(), ['resources', 1, 'domain'], 'system'))).map(({ path }) => path)).toEqual(['resources[1].domain']);
+    expect(errorOf(plan(withChange(manifest(), ['workloads', 0, 'domain'], 'system'))).map(({ path }) => path)).toContain('workloads[0].domain');
+    expect(plan(withChange(manifest(), ['policies', 0, 'domain'], 'system')).ok).toBe(true);
+  });
+});
+
+describe('one token, one issuer entry', () => {
+  test.each([
+    { name: 'two entries of one issuer and one organisation', fields: {}, at: 'issuers[1]' },
+    { name: 'the same with another audience, since the entry is chosen before the audience is looked at', fields: { audience: 'own' }, at: 'issuers[1]' },
+  ])('refuses $name', ({ fields, at }) => {
+    expect(errorOf(plan(extraIssuer(fields))).map(({ path }) => path)).toContain(at);
+    expect(plan(extraIssuer({ ...fields, organization_id: '4712' })).ok).toBe(true);
+  });
+
+  test('refuses an entry beside one that takes every token of the issuer', () => {
+    const gitlab = (fields: object) => ({ domain: 'prod', kind: 'gitlab-ci', owner: 'x', expires: '2027-01-01', ...fields });
+    const two = (second: object) => plan({ ...manifest(), issuers: [...manifest().issuers, gitlab({ name: 'a', namespace_id: '1' }), gitlab(second)] });
+    expect(errorOf(two({ name: 'b' })).map(({ path }) => path)).toEqual(['issuers[1]', 'issuers[2]']);
+    expect(two({ name: 'b', namespace_id: '2' }).ok).toBe(true);
+  });
+
+  test('refuses claims that can stand in one token as telling claims', () => {
+    const oidc = (name: string, claim: string) => ({ domain: 'prod', name, kind: 'oidc', issuer: 'https://issuer.example', discriminator: { claim, value: name }, owner: 'x', expires: '2027-01-01' });
+    const two = (claim: string) => plan({ ...manifest(), issuers: [...manifest().issuers, oidc('a', 'cluster'), oidc('b', claim)] });
+    expect(errorOf(two('tenant')).map(({ path }) => path)).toEqual(['issuers[1]', 'issuers[2]']);
+    expect(two('cluster').ok).toBe(true);
+  });
+
+  test('refuses one audience for two domains', () => {
+    const staging = withChange(manifest(), ['domains', 1], { name: 'staging', stage: 'staging', owner: 'x' });
+    const shared = (audience: string) => plan(withChange(withChange(staging, ['issuers', 0, 'audience'], 'shared'), ['issuers', 1], { ...manifest().issuers[0], domain: 'staging', audience }));
+    expect(errorOf(shared('shared')).map(({ path }) => path)).toEqual(['issuers[0].audience', 'issuers[1].audience']);
+    expect(shared('other').ok).toBe(true);
+  });
+
+  test('refuses one audience for two purposes', () => {
+    const shared = (audience: string) => plan(withChange(extraIssuer({ proves: 'admins', audience }), ['issuers', 0, 'audience'], 'shared'));
+    expect(errorOf(shared('shared')).map(({ path }) => path)).toEqual(['issuers[0].audience', 'issuers[1].audience']);
+    expect(shared('other').ok).toBe(true);
+  });
+
+  test('sees a clash with what is stored already', () => {
+    const rows = rowsAfter(valueOf(plan(manifest())), empty.rows);
+    expect(errorOf(plan({ issuers: [{ ...manifest().issuers[0], name: 'other' }] }, { rows })).map(({ path }) => path)).toEqual(['issuers[0]']);
+    expect(plan({ issuers: [{ ...manifest().issuers[0], name: 'other', organization_id: '1' }] }, { rows }).ok).toBe(true);
+  });
+});
+
+describe('problems', () => {
+  test('of shape and of sense come together, without what follows from them', () => {
+    const twoFaults = withChange(withChange(manifest(), ['issuers', 0, 'owner'], undefined), ['workloads', 1, 'authority'], 'delegated');
+    expect(errorOf(plan(twoFaults)).map(({ path }) => path)).toEqual(['issuers[0].owner', 'workloads[1].authority']);
+  });
+
+  test('of a domain do not repeat on its entries', () => {
+    expect(errorOf(plan(withChange(manifest(), ['domains', 0, 'owner'], undefined))).map(({ path }) => path)).toEqual(['domains[0].owner']);
+  });
+
+  test('name the first of two entries with one name', () => {
+    expect(errorOf(plan(withChange(manifest(), ['workloads', 2], manifest().workloads[0])))).toEqual([expect.objectContaining({ path: 'workloads[2]', message: expect.stringContaining('workloads[0]') })]);
+  });
+
+  test('never end an entry that is only misspelt', () => {
+    const rows = rowsAfter(valueOf(plan(manifest())), empty.rows);
+    expect(errorOf(plan(withChange(manifest(), ['workloads', 0, 'owner'], undefined), { rows }, { prune: true })).map(({ path }) => path)).toEqual(['workloads[0].owner']);
+  });
+
+  test('give the place in a statement and Cedar\'s hint', () => {
+    expect(errorOf(plan(withChange(manifest(), ['policies', 0, 'cedar'], 'x')))).toEqual([{ path: 'policies[0].cedar', message: 'line 2, column 5: unexpected token', mend: 'expected permit or forbid' }]);
+  });
+
+  test('about time follow the clock that was handed in', () => {
+    const later = createPlanner({ ...deps, clock: { now: () => clock.now() + 2 * 365 * 86_400_000 } });
+    expect(errorOf(later.plan(manifest(), empty, KEEP)).every(({ path }) => path.endsWith('.expires'))).toBe(true);
+  });
+});
