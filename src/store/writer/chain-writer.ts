@@ -1,5 +1,6 @@
 import { CHAIN_OPENED, CHAIN_START, auditText, linkHash } from '../../core/hash-chain.ts';
 import type { ChainHead } from '../../core/hash-chain.ts';
+import { SYSTEM_DOMAIN } from '../../core/reserved.ts';
 import { AUDIT, encodeRow, encodeTime, joinRows } from '../sql/tables.ts';
 import type { Statements } from '../sql/statements.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
@@ -72,9 +73,6 @@ const openChain = async (query: Query, statements: Statements['audit'], chain: s
   const checkpoint = newest === undefined ? null : { chain: String(newest.chain), n: Number(newest.n), hash: String(newest.hash) };
   const alive = { name: chainJob(chain), holder: chain, until: encodeTime(at + CHAIN_ALIVE_MS), now: encodeTime(at) };
   await query(statements.takeJob, JSON.stringify([alive]), alive.now);
-  const event = { at, action: CHAIN_OPENED, domainId: SYSTEM, body: { checkpoint } };
-  return { at, action: event.action, domainId: SYSTEM, text: auditText(event) };
+  const event = { at, action: CHAIN_OPENED, domainId: SYSTEM_DOMAIN, body: { checkpoint } };
+  return { at, action: event.action, domainId: SYSTEM_DOMAIN, text: auditText(event) };
 };
-
-/** Entries about the installation itself name the reserved domain. */
-const SYSTEM = 'system';

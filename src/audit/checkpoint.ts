@@ -1,0 +1,50 @@
+import { compactVerify, importJWK } from 'jose';
+import type { CryptoKey, JWK } from 'jose';
+import { isObject } from '../core/json.ts';
+import { TYPE_OF } from '../tokens/sign.ts';
+import type { KeyRow } from '../store/rows.ts';
+
+/** What a checkpoint says: this chain had this hash at this entry at this time. */
+export interface CheckpointStatement { readonly chain: string; readonly n: number; readonly hash: string; readonly at: number }
+
+/** The statement a checkpoint (compact JWS, RFC 7515) makes, or a sentence that says why it proves nothing. */
+export type VerifyCheckpoint = (jws: string) => Promise<CheckpointStatement | string>;
+
+/** The payload to sign; the key's purpose is `checkpoint`. */
+export const checkpointPayload = ({ chain, n, hash, at }: CheckpointStatement): CheckpointStatement => ({ chain, n, hash, at });
+
+/** Verifies with the checkpoint keys the registry ever had. A retired key still verifies what it signed; a revoked one proves nothing. */
+export const createVerifyCheckpoint = (keys: readonly KeyRow[]): VerifyCheckpoint => {
+  const newest = new Map<string, KeyRow>();
+  for (const key of keys) if (key.purpose === 'checkpoint' && key.version > (newest.get(key.kid)?.version ?? 0)) newest.set(key.kid, key);
+  const imported = new Map<string, Promise<CryptoKey | Uint8Array>>();
+
+  return async (jws) => {
+    if (jws.length > MAX_LENGTH) return 'it is too long';
+    let signedBy: KeyRow | undefined;
+    try {
+      const { payload, protectedHeader } = await compactVerify(jws, ({ kid }) => {
+        signedBy = newest.get(kid ?? '');
+        if (signedBy === undefined) throw new Error('its key is not a checkpoint key of this installation');
+        if (signedBy.status === 'revoked') throw new Error('its key was revoked');
+        const known = imported.get(signedBy.kid) ?? importJWK(signedBy.publicJwk as JWK, signedBy.algorithm);
+        imported.set(signedBy.kid, known);
+        return known;
+      }, { algorithms: ['ES256', 'RS256'] });
+      if (protectedHeader.alg !== signedBy?.algorithm) return 'its alg is not its key\'s';
+      if (protectedHeader.typ !== TYPE_OF.checkpoint) return 'its typ is not that of a checkpoint';
+      return readStatement(Buffer.from(payload).toString('utf8'));
+    } catch (cause) {
+      return cause instanceof Error ? cause.message : 'it cannot be read';
+    }
+  };
+};
+
+const MAX_LENGTH = 4096;
+
+const readStatement = (text: string): CheckpointStatement | string => {
+  const value: unknown = JSON.parse(text);
+  if (!isObject(value)) return 'it makes no statement';
+  const { chain, n, hash, at } = value;
+  return typeof chain === 'string' && typeof n === 'number' && typeof hash === 'string' && typeof at === 'number' ? { chain, n, hash, at } : 'it makes no statement';
+};

@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { HOUR } from '../../../src/core/duration.ts';
+import type { OwnStore } from '../../../src/store/create-store.ts';
+import type { KeyRow } from '../../../src/store/rows.ts';
+import { DOMAIN, NOW, makeEntry, makeEvent } from '../make-rows.ts';
+import { makeSealer, openStore } from '../place.ts';
+import type { MakePlace, Place } from '../place.ts';
+
+/** Entries, keys, revocations and their versions. */
+export const describeRegistry = (makePlace: MakePlace): void => {
+  describe('registry', () => {
+    let place: Place;
+    let store: OwnStore;
+    beforeAll(async () => {
+      place = await makePlace();
+      store = await openStore(place);
+    });
+    afterAll(async () => {
+      await store.close();
+      await place.drop();
+    });
+
+    const committed = async (change: Parameters<OwnStore['change']>[0]): Promise<number> => {
+      const outcome = await store.change(change);
+      expect(outcome.status).toBe('committed');
+      return outcome.version;
+    };
+
+    test('hands out versions in order: entries, keys, revocations, what is lifted', async () => {
+      const from = await store.registryVersion();
+      const { key } = await makeSealer('registry-key');
+      const written: Omit<KeyRow, 'seq' | 'changedAt'> = { ...key, notAfter: NOW + HOUR };
+      const entries = [makeEntry(), makeEntry({ id: 'res_1', kind: 'resource', name: 'https://deploy.acme.example', expiresAt: null, ended: true })];
+      const first = await committed({
+        at: NOW, by: 'alice', basedOn: from, entries, keys: [written],
+        revocations: [{ target: 'workload:w-1', domainId: DOMAIN, reason: 'left "us"', purgeAfter: NOW + HOUR }], audit: [makeEvent('registry.applied')],
+      });
+      expect(first).toBe(from + 4);
+      const second = await committed({ at: NOW + 5, by: 'bob', enable: ['workload:w-1', 'workload:never-revoked'], audit: [makeEvent('revocation.lifted')] });
+      expect(second).toBe(from + 5);
+      const delta = await store.registryDelta(from);
+      expect(delta.version).toBe(second);
+      expect(delta.entries).toEqual(entries.map((entry, index) => ({ ...entry, seq: from + 1 + index, changedAt: NOW, changedBy: 'alice' })));
+      expect(delta.keys).toEqual([{ ...written, seq: from + 3, changedAt: NOW }]);
+      expect(delta.revocations).toEqual([{
+        seq: from + 4, target: 'workload:w-1', domainId: DOMAIN, at: NOW, by: 'alice', reason: 'left "us"', purgeAfter: NOW + HOUR, enabledSeq: second, enabledAt: NOW + 5, enabledBy: 'bob',
+      }]);
+    });
+
+    test('lifts every open revocation of a target, each under a version of its own', async () => {
+      const revocation = { target: 'issuer:twice', domainId: DOMAIN, reason: 'r', purgeAfter: null } as const;
+      const from = await committed({ at: NOW, by: 'a', revocations: [revocation, revocation], audit: [] });
+      expect(await committed({ at: NOW, by: 'a', enable: ['issuer:twice'], audit: [] })).toBe(from + 2);
+      expect(await committed({ at: NOW, by: 'a', enable: ['issuer:twice'], audit: [] })).toBe(from + 2);
+    });
+
+    test('refuses a change computed from a version that has moved, and writes nothing of it', async () => {
+      const from = await store.registryVersion();
+      const entry = makeEntry({ id: 'wkl_conflict', kind: 'workload', name: 'conflict' });
+      const moved = await committed({ at: NOW, by: 'a', basedOn: from, revocations: [{ target: 'lease:x', domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [] });
+      expect(await store.change({ at: NOW, by: 'a', basedOn: from, entries: [entry], audit: [makeEvent('must.not.appear')] })).toEqual({ status: 'conflict', version: moved });
+      expect(await store.entryHistory('wkl_conflict')).toEqual([]);
+      expect(await place.sql("SELECT n FROM audit WHERE action = 'must.not.appear'")).toHaveLength(0);
+      expect(await store.change({ at: NOW, by: 'a', basedOn: moved, entries: [entry], audit: [] })).toEqual({ status: 'committed', version: moved + 1 });
+    });
+
+    test('lets one of several changes computed from the same version win', async () => {
+      const from = await store.registryVersion();
+      const outcomes = await Promise.all(['a', 'b', 'c'].map((name) => store.change({ at: NOW, by: name, basedOn: from, entries: [makeEntry({ id: `pol_${name}`, kind: 'policy', name })], audit: [] })));
+      expect(outcomes.map((outcome) => outcome.status)).toEqual(['committed', 'conflict', 'conflict']);
+    });
+
+    test('tells its own process of a change', async () => {
+      const told = new Promise<void>((resolve) => { store.onRegistryChange(resolve); });
+      await committed({ at: NOW, by: 'a', revocations: [{ target: 'lease:told', domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [] });
+      await told;
+    });
+  });
+};

@@ -1,0 +1,200 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { MINUTE } from '../../src/core/duration.ts';
+import { verifyAudit } from '../../src/audit/verify.ts';
+import type { OwnStore } from '../../src/store/create-store.ts';
+import type { Target } from '../../src/store/rows.ts';
+import { StoreUnavailable } from '../../src/store/store.ts';
+import { startPostgres } from '../support/postgres.ts';
+import type { Postgres } from '../support/postgres.ts';
+import { untilCommitted } from './contract/failing.ts';
+import { DOMAIN, NOW, makeEntry, makeEvent, makeIssuance } from './make-rows.ts';
+import { makeSealer, openStore } from './place.ts';
+import type { MakePlace, Place, Sealer } from './place.ts';
+import { describeStore } from './store-contract.ts';
+import { breakableLine } from './swallow-answer.ts';
+
+let server: Postgres;
+beforeAll(async () => { server = await startPostgres(); });
+afterAll(() => server.stop());
+
+const query = async (url: string, text: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(text)).rows;
+  } finally {
+    await client.end();
+  }
+};
+
+const makePlace: MakePlace = async () => {
+  const { url, drop } = await server.freshDatabase();
+  const name = new URL(url).pathname.slice(1);
+  return {
+    engine: 'postgresql',
+    url,
+    sql: (text) => query(url, text),
+    async breakWrites() {
+      await query(server.url, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+      await query(server.url, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`);
+      return async () => { await query(server.url, `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`); };
+    },
+    drop,
+  };
+};
+
+describeStore(makePlace);
+
+describe('PostgreSQL', () => {
+  let place: Place;
+  let near: OwnStore;
+  let far: OwnStore;
+  let sealer: Sealer;
+  beforeAll(async () => {
+    place = await makePlace();
+    near = await openStore(place);
+    far = await openStore(place);
+    sealer = await makeSealer();
+  });
+  afterAll(async () => {
+    await near.close();
+    await far.close();
+    await place.drop();
+  });
+
+  const leasesOf = async (session: string): Promise<number> => Number((await place.sql(`SELECT count(*) AS n FROM lease WHERE session_id = '${session}'`))[0]?.n);
+
+  test('commits with fsync and synchronous_commit', async () => {
+    expect(await near.durability()).toEqual({ fsync: 'on', synchronous_commit: 'on' });
+  });
+
+  test('does not open where commits are not durable', async () => {
+    const lax = await makePlace();
+    await query(lax.url, `ALTER DATABASE ${new URL(lax.url).pathname.slice(1)} SET synchronous_commit = off`);
+    await expect(openStore(lax)).rejects.toThrow('the server does not make commits durable');
+    await lax.drop();
+  });
+
+  test('lets the same evidence win once on two nodes, and harms nothing that came with it', async () => {
+    const rounds = Array.from({ length: 10 }, (_, round) => round);
+    const outcomes = await Promise.all(rounds.flatMap((round) => [near, far].map(async (node, side) => ({
+      contested: await node.issue(makeIssuance(`two-${round}-${side}`, `two-${round}`, { lease: { replayKey: `two ${round}` }, proofs: [{ key: `two-proof ${round} ${side}`, until: NOW }] })),
+      beside: await node.issue(makeIssuance(`beside-${round}-${side}`)),
+    }))));
+    for (const round of rounds) expect(outcomes.slice(2 * round, 2 * round + 2).map(({ contested }) => contested).sort()).toEqual(['committed', 'replayed']);
+    expect(outcomes.map(({ beside }) => beside)).toEqual(outcomes.map(() => 'committed'));
+    expect(await place.sql("SELECT 1 FROM replay WHERE key LIKE 'two-proof%'")).toHaveLength(rounds.length);
+  });
+
+  test('does not let batches of two nodes wait for each other, in whatever order their requests came', async () => {
+    const keys = Array.from({ length: 30 }, (_, index) => index);
+    const issueAll = (node: OwnStore, order: readonly number[], side: string) =>
+      Promise.all(order.map((index) => node.issue(makeIssuance(`crossed-${index}-${side}`, `crossed-${index}`, { lease: { replayKey: `crossed ${index}` }, proofs: [{ key: `crossed-proof ${index}`, until: NOW }] }))));
+    const [ahead, back] = await Promise.all([issueAll(near, keys, 'near'), issueAll(far, keys.toReversed(), 'far')]);
+    for (const index of keys) expect([ahead[index], back.toReversed()[index]].sort()).toEqual(['committed', 'replayed']);
+  });
+
+  test('lets nothing commit after a revocation was confirmed, on any node', async () => {
+    for (let round = 0; round < 8; round += 1) {
+      const target: Target = `workload:raced-${round}`;
+      const session = `raced-${round}`;
+      let confirmed = false;
+      let committed = 0;
+      const issueUntilRefused = async (node: OwnStore, side: string): Promise<void> => {
+        for (let index = 0; ; index += 1) {
+          const late = confirmed;
+          const outcome = await node.issue(makeIssuance(`raced-${round}-${side}-${index}`, session, { hop: { path: [target] } }));
+          if (late) expect(outcome).toBe('revoked');
+          if (outcome !== 'committed') return;
+          committed += 1;
+        }
+      };
+      const racing = [issueUntilRefused(near, 'a'), issueUntilRefused(near, 'b'), issueUntilRefused(far, 'c'), issueUntilRefused(far, 'd')];
+      await untilCommitted(() => Promise.resolve(committed > 5 ? 'committed' : 'not yet'));
+      await far.change({ at: NOW, by: 'admin', revocations: [{ target, domainId: DOMAIN, reason: 'race', purgeAfter: null }], audit: [makeEvent('revocation.made')] });
+      confirmed = true;
+      const atConfirmation = await leasesOf(makeIssuance('x', session).session.id);
+      await Promise.all(racing);
+      expect(await leasesOf(makeIssuance('x', session).session.id)).toBe(atConfirmation);
+      expect(atConfirmation).toBe(committed);
+    }
+  });
+
+  test('shows versions in order while two nodes change the registry', async () => {
+    const from = await near.registryVersion();
+    let last = from;
+    let watching = true;
+    const watch = async (): Promise<void> => {
+      const seen = new Set<number>();
+      while (watching) {
+        const delta = await far.registryDelta(last);
+        for (const row of delta.entries) seen.add(row.seq);
+        last = delta.version;
+      }
+      for (const row of (await far.registryDelta(last)).entries) seen.add(row.seq);
+      expect([...seen]).toEqual(Array.from({ length: 40 }, (_, index) => from + 1 + index));
+    };
+    const watched = watch();
+    const change = (node: OwnStore, side: string, index: number) => node.change({ at: NOW, by: side, entries: [makeEntry({ id: `wkl_${side}_${index}`, kind: 'workload', name: `${side}-${index}` })], audit: [makeEvent('registry.applied')] });
+    const runs = [near, far].map(async (node, side) => {
+      for (let index = 0; index < 20; index += 1) await change(node, `s${side}`, index);
+    });
+    await Promise.all(runs);
+    watching = false;
+    await watched;
+  });
+
+  test('tells the other node of a change', async () => {
+    const told = new Promise<void>((resolve) => { near.onRegistryChange(resolve); });
+    await far.change({ at: NOW, by: 'a', revocations: [{ target: 'lease:told', domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [] });
+    await told;
+  });
+
+  test('leaves a living chain to its writer, and seals it for one that stopped', async () => {
+    await near.append(makeEvent('near'));
+    await far.append(makeEvent('far'));
+    const own = await near.checkpoint(sealer.sign, NOW);
+    expect(await near.sealStopped(sealer.sign, NOW + 1)).toEqual([]);
+    const stopped = await near.sealStopped(sealer.sign, NOW + 2 * MINUTE);
+    expect(stopped.map((row) => row.chain)).not.toContain(own?.chain);
+    expect(stopped.length).toBeGreaterThan(0);
+  });
+
+  test('takes an unanswered commit for not issued, and goes on with the chain where it really ends', async () => {
+    const line = await breakableLine(place.url);
+    const store = await openStore({ url: line.url });
+    expect(await store.issue(makeIssuance('answered'))).toBe('committed');
+    // With the zero that ends it: READ COMMITTED is said before.
+    line.swallowAnswerTo('COMMIT\0');
+    await expect(store.issue(makeIssuance('unanswered'))).rejects.toThrow(StoreUnavailable);
+    await untilCommitted(() => store.issue(makeIssuance('after-unanswered')));
+    // This time the server had committed; the evidence is spent and the caller has nothing.
+    expect(await store.issue(makeIssuance('unanswered-again', 'unanswered', { lease: { replayKey: 'key unanswered' } }))).toBe('replayed');
+    await store.close();
+    await line.close();
+  });
+
+  test('goes on with the chain where it really ends when the unanswered commit did not happen', async () => {
+    const store = await openStore(place);
+    expect(await store.issue(makeIssuance('kept'))).toBe('committed');
+    await place.sql(`CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$`);
+    await place.sql(`CREATE CONSTRAINT TRIGGER die AFTER INSERT ON lease DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id = '${makeIssuance('dies').lease.id}') EXECUTE FUNCTION die()`);
+    await expect(store.issue(makeIssuance('dies'))).rejects.toThrow(StoreUnavailable);
+    await place.sql('DROP TRIGGER die ON lease');
+    await untilCommitted(() => store.issue(makeIssuance('dies')));
+    await store.close();
+  });
+
+  test('recovers after its connection was cut, with another store none the wiser', async () => {
+    await query(server.url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mayfly writer'");
+    await untilCommitted(() => near.issue(makeIssuance('cut-near')));
+    await untilCommitted(() => far.issue(makeIssuance('cut-far')));
+  });
+
+  test('keeps every chain unbroken through all of this', async () => {
+    const report = await verifyAudit({ reads: near, verifyCheckpoint: sealer.verify, outside: [], now: NOW });
+    expect(report.findings).toEqual([]);
+    expect(report.entries).toBeGreaterThan(100);
+  });
+});

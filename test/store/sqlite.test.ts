@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'libsql';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createExecute } from '../../src/store/writer/execute.ts';
+import type { Operation } from '../../src/store/writer/operations.ts';
+import { createSqliteConnection } from '../../src/store/writer/sqlite-connection.ts';
+import { createWrites } from '../../src/store/writer/writes.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import { NOW, makeIssuance } from './make-rows.ts';
+import { openStore } from './place.ts';
+import type { MakePlace, Place } from './place.ts';
+import { describeStore } from './store-contract.ts';
+
+const makePlace: MakePlace = async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'mayfly-store-'));
+  const path = join(folder, 'mayfly.db');
+  const open = (): Database.Database => new Database(path, { timeout: 5_000 });
+  return {
+    engine: 'sqlite',
+    url: `file:${path}`,
+    sql(text) {
+      const database = open();
+      try {
+        return Promise.resolve(database.prepare(text).all() as Readonly<Record<string, unknown>>[]);
+      } finally {
+        database.close();
+      }
+    },
+    breakWrites() {
+      const holder = open();
+      holder.exec('BEGIN IMMEDIATE');
+      return Promise.resolve(() => {
+        holder.exec('ROLLBACK');
+        holder.close();
+        return Promise.resolve();
+      });
+    },
+    drop: () => rm(folder, { recursive: true }),
+  };
+};
+
+describeStore(makePlace);
+
+describe('SQLite', () => {
+  let place: Place;
+  beforeAll(async () => { place = await makePlace(); });
+  afterAll(() => place.drop());
+
+  test('commits with write-ahead log and full synchronisation', async () => {
+    const store = await openStore(place);
+    expect(await store.durability()).toEqual({ journal_mode: 'wal', synchronous: 2 });
+    await store.close();
+  });
+
+  test('issues nothing on a full disk, and goes on when there is room', async () => {
+    const path = place.url.slice('file:'.length);
+    await migrate({ engine: 'sqlite', path });
+    const connection = createSqliteConnection(path, { busyMs: 1_000 });
+    const execute = createExecute('chn_full', connection);
+    const issue = async (name: string) => {
+      const operations: Operation[] = [];
+      await createWrites(((operation: Operation) => {
+        operations.push(operation);
+        return Promise.resolve('committed');
+      }) as Parameters<typeof createWrites>[0]).issue(makeIssuance(name, name, { lease: { detail: 'x'.repeat(9_000) } as object, session: { principal: 'x'.repeat(9_000) } }));
+      return (await execute(operations))[0];
+    };
+    const limitPages = (pages: number) => connection.transaction('none', (query) => query({ name: `limit-${pages}`, sql: `PRAGMA max_page_count = ${pages}` }));
+
+    expect(await issue('room')).toEqual({ reply: 'committed' });
+    await limitPages(1);
+    expect(await issue('full')).toEqual({ unavailable: 'sqlite: database or disk is full' });
+    expect(await place.sql(`SELECT id FROM lease WHERE id = '${makeIssuance('full').lease.id}'`)).toHaveLength(0);
+    await limitPages(1_000_000);
+    expect(await issue('full')).toEqual({ reply: 'committed' });
+    expect((await place.sql("SELECT n FROM audit WHERE chain = 'chn_full' ORDER BY n")).map((row) => row.n)).toEqual([1, 2, 3]);
+    await connection.close();
+  });
+
+  test('writes times as the text Prisma writes', async () => {
+    const store = await openStore(place);
+    await store.issue(makeIssuance('text'));
+    expect(await place.sql(`SELECT issued_at, typeof(issued_at) AS type FROM lease WHERE id = '${makeIssuance('text').lease.id}'`)).toEqual([{ issued_at: new Date(NOW).toISOString().replace('Z', '+00:00'), type: 'text' }]);
+    await store.close();
+  });
+});

@@ -1,0 +1,15 @@
+import { describeAuditing } from './contract/auditing.ts';
+import { describeFailing } from './contract/failing.ts';
+import { describeIssuing } from './contract/issuing.ts';
+import { describeJobs } from './contract/jobs.ts';
+import { describeRegistry } from './contract/registry.ts';
+import type { MakePlace } from './place.ts';
+
+/** What every store must do, on the real engine. */
+export const describeStore = (makePlace: MakePlace): void => {
+  describeIssuing(makePlace);
+  describeRegistry(makePlace);
+  describeJobs(makePlace);
+  describeAuditing(makePlace);
+  describeFailing(makePlace);
+};
