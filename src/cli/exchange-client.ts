@@ -118,8 +118,9 @@ const refused = (fault: oauth.ResponseBodyError): CliError => {
   );
 };
 
+/** `fetch` says "fetch failed" and keeps the reason in `cause`. */
 const reasonOf = (fault: unknown): string => {
-  const cause = fault instanceof Error && fault.cause instanceof Error ? fault.cause : fault;
-  if (isObject(cause) && typeof cause['code'] === 'string') return cause['code'];
-  return cause instanceof Error ? cause.message : String(cause);
+  const cause = isObject(fault) && isObject(fault['cause']) ? fault['cause'] : fault;
+  if (!isObject(cause)) return String(cause);
+  return typeof cause['code'] === 'string' ? cause['code'] : String(cause['message']);
 };

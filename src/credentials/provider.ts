@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ActClaim } from '../tokens/claims.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
 import type { HopId, LeaseId, SessionId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -15,7 +16,7 @@ export interface Order {
   readonly resource: Resource;
   readonly scopes: readonly string[];
   /** Members `sub`, `act`, `may_act`, `client_id`, `authority` of the token, built by the authority rules. */
-  readonly subject: { readonly sub: string; readonly act: object | undefined; readonly model: string; readonly principal: string; readonly depth: number };
+  readonly subject: { readonly sub: string; readonly act: ActClaim | undefined; readonly model: string; readonly principal: string; readonly depth: number };
   readonly binding: DpopBinding | undefined;
   /** Attributes of the evidence, for session tags and the like. */
   readonly attributes: Readonly<Record<string, unknown>>;
@@ -48,8 +49,8 @@ export interface Provider<Options = unknown> {
   readonly tokenTypes: readonly [string, ...string[]];
   /** The kind's own fields in a resource entry. */
   readonly options: z.ZodType<Options>;
-  /** A sentence with the mend when the entry cannot work (audience form, development-only options); undefined if it can. */
-  check(resource: { readonly audience: string; readonly scopes: readonly string[]; readonly options: Options }, domain: Pick<Domain, 'stage'>): string | undefined;
+  /** A sentence with the mend when the entry cannot work (audience form or reserved, development-only options); undefined if it can. */
+  check(resource: { readonly audience: string; readonly scopes: readonly string[]; readonly options: Options }, domain: Pick<Domain, 'stage' | 'issuer'>): string | undefined;
   /** Lifetimes in seconds. A session shorter than `minimum` must be enforced by other means (design section 11, AWS). */
   readonly lifetime: { readonly default: number; readonly minimum: number; readonly maximum: number };
   issue(order: Order, options: Options): Promise<Result<IssuedCredential, Refusal>>;

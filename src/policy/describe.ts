@@ -77,5 +77,5 @@ const rootEntity = (root: string | undefined, facts: Facts): Facts['principal'] 
 
 const attributesOf = (root: string | undefined, facts: Facts): unknown => {
   const key = uidKey(rootEntity(root, facts));
-  return facts.entities.find(({ uid }) => uidKey(plainUid(uid)) === key)?.attrs;
+  return facts.entities().find(({ uid }) => uidKey(plainUid(uid)) === key)?.attrs;
 };

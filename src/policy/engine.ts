@@ -8,7 +8,8 @@ import type { Evaluate, EvaluationLimits, Verdict } from './evaluate.ts';
 import { findNearMisses } from './explain.ts';
 import { adminFactsOf, factsOf } from './facts.ts';
 import type { Facts } from './facts.ts';
-import { uidKey } from './head.ts';
+import { createIdentify } from './identity.ts';
+import type { Identify } from './identity.ts';
 import type { PolicySchema } from './schema.ts';
 import { createPolicyIndex } from './subset.ts';
 
@@ -21,21 +22,23 @@ export interface PolicyEngineDeps {
 /** Engines of one process share what Cedar holds parsed, so make one factory. */
 export const createPolicyEngineFactory = ({ schema, random, limits }: PolicyEngineDeps): BuildPolicyEngine => {
   const compile = createPolicyCompiler(schema);
-  const evaluate = createEvaluate(random, limits);
-  return (domainId, policies) => createEngine(domainId, compile(policies), schema, evaluate);
+  const parts: EngineParts = { schema, evaluate: createEvaluate(random, limits), identify: createIdentify() };
+  return (domainId, policies) => createEngine(domainId, compile(policies), parts);
 };
 
-const createEngine = (domainId: PolicyEngine['domainId'], { policies, problems }: Compiled, schema: PolicySchema, evaluate: Evaluate): PolicyEngine => {
+interface EngineParts { readonly schema: PolicySchema; readonly evaluate: Evaluate; readonly identify: Identify }
+
+const createEngine = (domainId: PolicyEngine['domainId'], { policies, problems }: Compiled, { schema, evaluate, identify }: EngineParts): PolicyEngine => {
   const index = createPolicyIndex(policies);
-  const decideFacts = (question: Pick<Question, 'domain'>, factsFor: () => Result<Facts, string>): Answer => {
+  const decideFacts = (question: Question | AdminQuestion, factsFor: () => Result<Facts, string>): Answer => {
     // INVARIANT: every way out but the last is a denial, whatever was thrown and wherever.
     try {
       if (problems.length > 0) return failed(problems.map(({ policy, message }) => `${policy}: ${message}`));
       if (question.domain.id !== domainId) return failed([`asked about domain ${question.domain.name}, which has policies of its own`]);
       const facts = factsFor();
       if (!facts.ok) return failed([facts.error]);
-      const groups = index.select(facts.value.time, uidKey(facts.value.principal), facts.value.resourceKeys);
-      return combine(groups.map((group) => evaluate(group, facts.value)));
+      const identity = identify(question);
+      return combine(index.select(facts.value, identity).map((group) => evaluate(group, facts.value, identity)));
     } catch (thrown) {
       return failed([`Cedar gave no answer: ${thrown instanceof Error ? thrown.message : 'unknown fault'}`]);
     }

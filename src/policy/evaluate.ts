@@ -14,8 +14,8 @@ export interface Verdict {
   readonly failed: readonly { readonly policy: PolicyCitation; readonly message: string }[];
 }
 
-/** Throws when Cedar cannot answer at all. */
-export type Evaluate = (group: PolicyGroup, facts: Facts) => Verdict;
+/** `identity` stands for principal, action, resource and their entities. Throws when Cedar cannot answer at all. */
+export type Evaluate = (group: PolicyGroup, facts: Facts, identity: string) => Verdict;
 
 export interface EvaluationLimits {
   /** Policies held parsed, over all sets; about 2 kB each. */
@@ -34,12 +34,14 @@ export const DEFAULT_LIMITS: EvaluationLimits = { parsedPolicies: 20_000, parsed
 export const createEvaluate = (random: Random, limits: EvaluationLimits = DEFAULT_LIMITS): Evaluate => {
   const setOf = createParsedSets(random, limits);
   const verdicts = new LRUCache<string, Verdict>({ max: limits.verdicts });
-  return (group, facts) => {
-    const call = { principal: facts.principal, action: facts.action, resource: facts.resource, context: projectContext(facts.context, group.mentions), entities: projectEntities(facts, group.mentions) };
-    const key = group.key + JSON.stringify(call);
+  return (group, facts, identity) => {
+    const context = projectContext(facts.context, group.mentions);
+    const key = `${group.key} ${identity} ${JSON.stringify(context)}`;
     const known = verdicts.get(key);
     if (known !== undefined) return known;
-    const verdict = readAnswer(group, statefulIsAuthorized({ ...call, preparsedPolicySetId: setOf(group), validateRequest: false }));
+    const { principal, action, resource } = facts;
+    const entities = projectEntities(facts, group.mentions);
+    const verdict = readAnswer(group, statefulIsAuthorized({ principal, action, resource, context, entities, preparsedPolicySetId: setOf(group), validateRequest: false }));
     // Errors are not remembered: each one is an alert.
     if (verdict.failed.length === 0) verdicts.set(key, verdict);
     return verdict;

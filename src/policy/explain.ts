@@ -48,8 +48,8 @@ const askCedar = (candidates: readonly Candidate[], facts: Facts): OutcomeOf => 
     [partId(at, 'resource'), { ...ANYTHING, resource: statement.resource }],
     ...clauses.map((clause, part): [string, PolicyJson] => [partId(at, part), { ...ANYTHING, conditions: [clause] }]),
   ]);
-  const { principal, action, resource, context, entities } = facts;
-  const answer = isAuthorized({ principal, action, resource, context, entities: [...entities], policies: { staticPolicies: Object.fromEntries(parts) } });
+  const { principal, action, resource, context } = facts;
+  const answer = isAuthorized({ principal, action, resource, context, entities: facts.entities(), policies: { staticPolicies: Object.fromEntries(parts) } });
   if (answer.type !== 'success') return () => 'fails';
   const satisfied = new Set(answer.response.diagnostics.reason);
   const erring = new Set(answer.response.diagnostics.errors.map(({ policyId }) => policyId));

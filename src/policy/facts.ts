@@ -15,8 +15,8 @@ export interface Facts {
   readonly resource: TypeAndId;
   /** Keys under which policies fixed to this request's resource are found. */
   readonly resourceKeys: readonly string[];
-  /** Each with all its ancestors, so that an entity without attributes may be left out. */
-  readonly entities: Entities;
+  /** Each with all its ancestors, so that an entity without attributes may be left out. Made when asked for: a known verdict needs none. */
+  entities(): Entities;
   readonly context: Context;
   /** Milliseconds. */
   readonly time: number;
@@ -29,6 +29,8 @@ export const factsOf = (schema: PolicySchema, question: Question): Result<Facts,
   if (workload.domainId !== domain.id) return err(`workload ${workload.name} is not of domain ${domain.name}`);
   if (resource.domainId !== domain.id) return err(`resource ${resource.audience} is not of domain ${domain.name}`);
   if (scope !== undefined && !resource.scopes.includes(scope)) return err(`${JSON.stringify(scope)} is no scope of ${resource.audience}`);
+  // `<audience>#<scope>` would name scopes of two resources.
+  if (scope !== undefined && resource.audience.includes('#')) return err(`${resource.audience} has a # in it, so that its scopes have no name of their own`);
   const time = datetime(request.time);
   if (time === undefined) return err('the time of the request is no time');
   const evidence = evidenceRecord(schema, question.evidence);
@@ -41,7 +43,7 @@ export const factsOf = (schema: PolicySchema, question: Question): Result<Facts,
     action: { type: 'Action', id: question.action },
     resource: asked,
     resourceKeys: scope === undefined ? [uidKey(parent)] : [uidKey(asked), uidKey(parent)],
-    entities: [workloadEntity(workload, domain), domainEntity(domain), ...resourceEntities(resource, scope, domain)],
+    entities: () => [workloadEntity(workload, domain), domainEntity(domain), ...resourceEntities(resource, scope, domain)],
     context: {
       evidence: evidence.value,
       chain: { actors: [...question.chain], length: question.chain.length, ...(question.chain[0] === undefined ? {} : { first: question.chain[0] }) },
@@ -66,7 +68,7 @@ export const adminFactsOf = ({ domain, verb, admin, on, time: asked }: AdminQues
     action,
     resource: { type: 'Domain', id: on.name },
     resourceKeys: [],
-    entities: [
+    entities: () => [
       { uid: principal, attrs: { issuer: admin.issuer }, parents: admin.groups.map((id) => ({ type: 'Group', id })) },
       { uid: action, attrs: {}, parents: groupsOf(verb).map((id) => ({ type: 'Action', id })) },
       domainEntity(on),

@@ -32,9 +32,9 @@ export const projectContext = (context: Context, mentions: Mentions): Context =>
 };
 
 /** Every entity comes with all its ancestors, so one that only stands between others is needed just where a policy asks about it by name. */
-export const projectEntities = ({ entities, principal, action, resource }: Pick<Facts, 'entities' | 'principal' | 'action' | 'resource'>, mentions: Mentions): Entities => {
-  const own = new Set([principal, action, resource].map(uidKey));
-  return entities.flatMap(({ uid, attrs, parents }) => {
+export const projectEntities = (facts: Pick<Facts, 'entities' | 'principal' | 'action' | 'resource'>, mentions: Mentions): Entities => {
+  const own = new Set([facts.principal, facts.action, facts.resource].map(uidKey));
+  return facts.entities().flatMap(({ uid, attrs, parents }) => {
     const kept = Object.fromEntries(Object.entries(attrs).filter(([name]) => mentions.attributes.has(name)));
     const placed = parents.length > 0 && (mentions.hierarchy || own.has(uidKey(plainUid(uid))));
     return placed || Object.keys(kept).length > 0 ? [{ uid, attrs: kept, parents }] : [];

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { sha256url } from '../core/bytes.ts';
 import type { CompiledPolicy } from './compile.ts';
+import type { Facts } from './facts.ts';
+import { uidKey } from './head.ts';
 import { collectMentions } from './mentions.ts';
 import type { Mentions } from './mentions.ts';
 
@@ -18,7 +20,7 @@ export interface PolicyGroup {
  * thousand workloads with a policy each cost a thousand small sets and not a thousand copies of the shared one.
  */
 export interface PolicyIndex {
-  select(time: number, principal: string, resources: readonly string[]): readonly PolicyGroup[];
+  select(facts: Pick<Facts, 'time' | 'principal' | 'resourceKeys'>, identity: string): readonly PolicyGroup[];
 }
 
 const REMEMBERED_SELECTIONS = 10_000;
@@ -33,7 +35,7 @@ export const createPolicyIndex = (policies: readonly CompiledPolicy[]): PolicyIn
     const next = boundaries.findIndex((boundary) => time < boundary);
     const until = next === -1 ? Infinity : boundaries[next] ?? Infinity;
     const from = (next === -1 ? boundaries.at(-1) : boundaries[next - 1]) ?? -Infinity;
-    return { from, until, shared: groupOf(shared.filter((policy) => isAlive(policy, time))), own: new LRUCache({ max: REMEMBERED_SELECTIONS }) };
+    return { from, until, shared: groupOf(shared.filter((policy) => isAlive(policy, time))), selections: new LRUCache({ max: REMEMBERED_SELECTIONS }) };
   };
   const ownPermits = (time: number, principal: string, resources: readonly string[]): PolicyGroup => {
     const ofPrincipal = (byPrincipal.get(principal) ?? []).filter(({ head }) => head.resource === undefined || resources.includes(head.resource));
@@ -43,13 +45,14 @@ export const createPolicyIndex = (policies: readonly CompiledPolicy[]): PolicyIn
 
   let window: Window | undefined;
   return {
-    select(time, principal, resources) {
+    select({ time, principal, resourceKeys }, identity) {
       // A set holds only while none of its policies expires; the next expiry opens a new window.
       if (window === undefined || !(time >= window.from && time < window.until)) window = open(time);
-      const key = JSON.stringify([principal, ...resources]);
-      const own = window.own.get(key) ?? ownPermits(time, principal, resources);
-      window.own.set(key, own);
-      return [window.shared, own].filter((group) => group.policies.length > 0);
+      const known = window.selections.get(identity);
+      if (known !== undefined) return known;
+      const selection = [window.shared, ownPermits(time, uidKey(principal), resourceKeys)].filter((group) => group.policies.length > 0);
+      window.selections.set(identity, selection);
+      return selection;
     },
   };
 };
@@ -58,7 +61,8 @@ interface Window {
   readonly from: number;
   readonly until: number;
   readonly shared: PolicyGroup;
-  readonly own: LRUCache<string, PolicyGroup>;
+  /** By identity. */
+  readonly selections: LRUCache<string, readonly PolicyGroup[]>;
 }
 
 /** A permit counts until the millisecond of its expiry, not with it. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { isObject } from '../../core/json.ts';
 import type { CliContext } from '../context.ts';
+import { tell } from '../context.ts';
 import { badInput, CliError, failed } from '../errors.ts';
 import { parseCount } from '../listing.ts';
 
@@ -27,6 +28,7 @@ const serve = async (context: CliContext, { config, listen, workers }: Options):
     const server = await startServer({
       ...(config === undefined ? {} : { configFile: config }), ...(listen === undefined ? {} : { listen }), ...(workers === undefined ? {} : { workers }),
     });
+    tell(context, `mayfly is ready at ${server.externalUrl}; the admin API is at ${server.adminSocket}\n  next: mayfly domain list --server ${server.adminSocket}`);
     await ended;
     await server.close();
   } catch (fault) {

@@ -1,0 +1,46 @@
+import { createVerifyCheckpoint } from '../audit/checkpoint.ts';
+import { verifyAudit } from '../audit/verify.ts';
+import type { AuditReport } from '../audit/verify.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { AuditRow } from '../store/rows.ts';
+import type { StoreReads } from '../store/store.ts';
+import type { Admin, Authorize } from './access.ts';
+
+export interface AuditAdminDeps {
+  readonly clock: Clock;
+  readonly store: Pick<StoreReads, 'auditChains' | 'audit' | 'checkpoints' | 'registryDelta'>;
+  readonly authorize: Authorize;
+}
+
+const PAGE = 1000;
+
+export const createAuditAdmin = (deps: AuditAdminDeps) => {
+  async function* readChains(chain: string | undefined, after: number): AsyncGenerator<AuditRow> {
+    for (const name of chain === undefined ? await deps.store.auditChains() : [chain]) {
+      let from = chain === undefined ? 0 : after;
+      let page: readonly AuditRow[];
+      do {
+        page = await deps.store.audit(name, from, PAGE);
+        yield* page;
+        from = page.at(-1)?.n ?? from;
+      } while (page.length === PAGE);
+    }
+  }
+  return {
+    /** The whole log spans all domains, so it is the installation's to read. */
+    export(chain: string | undefined, after: number, admin: Admin): Result<AsyncIterable<AuditRow>, Refusal> {
+      const permitted = deps.authorize(admin, 'audit', undefined);
+      return permitted.ok ? ok(readChains(chain, after)) : permitted;
+    },
+    async verify(outside: readonly string[], admin: Admin): Promise<Result<AuditReport, Refusal>> {
+      const permitted = deps.authorize(admin, 'audit', undefined);
+      if (!permitted.ok) return permitted;
+      const { keys } = await deps.store.registryDelta(0);
+      return ok(await verifyAudit({ reads: deps.store, verifyCheckpoint: createVerifyCheckpoint(keys), outside, now: deps.clock.now() }));
+    },
+  };
+};
+export type AuditAdmin = ReturnType<typeof createAuditAdmin>;

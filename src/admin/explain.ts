@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { seconds } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
+import { parseId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { Denials } from '../exchange/denials.ts';
+import type { Question } from '../policy/decision.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { DenialRow, LeaseRow } from '../store/rows.ts';
+import type { StoreReads } from '../store/store.ts';
+import type { Admin, Authorize } from './access.ts';
+
+/** What the exchange wrote of a request (exchange/trail.ts); older rows may lack members. */
+const storedFacts = z.object({
+  asked: z.object({ target: z.string().nullish(), scopes: z.array(z.string()).default([]) }).loose().optional(),
+  workload: z.string().nullish(),
+  evidence: z.object({ kind: z.string(), issuer: z.string(), subject: z.string(), attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])) }).optional(),
+});
+
+/** What to do about a refusal, for the admin who asks why. */
+const MENDS: Readonly<Record<string, string>> = {
+  evidence_issuer_unknown: 'register the issuer (mayfly issuer add), or check the token\'s iss and the domain it was sent to',
+  evidence_audience_wrong: 'the platform token must name exactly the audience of the issuer entry',
+  evidence_replayed: 'each platform token of this issuer pays for one credential; request a fresh one',
+  workload_unknown: 'no workload\'s match rule fits these attributes; compare them with mayfly workload list',
+  workload_ambiguous: 'narrow the match rules, or send client_id',
+  target_unknown: 'register the resource (mayfly resource add), or check its spelling',
+  target_denied: 'write a policy that permits issue on this resource or its scopes',
+  scope_denied: 'write a policy that permits issue on these scopes',
+  scope_unknown: 'register the scope at the resource, or ask for a registered one',
+  revoked: 'authority was taken back; see mayfly revoke and mayfly enable',
+};
+
+export interface ExplainDeps {
+  readonly clock: Clock;
+  readonly store: Pick<StoreReads, 'denial' | 'leaseByDecision'>;
+  readonly denials: Pick<Denials, 'recent'>;
+  readonly snapshot: Pick<Snapshot, 'domainById'>;
+  readonly authorize: Authorize;
+}
+
+export const createExplain = (deps: ExplainDeps) => {
+  /** The question as it would be asked now; undefined when what it was about is no longer, or never was, registered. */
+  const rebuild = (view: DomainView, row: DenialRow): readonly Question[] => {
+    const facts = storedFacts.safeParse(row.facts);
+    if (!facts.success || facts.data.evidence === undefined || facts.data.asked === undefined) return [];
+    const workload = row.workloadId === null ? undefined : view.workloadById(row.workloadId);
+    const resource = typeof facts.data.asked.target === 'string' ? view.resource(facts.data.asked.target) : undefined;
+    if (workload === undefined || resource === undefined) return [];
+    const { evidence } = facts.data;
+    const scopes: readonly (string | undefined)[] = facts.data.asked.scopes.length === 0 ? [undefined] : facts.data.asked.scopes.filter((scope) => resource.scopes.includes(scope));
+    return scopes.map((scope) => ({
+      domain: view.domain, action: 'issue', workload, resource, scope, evidence, chain: [workload.spiffeId],
+      session: { model: workload.authority, principal: workload.owner, ageSeconds: 0, depth: 0 },
+      request: { bound: false, time: row.at, lifetime: resource.lifetime ?? 300 },
+    }));
+  };
+
+  const explainDenial = (row: DenialRow, view: DomainView | undefined): JsonObject => {
+    const misses = view === undefined ? [] : rebuild(view, row).flatMap((question) => {
+      const answer = view.engine.decide(question);
+      return [{
+        scope: question.scope ?? null, permitted_now: answer.allow, policies: answer.policies.map(({ name, version }) => ({ name, version })),
+        nearest: view.engine.nearMisses(question).map(({ policy, why }) => ({ policy: policy.name, version: policy.version, why })),
+      }];
+    });
+    return {
+      decision: row.id, outcome: 'denied', code: row.code, detail: row.detail, at: new Date(row.at).toISOString(), domain: view?.domain.name ?? row.domainId,
+      mend: MENDS[row.code] ?? null, facts: row.facts, ...(row.count > 1 ? { count: row.count } : {}), ...(misses.length === 0 ? {} : { policies_now: misses }),
+    };
+  };
+
+  const explainLease = (lease: LeaseRow, view: DomainView | undefined): JsonObject => ({
+    decision: lease.decisionId, outcome: 'issued', at: new Date(lease.issuedAt).toISOString(), domain: view?.domain.name ?? lease.domainId, lease: lease.id, kind: lease.kind,
+    workload: view?.workloadById(lease.workloadId)?.name ?? lease.workloadId, audience: lease.audience, scope: lease.scope, expires: new Date(lease.expiresAt).toISOString(),
+    seconds: seconds(lease.expiresAt - lease.issuedAt), facts: lease.decision,
+  });
+
+  return async (raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> => {
+    const id = parseId('decision', raw);
+    if (id === undefined) return err(refusal('not_found', 'not a decision id'));
+    const denial = deps.denials.recent(id) ?? await deps.store.denial(id);
+    const lease = denial === undefined ? await deps.store.leaseByDecision(id) : undefined;
+    const domainId = denial?.domainId ?? lease?.domainId;
+    const view = domainId === undefined ? undefined : deps.snapshot.domainById(domainId);
+    const permitted = deps.authorize(admin, 'explain', view);
+    if (!permitted.ok) return permitted;
+    if (denial !== undefined) return ok(explainDenial(denial, view));
+    return lease === undefined ? err(refusal('not_found', `no decision ${raw}; refusals of unverified requests are kept in the memory of the node that made them`)) : ok(explainLease(lease, view));
+  };
+};
+export type Explain = ReturnType<typeof createExplain>;

@@ -1,0 +1,117 @@
+import { parseId, parseSessionId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { HopRow, SessionRow, Target } from '../store/rows.ts';
+import type { LeaseStanding, StoreReads } from '../store/store.ts';
+import type { Admin, Authorize } from './access.ts';
+import type { AdminPorts } from './ports.ts';
+
+export interface RecordFilter {
+  readonly domain: string | undefined;
+  readonly workload: string | undefined;
+  readonly session: string | undefined;
+  readonly active: boolean;
+  readonly limit: number;
+  readonly after: string | undefined;
+}
+
+export interface RecordAdminDeps extends Pick<AdminPorts, 'clock'> {
+  readonly store: Pick<StoreReads, 'leases' | 'leaseStanding' | 'session' | 'sessions'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domainById'>;
+  readonly authorize: Authorize;
+}
+export interface Listing { readonly items: readonly JsonObject[]; readonly next: string | undefined }
+
+const iso = (at: number): string => new Date(at).toISOString();
+
+export const createRecordAdmin = (deps: RecordAdminDeps) => {
+  const issuerName = (view: DomainView | undefined, id: string): string => view?.entries().issuers.find((issuer) => issuer.id === id)?.name ?? id;
+
+  const standingOf = (revokedBy: Target | undefined, over: boolean): string => (revokedBy !== undefined ? 'revoked' : over ? 'ended' : 'active');
+
+  const showLease = ({ lease, session, hop, revokedBy, ended }: LeaseStanding, now: number): JsonObject => {
+    const view = deps.snapshot.domainById(lease.domainId);
+    return {
+      id: lease.id, kind: lease.kind, status: revokedBy === undefined && !ended && lease.expiresAt > now ? 'active' : standingOf(revokedBy, true),
+      domain: view?.domain.name ?? lease.domainId, workload: view?.workloadById(lease.workloadId)?.name ?? lease.workloadId, spiffe_id: hop.actor,
+      issuer: issuerName(view, lease.issuerId), owner: lease.owner, principal: session.principal, audience: lease.audience, scope: lease.scope,
+      issued_at: iso(lease.issuedAt), expires_at: iso(lease.expiresAt), session: lease.sessionId, hop: lease.hopId, decision: lease.decisionId,
+      ...(revokedBy === undefined ? {} : { revoked_by: revokedBy }), ...(lease.kid === null ? {} : { key: lease.kid }), ...(lease.jkt === null ? {} : { bound_to: lease.jkt }),
+      ...(lease.ceiling.length === 0 ? {} : { ceiling: lease.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })) }),
+    };
+  };
+
+  const showSession = (session: SessionRow, revokedBy: Target | undefined, now: number): JsonObject => {
+    const view = deps.snapshot.domainById(session.domainId);
+    return {
+      id: session.id, status: standingOf(revokedBy, session.endedAt !== null || session.expiresAt <= now), domain: view?.domain.name ?? session.domainId,
+      workload: view?.workloadById(session.workloadId)?.name ?? session.workloadId, issuer: issuerName(view, session.issuerId), model: session.model, principal: session.principal,
+      anchor: session.anchor, started_at: iso(session.startedAt), expires_at: iso(session.expiresAt), ...(revokedBy === undefined ? {} : { revoked_by: revokedBy }),
+    };
+  };
+
+  const showHop = (hop: HopRow): JsonObject => ({
+    id: hop.id, parent: hop.parentId, actor: hop.actor, depth: hop.depth, bound_to: hop.jkt, expires_at: iso(hop.expiresAt),
+    ceiling: hop.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })),
+  });
+
+  /** The store's filter from names; undefined when a name is of nothing, so that a misspelt filter shows nothing rather than all. */
+  const storeFilter = (filter: RecordFilter, view: DomainView | undefined) => {
+    if (filter.domain !== undefined && view === undefined) return undefined;
+    const workload = filter.workload === undefined ? undefined : view?.workloadByName(filter.workload)?.id ?? parseId('workload', filter.workload);
+    if (filter.workload !== undefined && workload === undefined) return undefined;
+    const session = filter.session === undefined ? undefined : parseSessionId(filter.session);
+    if (filter.session !== undefined && session === undefined) return undefined;
+    return {
+      ...(view === undefined ? {} : { domainId: view.domain.id }), ...(workload === undefined ? {} : { workloadId: workload }), ...(session === undefined ? {} : { sessionId: session }),
+      ...(filter.active ? { activeAt: deps.clock.now() } : {}),
+    };
+  };
+
+  return {
+    async leases(filter: RecordFilter, admin: Admin): Promise<Result<Listing, Refusal>> {
+      const view = filter.domain === undefined ? undefined : deps.snapshot.domain(filter.domain);
+      const permitted = deps.authorize(admin, 'list', view);
+      if (!permitted.ok) return permitted;
+      const where = storeFilter(filter, view);
+      if (where === undefined) return ok({ items: [], next: undefined });
+      const now = deps.clock.now();
+      const page = await deps.store.leases(where, { limit: filter.limit, after: filter.after });
+      return ok({ items: page.items.map((standing) => showLease(standing, now)), next: page.next });
+    },
+    async lease(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
+      const id = parseId('lease', raw);
+      const standing = id === undefined ? undefined : await deps.store.leaseStanding(id);
+      const view = standing === undefined ? undefined : deps.snapshot.domainById(standing.lease.domainId);
+      const permitted = deps.authorize(admin, 'show', view);
+      if (!permitted.ok) return permitted;
+      return standing === undefined ? err(refusal('not_found', `no lease ${raw}`)) : ok({ ...showLease(standing, deps.clock.now()), hash: standing.lease.credentialHash, facts: standing.lease.decision });
+    },
+    async sessions(filter: RecordFilter, admin: Admin): Promise<Result<Listing, Refusal>> {
+      const view = filter.domain === undefined ? undefined : deps.snapshot.domain(filter.domain);
+      const permitted = deps.authorize(admin, 'list', view);
+      if (!permitted.ok) return permitted;
+      const where = storeFilter({ ...filter, session: undefined, active: false }, view);
+      if (where === undefined) return ok({ items: [], next: undefined });
+      const now = deps.clock.now();
+      const page = await deps.store.sessions(where, { limit: filter.limit, after: filter.after });
+      return ok({ items: page.items.map(({ session, revokedBy }) => showSession(session, revokedBy, now)), next: page.next });
+    },
+    async session(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
+      const id = parseSessionId(raw);
+      const found = id === undefined ? undefined : await deps.store.session(id);
+      const permitted = deps.authorize(admin, 'show', found === undefined ? undefined : deps.snapshot.domainById(found.session.domainId));
+      if (!permitted.ok) return permitted;
+      if (found === undefined) return err(refusal('not_found', `no session ${raw}`));
+      const now = deps.clock.now();
+      const leases = await deps.store.leases({ sessionId: found.session.id }, { limit: 100, after: undefined });
+      return ok({ ...showSession(found.session, found.revokedBy, now), hops: found.hops.map(showHop), leases: leases.items.map((standing) => showLease(standing, now)) });
+    },
+  };
+};
+export type RecordAdmin = ReturnType<typeof createRecordAdmin>;

@@ -1,0 +1,132 @@
+import { DAY } from '../core/duration.ts';
+import { parseId, parseSessionId } from '../core/ids.ts';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import { revocationOfLease } from '../exchange/revoke-token.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { LeaseStanding, NewRevocation, StoreReads } from '../store/store.ts';
+import { nameOf } from './access.ts';
+import type { Admin, Authorize } from './access.ts';
+import type { AdminPorts } from './ports.ts';
+
+export const REVOCABLE = ['lease', 'session', 'workload', 'issuer', 'domain'] as const;
+export type Revocable = (typeof REVOCABLE)[number];
+
+/** What is to be revoked: an id, or a name within a domain for what has one. */
+export interface RevocationRequest { readonly kind: Revocable; readonly id: string; readonly domain: string | undefined; readonly reason: string }
+
+/** What became of it. Active leases fall with the commit; those their target still honours are told with their end. */
+export interface Revoked {
+  readonly revoked: string;
+  readonly at: number;
+  /** Leases that were active and are not any more. */
+  readonly leases: number;
+  readonly endsByItself: readonly { readonly lease: string; readonly audience: string; readonly until: number; readonly note: string }[];
+}
+
+export interface RevocationAdminDeps extends AdminPorts {
+  readonly store: Pick<StoreReads, 'leaseStanding' | 'session' | 'leases'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'domainById'>;
+  readonly authorize: Authorize;
+  /** For lease kinds whose target keeps honouring them: what to say of it. */
+  honouredNote(leaseKind: string): string | undefined;
+}
+
+interface Found { readonly view: DomainView; readonly revocation: NewRevocation; readonly filter: Parameters<StoreReads['leases']>[0] | undefined; readonly only: LeaseStanding | undefined }
+
+const PAGE = 1000;
+/** Sessions are named by evidence that may outlive them; their revocation is kept as long as their rows. */
+const SESSION_KEPT = 90 * DAY;
+
+export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
+  const notFound = (request: { readonly kind: string; readonly id: string }): Result<never, Refusal> => err(refusal('not_found', `no ${request.kind} ${request.id}`));
+
+  const findNamed = (kind: 'workload' | 'issuer', request: Pick<RevocationRequest, 'id' | 'domain'>): { readonly view: DomainView; readonly id: string } | undefined => {
+    const views = request.domain === undefined ? deps.snapshot.domains() : [deps.snapshot.domain(request.domain)].filter((view) => view !== undefined);
+    for (const view of views) {
+      const { issuers, workloads } = view.entries();
+      const entry = (kind === 'workload' ? workloads : issuers).find((candidate) => candidate.id === request.id || (request.domain !== undefined && candidate.name === request.id));
+      if (entry !== undefined) return { view, id: entry.id };
+    }
+    return undefined;
+  };
+
+  const find = async (request: RevocationRequest): Promise<Result<Found, Refusal>> => {
+    const { kind, reason } = request;
+    if (kind === 'lease') {
+      const id = parseId('lease', request.id);
+      const standing = id === undefined ? undefined : await deps.store.leaseStanding(id);
+      const view = standing === undefined ? undefined : deps.snapshot.domainById(standing.lease.domainId);
+      if (standing === undefined || view === undefined) return notFound(request);
+      const wholeHop = standing.lease.kind === 'session_token';
+      return ok({ view, revocation: revocationOfLease(standing, reason), filter: wholeHop ? { sessionId: standing.lease.sessionId } : undefined, only: standing });
+    }
+    if (kind === 'session') {
+      const id = parseSessionId(request.id);
+      const found = id === undefined ? undefined : await deps.store.session(id);
+      const view = found === undefined ? undefined : deps.snapshot.domainById(found.session.domainId);
+      if (found === undefined || view === undefined || id === undefined) return notFound(request);
+      return ok({ view, revocation: { target: `session:${id}`, domainId: view.domain.id, reason, purgeAfter: found.session.expiresAt + SESSION_KEPT }, filter: { sessionId: id }, only: undefined });
+    }
+    if (kind === 'domain') {
+      const view = deps.snapshot.domain(request.id) ?? deps.snapshot.domains().find((candidate) => candidate.domain.id === request.id);
+      if (view === undefined) return notFound(request);
+      return ok({ view, revocation: { target: `domain:${view.domain.id}`, domainId: view.domain.id, reason, purgeAfter: null }, filter: { domainId: view.domain.id }, only: undefined });
+    }
+    const named = findNamed(kind, request);
+    if (named === undefined) return notFound(request);
+    const { view } = named;
+    const filter = kind === 'workload' ? { domainId: view.domain.id, workloadId: named.id as LeaseStanding['lease']['workloadId'] } : { domainId: view.domain.id };
+    return ok({ view, revocation: { target: `${kind}:${named.id}`, domainId: view.domain.id, reason, purgeAfter: null }, filter, only: undefined });
+  };
+
+  /** Active leases that rest on the target, looked up before the commit so that the answer can say how many fell. */
+  const findFalling = async (found: Found, now: number): Promise<readonly LeaseStanding[]> => {
+    if (found.filter === undefined) return found.only === undefined || found.only.revokedBy !== undefined || found.only.lease.expiresAt <= now ? [] : [found.only];
+    const falling: LeaseStanding[] = [];
+    let after: string | undefined;
+    do {
+      const page = await deps.store.leases({ ...found.filter, activeAt: now }, { limit: PAGE, after });
+      falling.push(...page.items.filter((standing) => standing.revokedBy === undefined && [...standing.hop.path, `lease:${standing.lease.id}`].includes(found.revocation.target)));
+      after = page.next;
+    } while (after !== undefined);
+    return falling;
+  };
+
+  return {
+    async revoke(request: RevocationRequest, admin: Admin): Promise<Result<Revoked, Refusal>> {
+      const found = await find(request);
+      if (!found.ok) return found;
+      const { view, revocation } = found.value;
+      const permitted = deps.authorize(admin, 'revoke', view);
+      if (!permitted.ok) return permitted;
+      const at = deps.clock.now();
+      const by = nameOf(admin);
+      // Counted before the commit, which is the moment they fell: what joined them in between fell too and is not in the figure.
+      const falling = await findFalling(found.value, at);
+      await deps.change({ at, by, revocations: [revocation], audit: [{ at, action: 'revocation.made', domainId: view.domain.id, body: { target: revocation.target, by, reason: request.reason } }] });
+      const honoured = falling.flatMap(({ lease }) => {
+        const note = deps.honouredNote(lease.kind);
+        return note === undefined ? [] : [{ lease: lease.id, audience: lease.audience, until: lease.expiresAt, note }];
+      });
+      return ok({ revoked: revocation.target, at, leases: falling.length, endsByItself: honoured });
+    },
+
+    /** Blocks no longer; what ended stays ended (design section 7). */
+    async enable(request: { readonly kind: 'workload' | 'issuer'; readonly id: string; readonly domain: string | undefined }, admin: Admin): Promise<Result<{ readonly enabled: string }, Refusal>> {
+      const named = findNamed(request.kind, request);
+      if (named === undefined) return notFound(request);
+      const permitted = deps.authorize(admin, 'enable', named.view);
+      if (!permitted.ok) return permitted;
+      const target = `${request.kind}:${named.id}` as const;
+      const at = deps.clock.now();
+      const by = nameOf(admin);
+      await deps.change({ at, by, enable: [target], audit: [{ at, action: 'revocation.lifted', domainId: named.view.domain.id, body: { target, by } }] });
+      return ok({ enabled: target });
+    },
+  };
+};
+export type RevocationAdmin = ReturnType<typeof createRevocationAdmin>;

@@ -1,0 +1,65 @@
+import type { Express } from 'express';
+import type { z } from 'zod';
+import type { ServerConfig } from '../config/server-config.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Random } from '../core/random.ts';
+import { localAdmin } from '../http/admin-caller.ts';
+import type { FindAdmin } from '../http/admin-caller.ts';
+import { createApp } from '../http/app.ts';
+import type { AppDeps } from '../http/app.ts';
+import { createRateLimit } from '../http/limits.ts';
+import { createOpenApi } from '../http/openapi.ts';
+import { adminRoutes } from '../http/routes/admin.ts';
+import { domainRoutes, healthRoutes, metricsRoute } from '../http/routes/public.ts';
+import type { Route } from '../http/route.ts';
+import { domainSchema, issuerSchema, policySchema, resourceSchema, workloadSchema } from '../registry/schemas.ts';
+import { STALENESS_BOUND } from '../snapshot/snapshot.ts';
+import type { Store } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { MayflyNode } from './node.ts';
+
+const MANIFEST_LIMIT = 32 * 1024 * 1024;
+const SMALL_JSON = 64 * 1024;
+
+const ENTRY_SCHEMAS: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
+  ['domains', domainSchema], ['issuers', issuerSchema], ['resources', resourceSchema], ['workloads', workloadSchema], ['policies', policySchema],
+]);
+
+export interface AppsDeps {
+  readonly config: ServerConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly store: Pick<Store, 'ping'>;
+  readonly node: MayflyNode;
+  readonly version: string;
+}
+
+/** Why a node must not get traffic: its store, its registry, or a domain's keys and policies. */
+const readiness = ({ store, node }: AppsDeps) => async (): Promise<readonly string[]> => {
+  const problems: string[] = [];
+  await store.ping().catch(() => problems.push('the database does not answer'));
+  if (node.snapshot.age() > STALENESS_BOUND) problems.push(`the registry snapshot is ${Math.round(node.snapshot.age() / 1000)} s old`);
+  for (const view of node.snapshot.domains()) problems.push(...view.problems.map((problem) => `domain ${view.domain.name}: ${problem}`));
+  return problems;
+};
+
+/** The applications of one node: public, admin over the socket, admin over HTTP. */
+export const createApps = (deps: AppsDeps): { readonly publicApp: Express; readonly socketApp: Express; readonly adminApp: Express } => {
+  const { config, clock, random, log, metrics, node } = deps;
+  const common: Omit<AppDeps, 'jsonLimit'> = {
+    clock, random, log, metrics, trustedProxies: config.trusted_proxies, limitByAddress: createRateLimit(clock, config.limits.per_address), inFlight: config.limits.in_flight,
+  };
+  const health = { metricsRegistry: metrics.registry, readiness: readiness(deps) };
+  const openapi = createOpenApi(ENTRY_SCHEMAS, deps.version);
+  const openApiRoute: Route = { method: 'get', path: '/openapi.json', caller: 'anyone', limit: 'address', name: 'openapi', body: 'none', handle: (_request, response) => { response.json(openapi); } };
+  const admin = (findAdmin: FindAdmin): readonly Route[] => [...healthRoutes(health, true), metricsRoute(health), openApiRoute, ...adminRoutes({ findAdmin, ...node.admin })];
+  return {
+    publicApp: createApp([...healthRoutes(health, false), ...(config.metrics.public ? [metricsRoute(health)] : []), openApiRoute, ...domainRoutes(node.publicDeps)], { ...common, jsonLimit: SMALL_JSON }),
+    socketApp: createApp(admin(localAdmin), { ...common, jsonLimit: MANIFEST_LIMIT }),
+    // Over HTTP a stranger may send the body before anyone knows who it is: kept small enough not to hurt.
+    adminApp: createApp(admin(node.findAdmin).map((route) => ({ ...route, limit: 'address' as const })), { ...common, jsonLimit: MANIFEST_LIMIT / 8 }),
+  };
+};

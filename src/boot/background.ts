@@ -1,0 +1,65 @@
+import type { Clock } from '../core/clock.ts';
+import { MINUTE, SECOND } from '../core/duration.ts';
+import { SYSTEM_DOMAIN } from '../core/reserved.ts';
+import { retentionJob } from '../jobs/retention.ts';
+import { rotationJob } from '../jobs/rotation.ts';
+import { startJob, startLoop } from '../jobs/run.ts';
+import type { Loop } from '../jobs/run.ts';
+import type { KeyEncryption } from '../keys/kek.ts';
+import type { SignCheckpoint, Store } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { signAs } from '../tokens/sign.ts';
+import { checkpointPayload } from '../audit/checkpoint.ts';
+import type { MayflyNode } from './node.ts';
+
+const POLL = 250;
+const CHECKPOINT_EVERY = 10 * SECOND;
+
+export interface BackgroundDeps {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly node: MayflyNode;
+  readonly encryption: KeyEncryption;
+  readonly holder: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Signs with the system domain's key; every checkpoint also goes to the log, so that a copy leaves the machine (design section 11). */
+export const createSignCheckpoint = (node: Pick<MayflyNode, 'snapshot'>, log: Log): SignCheckpoint => (statement) => {
+  const ring = node.snapshot.domain(SYSTEM_DOMAIN)?.ring;
+  const signed = ring === undefined ? undefined : signAs('checkpoint', checkpointPayload(statement), ring);
+  if (signed?.ok !== true) return Promise.reject(new Error('no checkpoint key'));
+  log.info({ chain: statement.chain, n: statement.n, checkpoint: signed.value.token }, 'audit checkpoint');
+  return Promise.resolve({ kid: signed.value.kid, jws: signed.value.token });
+};
+
+/** What a node does beside answering: follow the registry, seal the audit log, rotate keys, purge. */
+export const startBackground = (deps: BackgroundDeps): Loop => {
+  const { clock, store, node, log, metrics } = deps;
+  const sign = createSignCheckpoint(node, log);
+  const follow = async (): Promise<void> => {
+    await node.snapshot.refresh();
+    metrics.snapshotAge.set(node.snapshot.age() / 1000);
+    metrics.snapshotVersion.set(node.snapshot.version);
+  };
+  store.onRegistryChange(() => { follow().catch((cause: unknown) => { log.warn({ err: cause }, 'the registry could not be read'); }); });
+  const job = { clock, store, log, metrics, holder: deps.holder };
+  const loops: readonly Loop[] = [
+    startLoop('snapshot', POLL, follow, deps),
+    startLoop('checkpoint', CHECKPOINT_EVERY, async () => { await store.checkpoint(sign, clock.now()); }, deps),
+    startLoop('denial-counts', MINUTE, () => node.denials.flush(), deps),
+    startJob({ name: 'stopped-chains', every: MINUTE, lease: 5 * MINUTE, run: async () => { await store.sealStopped(sign, clock.now()); } }, job),
+    startJob(rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, change: node.change }), job),
+    startJob(retentionJob({ clock, store }), job),
+  ];
+  return {
+    async stop() {
+      await Promise.all(loops.map((loop) => loop.stop()));
+      await node.denials.flush();
+      // The last seal: what this process wrote is provable as soon as it is gone.
+      await store.checkpoint(sign, clock.now()).catch((cause: unknown) => { log.warn({ err: cause }, 'the last checkpoint could not be written; the next process seals this chain'); });
+    },
+  };
+};

@@ -1,0 +1,192 @@
+import { createAuthorize } from '../admin/access.ts';
+import { createAuditAdmin } from '../admin/audit.ts';
+import { createExplain } from '../admin/explain.ts';
+import { createKeyAdmin } from '../admin/keys.ts';
+import { createLintAdmin } from '../admin/lint.ts';
+import { createRecordAdmin } from '../admin/records.ts';
+import { createRegistryAdmin } from '../admin/registry.ts';
+import { createRevocationAdmin } from '../admin/revocations.ts';
+import { createSimulate } from '../admin/simulate.ts';
+import { createAttest } from '../attestation/attest.ts';
+import { ATTESTORS, attestorCatalogue } from '../attestation/catalogue.ts';
+import type { ServerConfig } from '../config/server-config.ts';
+import type { Clock } from '../core/clock.ts';
+import { SECOND } from '../core/duration.ts';
+import type { DomainId } from '../core/ids.ts';
+import type { Random } from '../core/random.ts';
+import { refusal } from '../core/refusal.ts';
+import { createProviders } from '../credentials/catalogue.ts';
+import { AWS_DEFAULT_AUDIENCE } from '../credentials/reserved-audiences.ts';
+import { createAuthenticate } from '../exchange/caller.ts';
+import { createDenials } from '../exchange/denials.ts';
+import { createExchange } from '../exchange/exchange.ts';
+import { createIntrospect } from '../exchange/introspect.ts';
+import { createMint } from '../exchange/mint.ts';
+import { createRevokeToken } from '../exchange/revoke-token.ts';
+import { signSessionToken, SESSION_TOKEN_SECONDS } from '../exchange/session-token.ts';
+import { createFindAdmin } from '../http/admin-caller.ts';
+import { createPossessionCheck } from '../http/caller.ts';
+import type { DomainNonces } from '../http/domain-endpoints.ts';
+import { createRateLimit } from '../http/limits.ts';
+import type { KeyEncryption } from '../keys/kek.ts';
+import { carryOut, DEFAULT_SCHEDULE, planRotation } from '../keys/key-plan.ts';
+import { openKeyRing } from '../keys/key-ring.ts';
+import { createKeyOpener } from '../keys/signing-key.ts';
+import { createGuardedFetch } from '../outbound/fetch.ts';
+import { createIssuerKeys } from '../outbound/issuer-keys.ts';
+import { createPolicyEngineFactory } from '../policy/engine.ts';
+import { createPolicySchema } from '../policy/schema.ts';
+import { createPolicyValidator } from '../policy/validate.ts';
+import { createEntryDecoder } from '../registry/decode.ts';
+import { createIdentifyIndex } from '../registry/identify.ts';
+import type { Entry } from '../registry/entries.ts';
+import { lint } from '../registry/lint.ts';
+import { policyShape } from '../registry/lint-policies.ts';
+import type { LintDeps } from '../registry/lint-scene.ts';
+import { renderPlan } from '../registry/render.ts';
+import { createPlanner } from '../registry/resolve.ts';
+import { createSnapshot } from '../snapshot/snapshot.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { RegistryChange, RegistryOutcome, Store } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { signAwsToken } from '../tokens/aws.ts';
+import { createNonces } from '../tokens/nonce.ts';
+import { signToken } from '../tokens/sign.ts';
+import { verifyToken } from '../tokens/verify.ts';
+
+export interface NodeDeps {
+  readonly config: ServerConfig;
+  readonly externalUrl: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly encryption: KeyEncryption;
+}
+
+/** A session token of a domain nobody loaded cannot be: the view is looked up where the key is needed. */
+const NO_DOMAIN = refusal('domain_not_ready', 'the domain is not loaded');
+
+/** Wires one node by hand: every room gets what it needs and nothing more (docs/exchange.md shows the same as a picture). */
+export const createNode = (deps: NodeDeps) => {
+  const { clock, random, log, store, encryption, metrics, externalUrl } = deps;
+  const attestors = attestorCatalogue.byKind;
+  const schema = createPolicySchema(new Map(ATTESTORS.filter(({ kind }) => kind !== 'oidc').map((attestor) => [attestor.kind as string, attestor.attributeTable(undefined as never)])));
+  const validatePolicy = createPolicyValidator(schema);
+  const fetch = createGuardedFetch();
+  const ringOf = (id: DomainId) => snapshot.domainById(id)?.ring;
+  const noDomain = { ok: false, error: NO_DOMAIN } as const;
+  const providers = createProviders({
+    clock, fetch,
+    signAccessToken: (domainId, claims) => {
+      const ring = ringOf(domainId);
+      return ring === undefined ? noDomain : signToken(claims, ring);
+    },
+    signAwsToken: (domainId, facts) => {
+      const ring = ringOf(domainId);
+      return ring === undefined ? noDomain : signAwsToken(facts, ring);
+    },
+  });
+  const catalogues = { attestors, providers };
+  const decoder = createEntryDecoder(catalogues);
+  const openKey = createKeyOpener(encryption);
+
+  const snapshot = createSnapshot({
+    clock, store,
+    decode: (row) => {
+      const decoded = decoder.decode(row);
+      return decoded.ok ? decoded : { ok: false, error: decoded.error.why };
+    },
+    createIndex: createIdentifyIndex,
+    buildEngine: createPolicyEngineFactory({ schema, random }),
+    openRing: (rows) => openKeyRing(rows, openKey),
+  });
+
+  /** A change is told to who made it only after this node answers by it. */
+  const change = async (registryChange: RegistryChange): Promise<RegistryOutcome> => {
+    const outcome = await store.change(registryChange);
+    await snapshot.refresh();
+    return outcome;
+  };
+  const firstKeys = (domain: DomainId) => carryOut(planRotation(domain, [], clock.now(), DEFAULT_SCHEDULE), encryption);
+
+  const issuerKeys = createIssuerKeys({
+    fetch, clock, staleIfError: deps.config.issuer_stale_seconds * SECOND,
+    isDevelopment: (domainId) => snapshot.domainById(domainId as DomainId)?.domain.stage === 'development',
+  });
+  const attest = createAttest({ clock, catalogue: attestorCatalogue, keys: issuerKeys });
+  const attestWorkload = (token: string, candidates: Parameters<typeof attest>[1]['candidates']) => attest(token, { candidates, purpose: 'workloads' });
+  const verify = (token: string, expected: Parameters<typeof verifyToken>[1], view: DomainView) => verifyToken(token, expected, { issuer: view.domain.issuer, ring: view.ring, now: clock.now() });
+
+  const denials = createDenials({ clock, random, store, log });
+  const limitByWorkload = createRateLimit(clock, deps.config.limits.per_workload);
+  const exchange = createExchange({
+    clock, random, snapshot, store, denials,
+    authenticate: createAuthenticate({
+      clock, attest: attestWorkload, leaseStanding: store.leaseStanding,
+      verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
+    }),
+    admit(workloadId) {
+      const wait = limitByWorkload(workloadId);
+      return wait === undefined ? undefined : refusal('rate_limited', 'by workload', wait);
+    },
+    mint: createMint({
+      providers, sessionTokenLifetime: SESSION_TOKEN_SECONDS,
+      signSessionToken: (ticket, ceiling) => {
+        const ring = ringOf(ticket.domain.id);
+        return ring === undefined ? noDomain : signSessionToken(ticket, ceiling, ring);
+      },
+    }),
+    sealHandle: (lease, handle) => encryption.seal(Buffer.from(handle), `lease-handle/${lease}`),
+  });
+
+  const nonceSecret = encryption.derive('dpop-nonce');
+  const nonceCache = new Map<string, DomainNonces>();
+  const nonces = (view: DomainView): DomainNonces => {
+    const { issuer } = view.domain;
+    const known = nonceCache.get(issuer);
+    if (known !== undefined) return known;
+    const made: DomainNonces = { as: createNonces({ secret: nonceSecret, issuer, role: 'as', clock }), rs: createNonces({ secret: nonceSecret, issuer, role: 'rs', clock }) };
+    nonceCache.set(issuer, made);
+    return made;
+  };
+
+  const authorize = createAuthorize({ clock, snapshot });
+  const lintDeps = { ...catalogues, describePolicy: (cedar: string) => {
+    const { valid } = validatePolicy('policy', cedar);
+    return valid === undefined ? undefined : policyShape(valid.statement);
+  } };
+  const admin = {
+    authorize,
+    registry: createRegistryAdmin({
+      clock, change, store, snapshot, authorize, firstKeys, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
+      planner: createPlanner({ ...catalogues, clock, random, externalUrl, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]), validatePolicy }),
+    }),
+    records: createRecordAdmin({ clock, store, snapshot, authorize }),
+    revocations: createRevocationAdmin({ clock, change, store, snapshot, authorize, honouredNote: (kind) => HONOURED[kind] }),
+    explain: createExplain({ clock, store, denials, snapshot, authorize }),
+    simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
+    lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
+    keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption }),
+    audit: createAuditAdmin({ clock, store, authorize }),
+  };
+
+  return {
+    snapshot, change, firstKeys, denials, admin,
+    findAdmin: createFindAdmin({ clock, snapshot, store, attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }) }),
+    publicDeps: {
+      clock, snapshot, exchange, denials, nonces, metrics,
+      introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),
+      checkPossession: createPossessionCheck({ clock, store }),
+      revokeToken: createRevokeToken({ clock, store, change, readToken: (token, view) => verify(token, { kind: 'any' }, view) }),
+    },
+    close: () => fetch.close(),
+  };
+};
+export type MayflyNode = ReturnType<typeof createNode>;
+
+const HONOURED: Readonly<Record<string, string>> = { 'aws-credentials': 'recorded; AWS honours these keys until then' };
+
+const createLint = (lintDeps: LintDeps) => (subjects: readonly Entry[], context: readonly Entry[], now: number) => lint(lintDeps, context, now, subjects);

@@ -1,0 +1,79 @@
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+
+/**
+ * The server's own settings, as opposed to the registry, which `mayfly apply` fills. Every field has a default that is
+ * safe on a laptop; unknown fields are problems, and every problem is told at once with its path.
+ */
+
+/** `host:port`, `[v6]:port` or `unix:/path`. */
+export type Listen = { readonly kind: 'tcp'; readonly host: string; readonly port: number } | { readonly kind: 'unix'; readonly path: string };
+
+const parseListen = (raw: string): Listen | undefined => {
+  if (raw.startsWith('unix:')) return raw.length > 'unix:'.length ? { kind: 'unix', path: raw.slice('unix:'.length) } : undefined;
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(raw);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535 || (match?.[1] !== undefined && isIP(host) !== 6)) return undefined;
+  return { kind: 'tcp', host, port };
+};
+
+const listen = z.string().transform((raw, context): Listen => {
+  const parsed = parseListen(raw);
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: 'write host:port, [v6-address]:port or unix:/path' });
+  return z.NEVER;
+});
+
+const cidr = z.string().refine((raw) => ipaddr.isValidCIDR(raw), 'write an address range such as 10.0.0.0/8');
+
+const externalUrl = z.string().transform((raw, context): string => {
+  const url = URL.canParse(raw) ? new URL(raw) : undefined;
+  const loopback = url !== undefined && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
+  const plain = url !== undefined && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  if (url === undefined || !plain || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))) {
+    context.addIssue({ code: 'custom', message: 'write the https URL under which callers reach this server, without query or fragment (http only for loopback)' });
+    return z.NEVER;
+  }
+  return url.href.replace(/\/+$/, '');
+});
+
+export const serverConfigSchema = z.strictObject({
+  listen: listen.default({ kind: 'tcp', host: '127.0.0.1', port: 8420 }).describe('where token, introspection and metadata endpoints are served'),
+  external_url: externalUrl.optional().describe('URL under which callers reach the server; default: from listen'),
+  data_dir: z.string().min(1).default('./data').describe('folder of the SQLite file, the key-encryption key and the admin socket'),
+  database_url: z.string().regex(/^(postgres(ql)?:\/\/|file:)/, 'write postgresql://... or file:...').optional().describe('default: SQLite in data_dir'),
+  kek: z.strictObject({
+    file: z.string().optional().describe('file with 32 bytes in base64; default: data_dir/kek on SQLite'),
+    env: z.string().optional().describe('name of an environment variable with 32 bytes in base64'),
+    previous_files: z.array(z.string()).default([]).describe('older keys that may still have sealed rows; `mayfly keys rewrap` ends their use'),
+  }).default({ previous_files: [] }),
+  admin: z.strictObject({
+    socket: z.string().optional().describe('unix socket of the admin API; default: data_dir/admin/mayfly.sock'),
+    listen: listen.optional().describe('admin API over HTTP, for OIDC tokens of issuers that prove admins; off unless set'),
+  }).default({}),
+  tls: z.strictObject({ cert_file: z.string(), key_file: z.string() }).optional().describe('serve TLS; without it put a proxy in front'),
+  trusted_proxies: z.array(cidr).default([]).describe('address ranges whose X-Forwarded-For counts; without it forwarded headers are ignored'),
+  limits: z.strictObject({
+    per_address: z.int().min(1).max(1_000_000).default(100).describe('requests per second and address, before evidence is verified'),
+    per_workload: z.int().min(1).max(1_000_000).default(50).describe('exchanges per second and workload'),
+    in_flight: z.int().min(1).max(100_000).default(1000).describe('requests served at once; more get 503'),
+  }).default({ per_address: 100, per_workload: 50, in_flight: 1000 }),
+  metrics: z.strictObject({ public: z.boolean().default(false).describe('serve /metrics on the public listener too') }).default({ public: false }),
+  log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  workers: z.int().min(1).max(256).default(1).describe('serving processes'),
+  issuer_stale_seconds: z.int().min(0).max(86_400).default(3600).describe('how long cached issuer keys may be used while the issuer is down'),
+});
+export type ServerConfig = z.infer<typeof serverConfigSchema>;
+export type RawServerConfig = z.input<typeof serverConfigSchema>;
+
+export interface ConfigProblem { readonly path: string; readonly message: string }
+
+export const parseServerConfig = (raw: unknown): Result<ServerConfig, readonly ConfigProblem[]> => {
+  const parsed = serverConfigSchema.safeParse(raw ?? {});
+  if (parsed.success) return ok(Object.freeze(parsed.data));
+  return err(parsed.error.issues.map((issue) => ({ path: issue.path.length === 0 ? '(file)' : issue.path.join('.'), message: issue.message })));
+};

@@ -1,0 +1,55 @@
+import { narrow, normalise } from '../authority/narrow.ts';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { Resource } from '../registry/entries.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { CeilingPair } from '../store/rows.ts';
+import type { ExchangeRequest } from './request.ts';
+
+/** One (resource, scopes) pair somebody asks to be decided. */
+export interface Ask { readonly resource: Resource; readonly scopes: readonly string[] }
+
+/** What the request is for: one resource, or a session token whose ceiling is a list of pairs. */
+export type Aim = { readonly kind: 'resource'; readonly ask: Ask } | { readonly kind: 'session'; readonly asks: readonly Ask[] };
+
+const findAsk = (view: DomainView, pair: CeilingPair, now: number): Result<Ask, Refusal> => {
+  const resource = view.resource(pair.audience);
+  if (resource === undefined) return err(refusal('target_unknown', `${pair.audience} is not registered`));
+  if (resource.expires <= now) return err(refusal('target_expired', `the registration of ${pair.audience} has expired`));
+  return ok({ resource, scopes: pair.scopes });
+};
+
+const aimAtSession = (request: ExchangeRequest, view: DomainView, now: number): Result<Aim, Refusal> => {
+  if (request.ceiling === undefined) {
+    return err(request.target === undefined ? refusal('target_missing', 'neither audience nor authorization_details') : refusal('details_malformed', 'a session token needs authorization_details of type urn:mayfly:ceiling'));
+  }
+  // A session token alone never begets another: who holds one for minutes must not hold its authority for hours.
+  if (request.subjectKind === 'session-token') return err(refusal('actor_missing', 'a session token is obtained with evidence'));
+  if (request.scopes.length > 0) return err(refusal('scope_malformed', 'a session token has no scope: the ceiling names the scopes'));
+  if (request.requestedTokenType !== undefined && request.requestedTokenType !== 'urn:ietf:params:oauth:token-type:access_token') return err(refusal('token_type_unsupported', 'a session token is an access token'));
+  const asks: Ask[] = [];
+  for (const pair of normalise(request.ceiling)) {
+    const ask = findAsk(view, pair, now);
+    if (!ask.ok) return ask;
+    asks.push(ask.value);
+  }
+  return ok({ kind: 'session', asks });
+};
+
+/** Exactly one target per exchange; our own issuer URL is reserved for session tokens (design section 5). */
+export const aim = (request: ExchangeRequest, view: DomainView, now: number): Result<Aim, Refusal> => {
+  if (request.target === undefined || request.target === view.domain.issuer) return aimAtSession(request, view, now);
+  if (request.ceiling !== undefined) return err(refusal('details_unsupported', 'authorization_details of type urn:mayfly:ceiling are for session tokens'));
+  const ask = findAsk(view, { audience: request.target, scopes: request.scopes }, now);
+  return ask.ok ? ok({ kind: 'resource', ask: ask.value }) : ask;
+};
+
+/** What the hop still holds of an ask; scopes it does not hold are left out, an audience it does not hold is refused. */
+export const withinCeiling = (ask: Ask, held: readonly CeilingPair[]): Result<Ask, Refusal> => {
+  const kept = narrow({ audience: ask.resource.audience, scopes: ask.scopes }, held);
+  if (kept === undefined) return err(refusal('ceiling_exceeded', `${ask.resource.audience} is outside the session token's ceiling`));
+  if (ask.scopes.length > 0 && kept.scopes.length === 0) return err(refusal('ceiling_exceeded', 'no asked scope is within the session token\'s ceiling'));
+  return ok({ resource: ask.resource, scopes: kept.scopes });
+};

@@ -1,0 +1,134 @@
+import { openRootHop } from '../authority/session.ts';
+import { seconds } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
+import { SECOND } from '../core/duration.ts';
+import { newId } from '../core/ids.ts';
+import type { DecisionId } from '../core/ids.ts';
+import type { Random } from '../core/random.ts';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { IssuedCredential } from '../credentials/provider.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { CeilingPair } from '../store/rows.ts';
+import type { StoreWrites } from '../store/store.ts';
+import type { DpopBinding } from '../tokens/proof.ts';
+import { aim } from './aim.ts';
+import { checkBinding } from './binding.ts';
+import type { Authenticate } from './caller.ts';
+import { decideAim, frameQuestion } from './decide.ts';
+import type { Denials } from './denials.ts';
+import { factsJson } from './facts.ts';
+import { describeIssuance } from './issuance.ts';
+import type { Mint } from './mint.ts';
+import { refuseOutcome } from './outcome.ts';
+import type { ExchangeRequest } from './request.ts';
+import { openTrail } from './trail.ts';
+
+/** What the caller gets (RFC 8693 section 2.2.1). */
+export interface Grant {
+  readonly credential: IssuedCredential;
+  readonly expiresIn: number;
+  /** Space-separated; undefined when the credential has none. */
+  readonly scope: string | undefined;
+  /** The ceiling of a session token. */
+  readonly ceiling: readonly CeilingPair[] | undefined;
+  readonly decisionId: DecisionId;
+}
+
+/** A refusal and the id under which an admin can ask why. */
+export interface Denied { readonly refusal: Refusal; readonly decisionId: DecisionId }
+
+export interface ExchangeInput {
+  readonly request: ExchangeRequest;
+  readonly view: DomainView;
+  /** Verified proof of possession, if the request carried one; consumed with the lease. */
+  readonly binding: DpopBinding | undefined;
+  readonly requestId: string;
+}
+
+export interface ExchangeDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly snapshot: Pick<Snapshot, 'revokedBy' | 'version'>;
+  readonly authenticate: Authenticate;
+  /** Rate limit by workload, after its evidence verified. */
+  admit(workloadId: string): Refusal | undefined;
+  readonly mint: Mint;
+  sealHandle(lease: string, handle: string): { readonly sealed: string; readonly kekId: string };
+  readonly store: Pick<StoreWrites, 'issue'>;
+  readonly denials: Denials;
+}
+export type Exchange = (input: ExchangeInput) => Promise<Result<Grant, Denied>>;
+
+/**
+ * The one path (design section 2): evidence -> attributes -> workload -> session + hop -> decision -> credential ->
+ * lease + audit. Every issuance takes it and no other; docs/exchange.md tells the same steps.
+ */
+export const createExchange = (deps: ExchangeDeps): Exchange => async ({ request, view, binding, requestId }) => {
+  const trail = openTrail(view.domain.id, request);
+  const deny = async (refused: Refusal): Promise<Result<Grant, Denied>> => err({ refusal: refused, decisionId: await deps.denials.record(refused, trail.context()) });
+
+  // evidence -> attributes -> workload -> session
+  const authenticated = await deps.authenticate(request, view, deps.snapshot.version, (workload, evidence) => trail.learn(workload, evidence));
+  if (!authenticated.ok) return deny(authenticated.error);
+  const caller = authenticated.value;
+  const limited = deps.admit(caller.workload.id);
+  if (limited !== undefined) return deny(limited);
+
+  // the target, and proof of possession where one is demanded
+  const now = deps.clock.now();
+  const aimed = aim(request, view, now);
+  if (!aimed.ok) return deny(aimed.error);
+  const unproven = checkBinding(caller, aimed.value, binding);
+  if (unproven !== undefined) return deny(unproven);
+  const lifetime = deps.mint.lifetime(aimed.value, request.requestedTokenType);
+  if (lifetime === undefined) return deny(refusal('token_type_unsupported', 'the target does not issue the requested token type'));
+
+  // authority taken back: asked here to refuse early, asked again by the commit
+  const revoked = deps.snapshot.revokedBy(caller.path, caller.beganVersion);
+  if (revoked !== undefined) return deny(refusal('revoked', `${revoked} is revoked`));
+
+  // decision: the hop's ceiling first, which can only shrink what is asked, then the policies
+  const frame = frameQuestion(view, caller, { bound: binding !== undefined, time: now, lifetime });
+  const decided = decideAim(view, frame, aimed.value, caller.hop);
+  if (!decided.ok) return deny(decided.error);
+  const { pairs, policies, denied } = decided.value;
+
+  // hop: the caller's own, or a new one whose ceiling is exactly what was decided
+  const hop = caller.hop ?? openRootHop(caller.session, caller.workload, binding?.jkt ?? null, pairs);
+  const expiresAt = Math.min(now + lifetime * SECOND, hop.expiresAt);
+  if (expiresAt < now + SECOND) return deny(refusal('lifetime_exhausted', 'the session ends within a second'));
+
+  // credential
+  const leaseId = newId('lease', deps.clock, deps.random);
+  const issued = await deps.mint.issue({
+    leaseId, sessionId: caller.session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding,
+    subject: { sub: caller.workload.spiffeId, act: undefined, model: caller.session.model, principal: caller.session.principal, depth: hop.depth },
+    attributes: caller.evidence.attributes, issuedAt: now, expiresAt, hopExpiresAt: hop.expiresAt,
+  }, aimed.value, pairs);
+  if (!issued.ok) return deny(issued.error);
+
+  // lease + audit, durable before anything leaves
+  const decisionId = newId('decision', deps.clock, deps.random);
+  const outcome = await deps.store.issue(describeIssuance({
+    caller, hop, view, aim: aimed.value, pairs, leaseId, decisionId, issued: issued.value, issuedAt: now, binding, requestId,
+    sealedHandle: issued.value.handle === undefined ? undefined : deps.sealHandle(leaseId, issued.value.handle),
+    decision: {
+      asked: trail.asked, denied, evidence: factsJson(caller.evidence), registry_version: deps.snapshot.version,
+      policies: policies.map(({ name, version }) => ({ name, version })), bound: binding !== undefined,
+    },
+  }));
+  if (outcome !== 'committed') return deny(refuseOutcome(outcome, caller.replayKey !== null));
+
+  const granted = pairs[0]?.scopes ?? [];
+  return ok({
+    credential: issued.value,
+    expiresIn: seconds(issued.value.expiresAt) - seconds(now),
+    scope: aimed.value.kind === 'resource' && granted.length > 0 ? granted.join(' ') : undefined,
+    ceiling: aimed.value.kind === 'session' ? pairs : undefined,
+    decisionId,
+  });
+};

@@ -1,0 +1,76 @@
+import { sha256url } from '../core/bytes.ts';
+import type { DecisionId, LeaseId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { IssuedCredential } from '../credentials/provider.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { CeilingPair, HopRow } from '../store/rows.ts';
+import type { Issuance } from '../store/store.ts';
+import type { DpopBinding } from '../tokens/proof.ts';
+import type { Aim } from './aim.ts';
+import type { Caller } from './caller.ts';
+
+export interface IssuanceFacts {
+  readonly caller: Caller;
+  readonly hop: HopRow;
+  readonly view: DomainView;
+  readonly aim: Aim;
+  /** What was decided, one pair per audience. */
+  readonly pairs: readonly CeilingPair[];
+  readonly leaseId: LeaseId;
+  readonly decisionId: DecisionId;
+  readonly decision: JsonObject;
+  readonly issued: IssuedCredential;
+  readonly sealedHandle: { readonly sealed: string; readonly kekId: string } | undefined;
+  readonly issuedAt: number;
+  readonly binding: DpopBinding | undefined;
+  readonly requestId: string;
+}
+
+/** The rows of one exchange. Of the credential only its hash is kept (design section 3, invariant 10). */
+export const describeIssuance = (facts: IssuanceFacts): Issuance => {
+  const { caller, view, aim, issued, binding } = facts;
+  const resource = aim.kind === 'resource' ? aim.ask.resource : undefined;
+  const audience = resource?.audience ?? view.domain.issuer;
+  const scope = resource === undefined ? '' : (facts.pairs[0]?.scopes ?? []).join(' ');
+  return {
+    session: caller.session,
+    hop: facts.hop,
+    lease: {
+      id: facts.leaseId,
+      kind: issued.kind,
+      domainId: view.domain.id,
+      sessionId: caller.session.id,
+      hopId: facts.hop.id,
+      workloadId: caller.workload.id,
+      owner: caller.workload.owner,
+      issuerId: caller.session.issuerId,
+      resourceId: resource?.id ?? null,
+      audience,
+      scope,
+      // A resource token cannot be exchanged: its ceiling is empty (design section 5).
+      ceiling: aim.kind === 'session' ? facts.pairs : [],
+      decisionId: facts.decisionId,
+      decision: facts.decision,
+      replayKey: caller.replayKey,
+      replayUntil: caller.replayUntil,
+      credentialHash: sha256url(issued.credential),
+      kid: issued.kid ?? null,
+      jkt: binding?.jkt ?? null,
+      handle: facts.sealedHandle?.sealed ?? null,
+      handleKekId: facts.sealedHandle?.kekId ?? null,
+      issuedAt: facts.issuedAt,
+      expiresAt: issued.expiresAt,
+    },
+    proofs: binding === undefined ? [] : [{ key: binding.replayKey, until: binding.replayUntil }],
+    audit: {
+      at: facts.issuedAt,
+      action: 'exchange.issued',
+      domainId: view.domain.id,
+      body: {
+        lease: facts.leaseId, kind: issued.kind, decision: facts.decisionId, session: caller.session.id, hop: facts.hop.id,
+        workload: caller.workload.spiffeId, owner: caller.workload.owner, principal: caller.session.principal,
+        audience, scope, expires: issued.expiresAt, hash: sha256url(issued.credential), request: facts.requestId,
+      },
+    },
+  };
+};

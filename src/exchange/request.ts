@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { CeilingPair } from '../store/rows.ts';
+
+export const TOKEN_EXCHANGE_GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
+export const TOKEN_TYPE = {
+  accessToken: 'urn:ietf:params:oauth:token-type:access_token',
+  jwt: 'urn:ietf:params:oauth:token-type:jwt',
+  idToken: 'urn:ietf:params:oauth:token-type:id_token',
+} as const;
+export const CEILING_TYPE = 'urn:mayfly:ceiling';
+
+/** How the caller shows who it is: a platform's token, or a session token of ours. */
+export type SubjectKind = 'evidence' | 'session-token';
+
+/** A token request whose form is right; nothing in it is trusted yet (RFC 8693 section 2.1). */
+export interface ExchangeRequest {
+  readonly subjectToken: string;
+  readonly subjectKind: SubjectKind;
+  readonly clientId: string | undefined;
+  /** The one target; undefined: the domain itself (a session token). */
+  readonly target: string | undefined;
+  readonly scopes: readonly string[];
+  readonly requestedTokenType: string | undefined;
+  /** Pairs of `authorization_details` of type `urn:mayfly:ceiling`; undefined when none was sent. */
+  readonly ceiling: readonly CeilingPair[] | undefined;
+}
+
+/** What the HTTP layer read from the body: every value of every parameter, in order. */
+export type Form = ReadonlyMap<string, readonly string[]>;
+
+const MAX_DETAILS = 16 * 1024;
+const MAX_SCOPES = 64;
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/;
+
+const ceilingDetail = z.strictObject({
+  type: z.literal(CEILING_TYPE),
+  audience: z.string().min(1).max(2048),
+  scopes: z.array(z.string().regex(SCOPE_TOKEN)).max(MAX_SCOPES).default([]),
+});
+const details = z.array(ceilingDetail).min(1).max(32);
+
+/** A parameter sent without a value is treated as absent; only `resource` and `audience` may repeat (RFC 6749 section 3.2, RFC 8693 section 2.1). */
+const single = (form: Form, name: string): Result<string | undefined, Refusal> => {
+  const values = form.get(name) ?? [];
+  if (values.length > 1) return err(refusal('parameter_repeated', `${name} is sent ${values.length} times`));
+  return ok(values[0] === '' ? undefined : values[0]);
+};
+
+const parseScopes = (raw: string | undefined): Result<readonly string[], Refusal> => {
+  if (raw === undefined) return ok([]);
+  const scopes = [...new Set(raw.split(' '))];
+  if (scopes.length > MAX_SCOPES) return err(refusal('scope_malformed', `more than ${MAX_SCOPES} scopes`));
+  return scopes.every((scope) => SCOPE_TOKEN.test(scope)) ? ok(scopes) : err(refusal('scope_malformed', 'scope is not a list of scope-tokens with single spaces between them'));
+};
+
+/** RFC 9396 section 5: an unknown type, field or value fails the request. */
+const parseCeiling = (raw: string | undefined): Result<readonly CeilingPair[] | undefined, Refusal> => {
+  if (raw === undefined) return ok(undefined);
+  if (raw.length > MAX_DETAILS) return err(refusal('details_malformed', 'authorization_details is too large'));
+  let value: unknown;
+  try {
+    value = JSON.parse(raw);
+  } catch {
+    return err(refusal('details_malformed', 'authorization_details is not JSON'));
+  }
+  const parsed = details.safeParse(value);
+  if (!parsed.success) return err(refusal('details_malformed', `authorization_details: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`));
+  return ok(parsed.data.map(({ audience, scopes }) => ({ audience, scopes })));
+};
+
+const parseTarget = (form: Form): Result<string | undefined, Refusal> => {
+  const targets = [...(form.get('resource') ?? []), ...(form.get('audience') ?? [])].filter((value) => value !== '');
+  const distinct = new Set(targets);
+  if (distinct.size > 1) return err(refusal('target_multiple', 'more than one target'));
+  const [resource] = form.get('resource') ?? [];
+  if (resource !== undefined && resource !== '') {
+    // RFC 8707 section 2: an absolute URI without fragment. Compared as text afterwards, never normalised.
+    if (!/^[A-Za-z][A-Za-z0-9+.-]*:[^#\s]+$/.test(resource)) return err(refusal('target_invalid', 'resource is not an absolute URI without fragment'));
+  }
+  return ok(targets[0]);
+};
+
+const SUBJECT_KINDS: ReadonlyMap<string, SubjectKind> = new Map([
+  [TOKEN_TYPE.jwt, 'evidence'],
+  [TOKEN_TYPE.idToken, 'evidence'],
+  [TOKEN_TYPE.accessToken, 'session-token'],
+]);
+
+/** Parameters of capabilities that do not exist here: sent on purpose, so silence would be a lie. */
+const REFUSED = ['actor_token', 'actor_token_type', 'requested_actor', 'completion_mode', 'client_assertion', 'client_assertion_type', 'client_secret'] as const;
+
+/** RFC 8693 section 2.1; the order of checks is standards.md H1. */
+export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusal> => {
+  const grantType = single(form, 'grant_type');
+  if (!grantType.ok) return grantType;
+  if (grantType.value === undefined) return err(refusal('parameter_missing', 'grant_type'));
+  if (grantType.value !== TOKEN_EXCHANGE_GRANT) return err(refusal('grant_type_unsupported', 'grant_type is not token exchange'));
+
+  const values: Record<string, string | undefined> = {};
+  for (const name of ['subject_token', 'subject_token_type', 'client_id', 'scope', 'requested_token_type', 'authorization_details', ...REFUSED]) {
+    const value = single(form, name);
+    if (!value.ok) return value;
+    values[name] = value.value;
+  }
+  for (const name of REFUSED) if (values[name] !== undefined) return err(refusal('parameter_unsupported', name));
+  const { subject_token: subjectToken, subject_token_type: subjectTokenType, client_id: clientId, scope, requested_token_type: requestedTokenType } = values;
+  if (subjectToken === undefined) return err(refusal('parameter_missing', 'subject_token'));
+  if (subjectTokenType === undefined) return err(refusal('parameter_missing', 'subject_token_type'));
+  const subjectKind = SUBJECT_KINDS.get(subjectTokenType);
+  if (subjectKind === undefined) return err(refusal('token_type_unsupported', 'subject_token_type'));
+
+  const target = parseTarget(form);
+  if (!target.ok) return target;
+  const scopes = parseScopes(scope);
+  if (!scopes.ok) return scopes;
+  const ceiling = parseCeiling(values['authorization_details']);
+  if (!ceiling.ok) return ceiling;
+  return ok({ subjectToken, subjectKind, clientId, target: target.value, scopes: scopes.value, requestedTokenType, ceiling: ceiling.value });
+};

@@ -1,0 +1,32 @@
+import type { DomainId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Workload } from '../registry/entries.ts';
+import type { DenialContext } from './denials.ts';
+import { factsJson } from './facts.ts';
+import type { EvidenceFacts } from './facts.ts';
+import type { ExchangeRequest } from './request.ts';
+
+/** What is learnt about one request on its way, so that a refusal at any step can be explained with all that was known. */
+export const openTrail = (domainId: DomainId, request: ExchangeRequest) => {
+  let workload: Workload | undefined;
+  let evidence: EvidenceFacts | undefined;
+  const asked: JsonObject = {
+    target: request.target ?? null,
+    scopes: request.scopes,
+    ...(request.ceiling === undefined ? {} : { ceiling: request.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })) }),
+    ...(request.clientId === undefined ? {} : { client_id: request.clientId }),
+  };
+  return {
+    asked,
+    learn(seenWorkload: Workload | undefined, seenEvidence: EvidenceFacts): void {
+      workload = seenWorkload ?? workload;
+      evidence = seenEvidence;
+    },
+    context: (): DenialContext => ({
+      domainId,
+      workloadId: workload?.id ?? null,
+      verified: evidence !== undefined,
+      facts: { asked, workload: workload?.name ?? null, ...(evidence === undefined ? {} : { evidence: factsJson(evidence) }) },
+    }),
+  };
+};

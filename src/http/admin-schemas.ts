@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { REVOCABLE } from '../admin/revocations.ts';
+
+/** Bodies and queries of the admin API; OpenAPI is made from these (http/openapi.ts). */
+const limit = z.coerce.number().int().min(1).max(1000).default(100).meta({ description: 'Items on a page' });
+const after = z.string().max(2048).optional().meta({ description: '`next` of the page before' });
+const domain = z.string().max(64).optional().meta({ description: 'Trust domain; all of them unless given' });
+
+export const applyBody = z.strictObject({
+  manifest: z.unknown().meta({ description: 'The manifest; see the Manifest schema' }),
+  dry_run: z.boolean().default(false).meta({ description: 'Show the difference and write nothing' }),
+  prune: z.boolean().default(false).meta({ description: 'End entries of the manifest\'s domains that it does not contain' }),
+}).meta({ id: 'ApplyRequest' });
+
+export const entriesQuery = z.object({ domain, limit, after });
+export const recordsQuery = z.object({
+  domain, limit, after,
+  workload: z.string().max(512).optional(), session: z.string().max(64).optional(),
+  active: z.enum(['true', 'false']).default('false').meta({ description: 'Only leases that are not expired' }),
+});
+export const removeQuery = z.object({ reason: z.string().min(1).max(500).meta({ description: 'Kept in the audit log' }) });
+
+export const revocationBody = z.strictObject({
+  kind: z.enum(REVOCABLE),
+  id: z.string().min(1).max(512).meta({ description: 'Id, or name together with `domain`' }),
+  domain,
+  reason: z.string().min(1).max(500),
+}).meta({ id: 'RevocationRequest' });
+export const enableBody = z.strictObject({ kind: z.enum(['workload', 'issuer']), id: z.string().min(1).max(512), domain }).meta({ id: 'EnableRequest' });
+
+const attribute = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
+export const simulateBody = z.strictObject({
+  domain: z.string().max(64),
+  token: z.string().max(16_384).optional().meta({ description: 'A platform\'s token; nothing is consumed' }),
+  issuer: z.string().max(64).optional().meta({ description: 'With `attributes`: the issuer entry they are as if from' }),
+  attributes: z.record(z.string(), attribute).optional(),
+  client_id: z.string().max(2048).optional(),
+  audience: z.string().min(1).max(2048),
+  scope: z.string().max(4096).optional(),
+}).meta({ id: 'SimulateRequest' });
+
+export const lintQuery = z.object({ domain });
+export const keysQuery = z.object({ domain });
+export const rotateBody = z.strictObject({ domain: z.string().max(64), purpose: z.enum(['access', 'aws', 'set', 'status', 'checkpoint']) }).meta({ id: 'RotateRequest' });
+export const revokeKeyBody = z.strictObject({ reason: z.string().min(1).max(500) }).meta({ id: 'RevokeKeyRequest' });
+export const auditQuery = z.object({ chain: z.string().max(64).optional(), after: z.coerce.number().int().min(0).default(0) });
+export const verifyBody = z.strictObject({ checkpoints: z.array(z.string().max(4096)).max(100_000).default([]).meta({ description: 'Checkpoints kept outside, as compact JWS' }) }).meta({ id: 'VerifyRequest' });

@@ -1,0 +1,30 @@
+import type { Request } from 'express';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { Form } from '../exchange/request.ts';
+
+/** Larger than any sane request: evidence of 16 KiB, twice, and details of 16 KiB. */
+export const FORM_LIMIT = 64 * 1024;
+export const FORM_TYPE = 'application/x-www-form-urlencoded';
+
+/** All values of every parameter in order, so that repetition can be seen. Nested names (`a[b]`) stay plain names. */
+export const readForm = (request: Request): Result<Form, Refusal> => {
+  if (request.url.includes('?')) return err(refusal('credential_in_query', 'the request has a query'));
+  if (typeof request.body !== 'string') return err(refusal('request_malformed', 'the body is not a form'));
+  const form = new Map<string, string[]>();
+  for (const [name, value] of new URLSearchParams(request.body)) {
+    const values = form.get(name);
+    if (values === undefined) form.set(name, [value]);
+    else values.push(value);
+  }
+  return ok(form);
+};
+
+/** RFC 6749 section 3.2: a value is a string sent once; empty is absent. */
+export const one = (form: Form, name: string): Result<string | undefined, Refusal> => {
+  const values = form.get(name) ?? [];
+  if (values.length > 1) return err(refusal('parameter_repeated', name));
+  return ok(values[0] === '' ? undefined : values[0]);
+};

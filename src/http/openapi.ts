@@ -1,0 +1,77 @@
+import { createDocument } from 'zod-openapi';
+import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject } from 'zod-openapi';
+import { z } from 'zod';
+import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from './admin-schemas.ts';
+
+const problem = z.object({
+  type: z.string(), title: z.string(), status: z.int(), code: z.string(), detail: z.string(), request_id: z.string(),
+  problems: z.array(z.object({ path: z.string(), message: z.string(), mend: z.string() })).optional(),
+}).meta({ id: 'Problem', description: 'RFC 9457 problem; `code` is contract, texts are not' });
+const oauthError = z.object({ error: z.string(), error_description: z.string().optional(), decision_id: z.string().optional() }).meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2' });
+const tokenRequest = z.object({
+  grant_type: z.literal('urn:ietf:params:oauth:grant-type:token-exchange'), subject_token: z.string(), subject_token_type: z.string(), client_id: z.string().optional(),
+  audience: z.string().optional(), resource: z.string().optional(), scope: z.string().optional(), requested_token_type: z.string().optional(), authorization_details: z.string().optional(),
+}).meta({ id: 'TokenRequest', description: 'RFC 8693 section 2.1' });
+const tokenResponse = z.object({
+  access_token: z.string(), issued_token_type: z.string(), token_type: z.enum(['Bearer', 'DPoP', 'N_A']), expires_in: z.int(), scope: z.string().optional(),
+}).meta({ id: 'TokenResponse', description: 'RFC 8693 section 2.2.1' });
+
+const json = (schema: z.ZodType) => ({ 'application/json': { schema } });
+const answers = (schema: z.ZodType = z.looseObject({})): ZodOpenApiOperationObject['responses'] => ({
+  200: { description: 'Done', content: json(schema) },
+  default: { description: 'Refused', content: { 'application/problem+json': { schema: problem } } },
+});
+const pathOf = (...names: readonly string[]) => z.object(Object.fromEntries(names.map((name) => [name, z.string()])));
+const call = (summary: string, parts: { readonly query?: z.ZodObject; readonly path?: z.ZodObject; readonly body?: z.ZodType } = {}): ZodOpenApiOperationObject => ({
+  summary, tags: ['admin'], security: [{ admin: [] }],
+  ...(parts.query === undefined && parts.path === undefined ? {} : { requestParams: { ...(parts.query === undefined ? {} : { query: parts.query }), ...(parts.path === undefined ? {} : { path: parts.path }) } }),
+  ...(parts.body === undefined ? {} : { requestBody: { required: true, content: json(parts.body) } }),
+  responses: answers(),
+});
+
+const entryPaths = (section: string, key: string, schema: z.ZodType): ZodOpenApiPathsObject => {
+  const path = section === 'domains' ? pathOf('name') : pathOf('domain', key);
+  const url = section === 'domains' ? '/admin/v1/domains/{name}' : `/admin/v1/${section}/{domain}/{${key}}`;
+  return {
+    [`/admin/v1/${section}`]: { get: call(`List ${section}`, { query: entriesQuery }) },
+    [url]: {
+      get: call('One entry', { path }), put: call('Add an entry, or change the one of that name', { path, body: schema }),
+      ...(section === 'domains' ? {} : { delete: call('End an entry and revoke what hangs on it', { path, query: removeQuery }) }),
+    },
+  };
+};
+
+const form = (schema: z.ZodType): NonNullable<ZodOpenApiOperationObject['requestBody']> => ({ required: true, content: { 'application/x-www-form-urlencoded': { schema } } });
+const oauth = (summary: string, request: z.ZodType, response: z.ZodType): ZodOpenApiOperationObject => ({
+  summary, tags: ['trust domain'], requestParams: { path: pathOf('domain') }, requestBody: form(request),
+  responses: { 200: { description: 'Done', content: json(response) }, default: { description: 'Refused', content: json(oauthError) } },
+});
+
+/** OpenAPI 3.1 of everything the server answers, made from the schemas that check the requests. */
+export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: string): object => createDocument({
+  openapi: '3.1.0',
+  info: { title: 'Mayfly', version, description: 'Secure token service and credential broker', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+  components: { securitySchemes: { admin: { type: 'http', scheme: 'bearer', description: 'OIDC token of an issuer that proves admins; none on the local socket' } } },
+  paths: {
+    '/{domain}/token': { post: oauth('Exchange evidence for a credential (RFC 8693)', tokenRequest, tokenResponse) },
+    '/{domain}/introspect': { post: oauth('Introspect a token (RFC 7662)', z.object({ token: z.string(), token_type_hint: z.string().optional() }), z.looseObject({ active: z.boolean() })) },
+    '/{domain}/revoke': { post: oauth('Revoke a credential (RFC 7009)', z.object({ token: z.string(), client_id: z.string().optional(), token_type_hint: z.string().optional() }), z.unknown()) },
+    '/admin/v1/apply': { post: call('Make the registry what a manifest says', { body: applyBody }) },
+    ...Object.assign({}, ...[...entries].map(([section, schema]) => entryPaths(section, section === 'resources' ? 'audience' : 'name', schema))) as ZodOpenApiPathsObject,
+    '/admin/v1/sessions': { get: call('List sessions', { query: recordsQuery }) },
+    '/admin/v1/sessions/{id}': { get: call('One session with its hops and leases', { path: pathOf('id') }) },
+    '/admin/v1/leases': { get: call('List leases', { query: recordsQuery }) },
+    '/admin/v1/leases/{id}': { get: call('One lease with its decision and facts', { path: pathOf('id') }) },
+    '/admin/v1/revocations': { post: call('Take authority back', { body: revocationBody }) },
+    '/admin/v1/enable': { post: call('Let a revoked workload or issuer begin anew', { body: enableBody }) },
+    '/admin/v1/decisions/{id}': { get: call('Why a decision fell as it did', { path: pathOf('id') }) },
+    '/admin/v1/simulate': { post: call('The decision a request would get', { body: simulateBody }) },
+    '/admin/v1/lint': { get: call('Over-broad trust', { query: lintQuery }) },
+    '/admin/v1/audit': { get: call('Audit entries as JSON lines', { query: auditQuery }) },
+    '/admin/v1/audit/verify': { post: call('Verify the audit chains', { body: verifyBody }) },
+    '/admin/v1/keys': { get: call('List signing keys', { query: keysQuery }) },
+    '/admin/v1/keys/rotate': { post: call('Publish a new key now', { body: rotateBody }) },
+    '/admin/v1/keys/rewrap': { post: call('Seal every key under the current key-encryption key') },
+    '/admin/v1/keys/{kid}/revoke': { post: call('Take a key out at once', { path: pathOf('kid'), body: revokeKeyBody }) },
+  },
+});

@@ -1,0 +1,110 @@
+import type { RefusalCode } from '../core/refusal.ts';
+
+/** What a caller sees of a refusal: status, the OAuth error of standards.md H2, and one sentence with the mend. Nothing about others. */
+export interface PublicRefusal { readonly status: number; readonly error: string; readonly sentence: string }
+
+const row = (status: number, error: string, sentence: string): PublicRefusal => ({ status, error, sentence });
+const request = (sentence: string): PublicRefusal => row(400, 'invalid_request', sentence);
+const proof = (sentence: string): PublicRefusal => row(400, 'invalid_dpop_proof', sentence);
+const unavailable = (sentence: string): PublicRefusal => row(503, 'temporarily_unavailable', sentence);
+
+const NOT_ACCEPTED = request('The subject token is not accepted here. Check its issuer, audience, age and form, or ask an admin to explain this decision.');
+const OWN_TOKEN = request('The token is not accepted. Obtain a new one with fresh evidence.');
+// One text for targets that do not exist and targets that are not permitted: the answer must not tell which.
+const NO_TARGET = row(400, 'invalid_target', 'This target is unknown or not permitted to you. Check its spelling, or ask an admin to explain this decision.');
+const PROVIDER = 'The target could not issue a credential.';
+
+/** The one bridge between inner codes and outward answers. A new code does not compile until it has its row here. */
+export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
+  request_malformed: request('Send one POST with an application/x-www-form-urlencoded body.'),
+  parameter_missing: request('A required parameter is missing: grant_type, subject_token and subject_token_type are needed.'),
+  parameter_repeated: request('A parameter is repeated. Only resource and audience may be.'),
+  parameter_invalid: request('A parameter has a value that is not understood.'),
+  parameter_unsupported: request('A parameter is not supported here: actor_token, requested_actor, completion_mode and client authentication parameters are not.'),
+  credential_in_query: request('Send parameters in the body, never in the URL.'),
+  grant_type_unsupported: row(400, 'unsupported_grant_type', 'Use grant_type urn:ietf:params:oauth:grant-type:token-exchange.'),
+  token_type_unsupported: request('A token type is not supported here. Use urn:ietf:params:oauth:token-type:jwt for platform tokens and ...:access_token for session tokens, and a requested_token_type that the target issues.'),
+  request_too_large: row(413, 'invalid_request', 'The request is too large.'),
+  rate_limited: row(429, 'temporarily_unavailable', 'Too many requests. Wait as Retry-After says.'),
+  overloaded: unavailable('The server is busy. Wait as Retry-After says.'),
+
+  evidence_too_large: NOT_ACCEPTED, evidence_malformed: NOT_ACCEPTED, evidence_alg_not_allowed: NOT_ACCEPTED, evidence_header_not_allowed: NOT_ACCEPTED,
+  evidence_typ_wrong: NOT_ACCEPTED, evidence_issuer_unknown: NOT_ACCEPTED, evidence_issuer_ambiguous: NOT_ACCEPTED, evidence_issuer_expired: NOT_ACCEPTED,
+  evidence_key_unknown: NOT_ACCEPTED, evidence_signature_invalid: NOT_ACCEPTED, evidence_claim_missing: NOT_ACCEPTED, evidence_claim_invalid: NOT_ACCEPTED,
+  evidence_expired: NOT_ACCEPTED, evidence_not_yet_valid: NOT_ACCEPTED, evidence_lifetime_too_long: NOT_ACCEPTED, evidence_audience_wrong: NOT_ACCEPTED,
+  evidence_replayed: request('The subject token was used before. Request a new one from your platform.'),
+  issuer_keys_unavailable: unavailable('The issuer of the subject token cannot be reached, so it cannot be verified. Try again.'),
+  evidence_event_not_allowed: NOT_ACCEPTED, evidence_subject_mismatch: NOT_ACCEPTED, evidence_fork: NOT_ACCEPTED, evidence_environment_unprotected: NOT_ACCEPTED,
+  evidence_organization_wrong: NOT_ACCEPTED, evidence_rule_failed: NOT_ACCEPTED,
+
+  workload_unknown: NOT_ACCEPTED, workload_expired: NOT_ACCEPTED,
+  workload_ambiguous: request('The subject token fits several workloads. Send client_id with the SPIFFE ID of the one that acts.'),
+  client_id_mismatch: row(400, 'invalid_client', 'client_id is not the workload that the subject token proves.'),
+  model_mismatch: row(400, 'unauthorized_client', 'The workload is registered with an authority model that this request does not fit.'),
+
+  token_malformed: OWN_TOKEN, token_typ_wrong: OWN_TOKEN, token_signature_invalid: OWN_TOKEN, token_expired: OWN_TOKEN, token_issuer_wrong: OWN_TOKEN,
+  token_audience_wrong: OWN_TOKEN, token_unknown: OWN_TOKEN,
+  token_missing: row(401, 'invalid_token', 'Send Authorization: Bearer with a token for this endpoint.'),
+  token_not_exchangeable: request('Only a session token can be exchanged. A resource token is for its resource alone.'),
+  token_binding_required: request('The token is bound to a key. Send a DPoP proof by that key.'),
+  token_binding_mismatch: request('The DPoP proof is by another key than the token is bound to.'),
+  token_scheme_wrong: request('Send a bound token as Authorization: DPoP with a proof, an unbound one as Bearer.'),
+  token_other_client: row(400, 'invalid_client', 'The token was issued to another client.'),
+  actor_mismatch: request('The actor is not the one the token was made for.'),
+  actor_missing: request('A session token is obtained with evidence from your platform as subject_token, not with another session token.'),
+
+  dpop_repeated: proof('Send exactly one DPoP header.'),
+  dpop_malformed: proof('The DPoP proof is not a compact JWS of typ dpop+jwt.'),
+  dpop_typ_wrong: proof('The DPoP proof is not a compact JWS of typ dpop+jwt.'),
+  dpop_alg_not_allowed: proof('The DPoP proof uses an algorithm that is not in dpop_signing_alg_values_supported.'),
+  dpop_key_invalid: proof('The jwk of the DPoP proof must be one public key of sufficient size.'),
+  dpop_signature_invalid: proof('The signature of the DPoP proof does not verify.'),
+  dpop_claim_missing: proof('The DPoP proof lacks jti, htm, htu or iat.'),
+  dpop_htm_mismatch: proof('htm of the DPoP proof is not the method of this request.'),
+  dpop_htu_mismatch: proof('htu of the DPoP proof is not the URL of this endpoint as its metadata gives it.'),
+  dpop_iat_outside_window: proof('iat of the DPoP proof is too far from now. Check the clock.'),
+  dpop_nonce_missing: row(400, 'use_dpop_nonce', 'Repeat the request with the nonce of the DPoP-Nonce header in the proof.'),
+  dpop_nonce_stale: row(400, 'use_dpop_nonce', 'Repeat the request with the nonce of the DPoP-Nonce header in the proof.'),
+  dpop_ath_mismatch: proof('ath of the DPoP proof is not the hash of the token sent with it.'),
+  dpop_replayed: proof('The DPoP proof was used before. Make a new one for each request.'),
+  dpop_required: request('Proof of possession is required. Send a DPoP proof.'),
+
+  target_missing: row(400, 'invalid_target', 'Name one target with audience or resource, or ask for a session token with authorization_details of type urn:mayfly:ceiling.'),
+  target_multiple: row(400, 'invalid_target', 'Name exactly one target. For several, ask for a session token and exchange it once for each.'),
+  target_invalid: row(400, 'invalid_target', 'resource must be an absolute URI without fragment.'),
+  target_unknown: NO_TARGET, target_expired: NO_TARGET, target_denied: NO_TARGET, ceiling_exceeded: NO_TARGET,
+  scope_malformed: row(400, 'invalid_scope', 'scope must be a list of scope names with single spaces between them; a session token has none.'),
+  scope_unknown: row(400, 'invalid_scope', 'A scope does not exist at this target.'),
+  scope_denied: row(400, 'invalid_scope', 'None of the scopes is permitted to you now. An admin can explain this decision.'),
+  details_malformed: row(400, 'invalid_authorization_details', 'authorization_details must be a JSON array of {"type":"urn:mayfly:ceiling","audience":...,"scopes":[...]}.'),
+  details_unsupported: row(400, 'invalid_authorization_details', 'authorization_details of type urn:mayfly:ceiling are for session tokens: send them without another target.'),
+  lifetime_exhausted: request('The session is about to end. Start a new run.'),
+  depth_exceeded: request('The chain of actors is too long.'),
+
+  revoked: request('The authority behind this request was revoked.'),
+  session_ended: request('The session behind this request is over. Start a new run.'),
+
+  policy_error: unavailable('The decision could not be made. An admin can explain it.'),
+  store_unavailable: unavailable('The request could not be recorded, so nothing was issued. Try again.'),
+  snapshot_stale: unavailable('This node has lost sight of the registry. Try again.'),
+  domain_unknown: row(404, 'invalid_request', 'There is no such trust domain here.'),
+  domain_not_ready: unavailable('This trust domain is not ready.'),
+
+  provider_denied: row(400, 'invalid_target', `${PROVIDER} It refused; an admin can see why.`),
+  provider_unavailable: unavailable(`${PROVIDER} It cannot be reached. Try again.`),
+  provider_throttled: row(429, 'temporarily_unavailable', `${PROVIDER} It is throttling. Wait as Retry-After says.`),
+  provider_misconfigured: row(500, 'server_error', `${PROVIDER} Its registration needs an admin.`),
+  provider_bad_request: row(400, 'invalid_target', `${PROVIDER} The request does not fit it.`),
+
+  admin_unauthenticated: row(401, 'invalid_token', 'Send Authorization: Bearer with an OIDC token of an issuer that proves admins, or use the local socket.'),
+  admin_denied: row(403, 'insufficient_scope', 'No policy of the system domain permits this to you.'),
+  not_found: row(404, 'not_found', 'There is no such thing here.'),
+  conflict: row(409, 'conflict', 'The registry changed meanwhile. Look at the difference again and repeat.'),
+  manifest_invalid: row(422, 'manifest_invalid', 'The manifest has problems. Nothing was applied.'),
+  lint_error: row(422, 'lint_error', 'The manifest trusts too much. Mend the findings, or accept each with a reason and a date.'),
+};
+
+const RETRY_AFTER: Readonly<Partial<Record<RefusalCode, number>>> = {
+  store_unavailable: 1, snapshot_stale: 1, overloaded: 1, rate_limited: 1, policy_error: 5, issuer_keys_unavailable: 5, domain_not_ready: 5, provider_unavailable: 5, provider_throttled: 5,
+};
+export const retryAfterOf = (code: RefusalCode): number | undefined => RETRY_AFTER[code];

@@ -1,0 +1,21 @@
+import type { Request, RequestHandler, Response } from 'express';
+
+/** Who may call: told on each row, so that adding a route without thinking about it does not compile. */
+export type RouteCaller = 'anyone' | 'holder of evidence or a session token' | 'resource server with a token' | 'holder of the credential' | 'admin';
+
+export interface Route {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  readonly path: string;
+  readonly caller: RouteCaller;
+  /** `address`: counted against the rate limit by address. */
+  readonly limit: 'address' | 'none';
+  /** Name in metrics and logs. */
+  readonly name: string;
+  /** What the body is: a form kept as text, JSON, or nothing. */
+  readonly body: 'form' | 'json' | 'none';
+  readonly handle: RequestHandler;
+}
+
+/** Express cannot know the parameters a path has; a route's handler names those it reads. */
+export const handler = <P>(handle: (request: Request<P>, response: Response) => Promise<void> | void): RequestHandler =>
+  (request, response) => handle(request as unknown as Request<P>, response);

@@ -1,0 +1,219 @@
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import type { Admin, Authorize } from '../../admin/access.ts';
+import type { AuditAdmin } from '../../admin/audit.ts';
+import type { Explain } from '../../admin/explain.ts';
+import type { KeyAdmin } from '../../admin/keys.ts';
+import type { LintAdmin } from '../../admin/lint.ts';
+import type { RecordAdmin } from '../../admin/records.ts';
+import type { Applied, ApplyFailure, RegistryAdmin } from '../../admin/registry.ts';
+import type { RevocationAdmin } from '../../admin/revocations.ts';
+import type { Simulate } from '../../admin/simulate.ts';
+import { isObject } from '../../core/json.ts';
+import { refusal } from '../../core/refusal.ts';
+import type { Refusal } from '../../core/refusal.ts';
+import type { Result } from '../../core/result.ts';
+import type { EntryKind } from '../../registry/entries.ts';
+import { StoreUnavailable } from '../../store/store.ts';
+import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
+import type { FindAdmin } from '../admin-caller.ts';
+import { sendProblem } from '../problem-json.ts';
+import { handler } from '../route.ts';
+import type { Route } from '../route.ts';
+
+export interface AdminRouteDeps {
+  readonly findAdmin: FindAdmin;
+  readonly authorize: Authorize;
+  readonly registry: RegistryAdmin;
+  readonly records: RecordAdmin;
+  readonly revocations: RevocationAdmin;
+  readonly explain: Explain;
+  readonly simulate: Simulate;
+  readonly lint: LintAdmin;
+  readonly keys: KeyAdmin;
+  readonly audit: AuditAdmin;
+}
+
+/** Admin path of each kind of entry, and the member of a manifest it belongs to. */
+export const SECTIONS: ReadonlyMap<string, EntryKind> = new Map([['domains', 'domain'], ['issuers', 'issuer'], ['resources', 'resource'], ['workloads', 'workload'], ['policies', 'policy']]);
+
+type Params = Readonly<Record<string, string>>;
+type Work = (request: Request<Params>, admin: Admin, response: Response) => Promise<void>;
+
+/** Reads the body or query by its schema; every problem of it is told with its place. */
+const read = <S extends z.ZodType>(schema: S, value: unknown, response: Response): z.output<S> | undefined => {
+  const parsed = schema.safeParse(value ?? {});
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message, mend: 'see /openapi.json for what this call takes' }));
+  sendProblem(response, refusal('parameter_invalid', problems.map(({ path, message }) => `${path}: ${message}`).join('; ')), { problems });
+  return undefined;
+};
+
+const send = (response: Response, result: Result<unknown, Refusal>): void => {
+  if (result.ok) response.set('Cache-Control', 'no-store').json(result.value);
+  else sendProblem(response, result.error);
+};
+
+const showFailure = (response: Response, failure: ApplyFailure): void => {
+  if (failure.kind === 'refused') sendProblem(response, failure.refusal);
+  else if (failure.kind === 'problems') sendProblem(response, refusal('manifest_invalid', `${failure.problems.length} problems`), { problems: failure.problems });
+  else sendProblem(response, refusal('lint_error', `${failure.findings.length} findings`), { findings: failure.findings.map(showFinding) });
+};
+
+type Finding = Applied['findings'][number];
+export const showFinding = ({ rule, severity, entry, why, mend, acceptedUntil }: Finding): object => ({
+  rule, severity, domain: entry.domain, kind: entry.kind, name: entry.name, why, mend, ...(acceptedUntil === undefined ? {} : { accepted: new Date(acceptedUntil).toISOString() }),
+});
+
+const showApplied = (applied: Applied): object => ({
+  changes: applied.changes.map(({ action, kind, domain, name, fields }) => ({ action, kind, domain, name, ...(fields.length === 0 ? {} : { fields: fields.map(({ field }) => field) }) })),
+  text: applied.text, findings: applied.findings.map(showFinding), applied: applied.applied, version: applied.version,
+});
+
+export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
+  const admin = (work: Work) => handler<Params>(async (request, response) => {
+    const caller = await deps.findAdmin(request);
+    if (!caller.ok) return sendProblem(response, caller.error);
+    try {
+      await work(request, caller.value, response);
+    } catch (cause) {
+      if (!(cause instanceof StoreUnavailable)) throw cause;
+      sendProblem(response, refusal('store_unavailable', cause.message));
+    }
+  });
+  const route = (method: Route['method'], path: string, name: string, work: Work): Route =>
+    ({ method, path: `/admin/v1/${path}`, caller: 'admin', limit: 'none', name: `admin:${name}`, body: method === 'get' || method === 'delete' ? 'none' : 'json', handle: admin(work) });
+
+  const section = (request: Request<Params>, response: Response): { readonly section: string; readonly kind: EntryKind } | undefined => {
+    const name = request.params['section'] ?? '';
+    const kind = SECTIONS.get(name);
+    if (kind === undefined) sendProblem(response, refusal('not_found', `no section ${name}`));
+    return kind === undefined ? undefined : { section: name, kind };
+  };
+
+  /** PUT and GET of one entry: domains are in no domain, and their path has one segment less. */
+  const putEntry: Work = async (request, caller, response) => {
+    const found = section(request, response);
+    if (found === undefined) return;
+    const { domain, name } = request.params;
+    const named = found.kind === 'domain' ? { name: domain } : { domain, [found.kind === 'resource' ? 'audience' : 'name']: name };
+    const outcome = await deps.registry.put(found.section, { ...(isObject(request.body) ? request.body : {}), ...named }, caller);
+    if (outcome.ok) response.json(showApplied(outcome.value));
+    else showFailure(response, outcome.error);
+  };
+  const showEntry: Work = async (request, caller, response) => {
+    const found = section(request, response);
+    if (found === undefined) return;
+    const domain = request.params['domain'] ?? '';
+    send(response, await deps.registry.show(found.kind, domain, request.params['name'] ?? domain, caller));
+  };
+
+  return [
+    route('post', 'apply', 'apply', async (request, caller, response) => {
+      const body = read(applyBody, request.body, response);
+      if (body === undefined) return;
+      const outcome = await deps.registry.apply(body.manifest, { dryRun: body.dry_run, prune: body.prune }, caller);
+      if (outcome.ok) response.json(showApplied(outcome.value));
+      else showFailure(response, outcome.error);
+    }),
+    route('get', 'sessions', 'sessions', async (request, caller, response) => {
+      const query = read(recordsQuery, request.query, response);
+      if (query !== undefined) send(response, await deps.records.sessions({ domain: query.domain, workload: query.workload, session: query.session, active: false, limit: query.limit, after: query.after }, caller));
+    }),
+    route('get', 'sessions/:id', 'session', async (request, caller, response) => send(response, await deps.records.session(request.params['id'] ?? '', caller))),
+    route('get', 'leases', 'leases', async (request, caller, response) => {
+      const query = read(recordsQuery, request.query, response);
+      if (query !== undefined) send(response, await deps.records.leases({ domain: query.domain, workload: query.workload, session: query.session, active: query.active === 'true', limit: query.limit, after: query.after }, caller));
+    }),
+    route('get', 'leases/:id', 'lease', async (request, caller, response) => send(response, await deps.records.lease(request.params['id'] ?? '', caller))),
+    route('post', 'revocations', 'revoke', async (request, caller, response) => {
+      const body = read(revocationBody, request.body, response);
+      if (body === undefined) return;
+      const outcome = await deps.revocations.revoke({ kind: body.kind, id: body.id, domain: body.domain, reason: body.reason }, caller);
+      if (!outcome.ok) return sendProblem(response, outcome.error);
+      const { revoked, at, leases, endsByItself } = outcome.value;
+      response.json({ revoked, at: new Date(at).toISOString(), leases, ends_by_itself: endsByItself.map(({ until, ...rest }) => ({ ...rest, until: new Date(until).toISOString() })) });
+    }),
+    route('post', 'enable', 'enable', async (request, caller, response) => {
+      const body = read(enableBody, request.body, response);
+      if (body !== undefined) send(response, await deps.revocations.enable({ kind: body.kind, id: body.id, domain: body.domain }, caller));
+    }),
+    route('get', 'decisions/:id', 'explain', async (request, caller, response) => send(response, await deps.explain(request.params['id'] ?? '', caller))),
+    route('post', 'simulate', 'simulate', async (request, caller, response) => {
+      const body = read(simulateBody, request.body, response);
+      if (body === undefined) return;
+      if ((body.token === undefined) === (body.attributes === undefined || body.issuer === undefined)) return sendProblem(response, refusal('parameter_invalid', 'send either token, or issuer with attributes'));
+      const shown = body.token === undefined ? { kind: 'attributes' as const, issuer: body.issuer ?? '', attributes: body.attributes ?? {} } : { kind: 'token' as const, token: body.token };
+      const scopes = body.scope === undefined || body.scope === '' ? [] : body.scope.split(' ');
+      const outcome = await deps.simulate({ domain: body.domain, shown, clientId: body.client_id, audience: body.audience, scopes }, caller);
+      if (!outcome.ok) return sendProblem(response, outcome.error);
+      const { stoppedBy, ...rest } = outcome.value;
+      response.json({ ...rest, ...(stoppedBy === undefined ? {} : { stopped_by: { code: stoppedBy.code, detail: stoppedBy.detail } }) });
+    }),
+    route('get', 'lint', 'lint', async (request, caller, response) => {
+      const query = read(lintQuery, request.query, response);
+      if (query === undefined) return;
+      const findings = await deps.lint(query.domain, caller);
+      if (findings.ok) response.json({ findings: findings.value.map(showFinding) });
+      else sendProblem(response, findings.error);
+    }),
+    route('get', 'audit', 'audit', async (request, caller, response) => {
+      const query = read(auditQuery, request.query, response);
+      if (query === undefined) return;
+      const entries = deps.audit.export(query.chain, query.after, caller);
+      if (!entries.ok) return sendProblem(response, entries.error);
+      response.set('Cache-Control', 'no-store').type('application/x-ndjson');
+      for await (const entry of entries.value) if (!response.write(`${JSON.stringify(entry)}\n`)) await new Promise((resolve) => response.once('drain', resolve));
+      response.end();
+    }),
+    route('post', 'audit/verify', 'audit-verify', async (request, caller, response) => {
+      const body = read(verifyBody, request.body, response);
+      if (body !== undefined) send(response, await deps.audit.verify(body.checkpoints, caller));
+    }),
+    route('get', 'keys', 'keys', async (request, caller, response) => {
+      const query = read(keysQuery, request.query, response);
+      if (query === undefined) return;
+      const keys = await deps.keys.list(query.domain, caller);
+      if (keys.ok) response.json({ items: keys.value });
+      else sendProblem(response, keys.error);
+    }),
+    route('post', 'keys/rotate', 'keys-rotate', async (request, caller, response) => {
+      const body = read(rotateBody, request.body, response);
+      if (body === undefined) return;
+      const keys = await deps.keys.rotate(body.domain, body.purpose, caller);
+      if (keys.ok) response.json({ items: keys.value });
+      else sendProblem(response, keys.error);
+    }),
+    route('post', 'keys/rewrap', 'keys-rewrap', async (_request, caller, response) => {
+      const done = await deps.keys.rewrap(caller);
+      if (done.ok) response.json({ rewrapped: done.value });
+      else sendProblem(response, done.error);
+    }),
+    route('post', 'keys/:kid/revoke', 'keys-revoke', async (request, caller, response) => {
+      const body = read(revokeKeyBody, request.body, response);
+      if (body === undefined) return;
+      const keys = await deps.keys.revoke(request.params['kid'] ?? '', body.reason, caller);
+      if (keys.ok) response.json({ items: keys.value });
+      else sendProblem(response, keys.error);
+    }),
+    route('get', ':section', 'entries', async (request, caller, response) => {
+      const found = section(request, response);
+      const query = found === undefined ? undefined : read(entriesQuery, request.query, response);
+      if (found !== undefined && query !== undefined) send(response, await deps.registry.list(found.kind, { domain: query.domain, limit: query.limit, after: query.after }, caller));
+    }),
+    route('get', ':section/:domain', 'entry', showEntry),
+    route('get', ':section/:domain/:name', 'entry', showEntry),
+    route('put', ':section/:domain', 'entry-put', putEntry),
+    route('put', ':section/:domain/:name', 'entry-put', putEntry),
+    route('delete', ':section/:domain/:name', 'entry-remove', async (request, caller, response) => {
+      const found = section(request, response);
+      const query = found === undefined ? undefined : read(removeQuery, request.query, response);
+      if (found === undefined || query === undefined) return;
+      const { domain = '', name = '' } = request.params;
+      if (found.kind === 'domain') return sendProblem(response, refusal('parameter_invalid', 'a domain is never removed; revoke it instead'));
+      const outcome = await deps.registry.remove({ kind: found.kind, domain, name }, query.reason, caller);
+      if (outcome.ok) response.json(showApplied(outcome.value));
+      else showFailure(response, outcome.error);
+    }),
+  ];
+};

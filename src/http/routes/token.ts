@@ -1,0 +1,91 @@
+import type { Request, Response } from 'express';
+import type { Clock } from '../../core/clock.ts';
+import type { Refusal } from '../../core/refusal.ts';
+import { ok } from '../../core/result.ts';
+import type { Result } from '../../core/result.ts';
+import type { DenialContext, Denials } from '../../exchange/denials.ts';
+import type { Exchange, Grant } from '../../exchange/exchange.ts';
+import { CEILING_TYPE, parseExchangeRequest } from '../../exchange/request.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { DomainView } from '../../snapshot/domain-view.ts';
+import { StoreUnavailable } from '../../store/store.ts';
+import { refusal } from '../../core/refusal.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { checkDpop } from '../../tokens/dpop.ts';
+import type { DpopBinding } from '../../tokens/proof.ts';
+import { findReadyDomain } from '../domain-endpoints.ts';
+import type { NoncesOf } from '../domain-endpoints.ts';
+import { readForm } from '../form.ts';
+import { noStore, sendRefusal } from '../reply.ts';
+
+export interface TokenRouteDeps {
+  readonly clock: Clock;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'age'>;
+  readonly exchange: Exchange;
+  readonly denials: Denials;
+  readonly nonces: NoncesOf;
+  readonly metrics: Pick<Metrics, 'exchanges' | 'exchangeSeconds'>;
+}
+
+/** RFC 8693 section 2.2.1, RFC 9396 section 7. `lease` is ours: the handle under which admins find it. */
+const grantBody = ({ credential, expiresIn, scope, ceiling }: Grant): object => ({
+  access_token: credential.credential,
+  issued_token_type: credential.issuedTokenType,
+  token_type: credential.tokenType,
+  expires_in: expiresIn,
+  ...(scope === undefined ? {} : { scope }),
+  ...(ceiling === undefined ? {} : { authorization_details: ceiling.map((pair) => ({ type: CEILING_TYPE, audience: pair.audience, scopes: pair.scopes })) }),
+});
+
+/** `POST {domain}/token`. Order of checks: standards.md H1. */
+export const createTokenRoute = (deps: TokenRouteDeps) => {
+  const readBinding = async (request: Request, view: DomainView): Promise<Result<DpopBinding | undefined, Refusal>> => {
+    const headers = request.headersDistinct['dpop'];
+    if (headers === undefined) return ok(undefined);
+    return checkDpop({ headers, method: 'POST', url: `${view.domain.issuer}/token` }, { now: deps.clock.now(), nonces: deps.nonces(view).as });
+  };
+
+  return async (request: Request<{ domain: string }>, response: Response): Promise<void> => {
+    const startedAt = performance.now();
+    const found = findReadyDomain(deps.snapshot, request.params.domain);
+    if (!found.ok) {
+      sendRefusal(response, found.error);
+      return;
+    }
+    const view = found.value;
+    const domain = view.domain.name;
+    const unread: DenialContext = { domainId: view.domain.id, workloadId: null, verified: false, facts: {} };
+    const refuse = async (refused: Refusal): Promise<void> => {
+      deps.metrics.exchanges.inc({ domain, outcome: 'denied', code: refused.code });
+      sendRefusal(response, refused, await deps.denials.record(refused, unread));
+    };
+
+    const form = readForm(request);
+    if (!form.ok) return refuse(form.error);
+    const parsed = parseExchangeRequest(form.value);
+    if (!parsed.ok) return refuse(parsed.error);
+    const binding = await readBinding(request, view);
+    if (!binding.ok) {
+      if (binding.error.code.startsWith('dpop_nonce')) response.set('DPoP-Nonce', deps.nonces(view).as.issue());
+      return refuse(binding.error);
+    }
+    if (binding.value !== undefined) response.set('DPoP-Nonce', deps.nonces(view).as.issue());
+
+    try {
+      const outcome = await deps.exchange({ request: parsed.value, view, binding: binding.value, requestId: String(response.getHeader('X-Request-Id')) });
+      if (!outcome.ok) {
+        deps.metrics.exchanges.inc({ domain, outcome: 'denied', code: outcome.error.refusal.code });
+        sendRefusal(response, outcome.error.refusal, outcome.error.decisionId);
+        return;
+      }
+      deps.metrics.exchanges.inc({ domain, outcome: 'issued', code: '' });
+      noStore(response).json(grantBody(outcome.value));
+    } catch (cause) {
+      // Nothing leaves before its lease is durable: what the database did not confirm was not issued.
+      if (!(cause instanceof StoreUnavailable)) throw cause;
+      await refuse(refusal('store_unavailable', cause.message));
+    } finally {
+      deps.metrics.exchangeSeconds.observe({ domain }, (performance.now() - startedAt) / 1000);
+    }
+  };
+};

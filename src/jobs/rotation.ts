@@ -1,0 +1,33 @@
+import { MINUTE } from '../core/duration.ts';
+import type { Clock } from '../core/clock.ts';
+import type { KeyEncryption } from '../keys/kek.ts';
+import { carryOut, DEFAULT_SCHEDULE, planRotation } from '../keys/key-plan.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { RegistryChange, RegistryOutcome } from '../store/store.ts';
+import type { Job } from './run.ts';
+
+/** Publishes keys before use, promotes them, and erases what nothing rests on any more (design section 11, Keys). */
+export const rotationJob = (deps: {
+  readonly clock: Clock;
+  readonly snapshot: Pick<Snapshot, 'domains' | 'version'>;
+  readonly encryption: KeyEncryption;
+  change(change: RegistryChange): Promise<RegistryOutcome>;
+}): Job => ({
+  name: 'key-rotation',
+  every: MINUTE,
+  lease: 5 * MINUTE,
+  async run() {
+    const at = deps.clock.now();
+    for (const view of deps.snapshot.domains()) {
+      const plan = planRotation(view.domain.id, view.keyRows(), at, DEFAULT_SCHEDULE);
+      if (plan.change.length === 0 && plan.create.length === 0) continue;
+      const basedOn = deps.snapshot.version;
+      const keys = await carryOut(plan, deps.encryption);
+      // Against another version nothing is written, and the next turn plans anew.
+      await deps.change({
+        at, by: 'key-rotation', basedOn, keys,
+        audit: keys.map((row) => ({ at, action: 'key.rotated', domainId: row.domainId, body: { by: 'key-rotation', kid: row.kid, purpose: row.purpose, status: row.status } })),
+      });
+    }
+  },
+});

@@ -1,0 +1,60 @@
+import type { Clock } from '../core/clock.ts';
+import type { StoreWrites } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+/** A background job of the whole installation: at most one node runs it at a time. */
+export interface Job {
+  readonly name: string;
+  /** Milliseconds between runs, and how long a holder keeps the job without word. */
+  readonly every: number;
+  readonly lease: number;
+  /** `fence` goes with each write that checks it. */
+  run(fence: number): Promise<void>;
+}
+
+/** A timer that waits for its work, and stops when told. */
+export interface Loop { stop(): Promise<void> }
+
+/** Runs `work` every `every` milliseconds, never twice at once; a failure is logged and the next turn tries again. */
+export const startLoop = (name: string, every: number, work: () => Promise<void>, deps: { readonly log: Log; readonly metrics: Pick<Metrics, 'jobRuns'> }): Loop => {
+  let stopped = false;
+  let running: Promise<void> = Promise.resolve();
+  const turn = async (): Promise<void> => {
+    try {
+      await work();
+      deps.metrics.jobRuns.inc({ job: name, outcome: 'done' });
+    } catch (cause) {
+      deps.metrics.jobRuns.inc({ job: name, outcome: 'failed' });
+      deps.log.warn({ job: name, err: cause }, 'background job failed; it will be tried again');
+    }
+  };
+  const schedule = (): NodeJS.Timeout => setTimeout(() => {
+    running = turn().finally(() => {
+      if (!stopped) timer = schedule();
+    });
+  }, every);
+  let timer = schedule();
+  return {
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+};
+
+/** Takes the job by conditional update before each run; who does not get it does nothing (design section 10). */
+export const startJob = (job: Job, deps: { readonly clock: Clock; readonly holder: string; readonly store: Pick<StoreWrites, 'takeJob' | 'releaseJob'>; readonly log: Log; readonly metrics: Pick<Metrics, 'jobRuns'> }): Loop => {
+  const loop = startLoop(job.name, job.every, async () => {
+    const now = deps.clock.now();
+    const taken = await deps.store.takeJob(job.name, deps.holder, now + job.lease, now);
+    if (taken !== undefined) await job.run(taken.fence);
+  }, deps);
+  return {
+    async stop() {
+      await loop.stop();
+      await deps.store.releaseJob(job.name, deps.holder).catch((cause: unknown) => deps.log.warn({ job: job.name, err: cause }, 'job could not be released; its lease runs out'));
+    },
+  };
+};

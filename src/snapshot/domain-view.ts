@@ -1,0 +1,139 @@
+import type { DomainId, ResourceId, WorkloadId } from '../core/ids.ts';
+import type { Refusal } from '../core/refusal.ts';
+import type { Result } from '../core/result.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import type { PolicyEngine } from '../policy/decision.ts';
+import type { Domain, Entry, Issuer, Policy, Resource, Workload } from '../registry/entries.ts';
+import type { IdentifyIndex, IdentifyingEvidence } from '../registry/identify.ts';
+import type { EntryRow, KeyRow } from '../store/rows.ts';
+
+/** What one trust domain is made of right now. Everything in it is frozen; a change of the registry swaps entries in one step. */
+export interface DomainView {
+  readonly domain: Domain;
+  readonly engine: PolicyEngine;
+  readonly ring: KeyRing;
+  /** Why the domain is not ready; empty if it is. */
+  readonly problems: readonly string[];
+  issuersFor(iss: string, purpose: Issuer['proves']): readonly Issuer[];
+  issuer(name: string): Issuer | undefined;
+  resource(audience: string): Resource | undefined;
+  identify(evidence: IdentifyingEvidence, clientId: string | undefined, now: number): Result<Workload, Refusal>;
+  workloadById(id: WorkloadId): Workload | undefined;
+  workloadByName(name: string): Workload | undefined;
+  workloadBySpiffeId(spiffeId: string): Workload | undefined;
+  /** The newest version of each signing key. */
+  keyRows(): readonly KeyRow[];
+  entries(): { readonly issuers: readonly Issuer[]; readonly resources: readonly Resource[]; readonly workloads: readonly Workload[]; readonly policies: readonly Policy[] };
+}
+
+export interface DomainViewPorts {
+  createIndex(workloads: readonly Workload[]): IdentifyIndex;
+  buildEngine(domainId: DomainId, policies: readonly Policy[]): PolicyEngine;
+  openRing(rows: readonly KeyRow[]): { readonly ring: KeyRing; readonly problems: readonly string[] };
+}
+
+/** The domain's state and the one way to change it: all rows of a registry delta that concern it, at once. */
+export interface LiveDomain extends DomainView {
+  apply(entries: readonly { readonly row: EntryRow; readonly entry: Entry | undefined; readonly problem: string | undefined }[], keys: readonly KeyRow[]): void;
+}
+
+const NO_ISSUERS: readonly Issuer[] = [];
+
+/** Every domain's own endpoint for resource servers: registered by nobody, permitted by policy like any other resource. */
+export const introspectionAudience = (domain: Pick<Domain, 'issuer'>): string => `${domain.issuer}/introspect`;
+const introspectionResource = (domain: Domain): Resource => Object.freeze({
+  kind: 'resource', id: `res_${domain.id.slice(4)}` as ResourceId, version: 1, owner: domain.owner, domainId: domain.id, audience: introspectionAudience(domain),
+  provider: 'access-token', scopes: [], servedBy: [], bound: false, lifetime: undefined, options: {}, expires: Number.MAX_SAFE_INTEGER,
+});
+
+export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDomain => {
+  let domain = first;
+  let introspection = introspectionResource(first);
+  const issuers = new Map<string, Issuer>();
+  const resources = new Map<string, Resource>();
+  const workloads = new Map<WorkloadId, Workload>();
+  const workloadsByName = new Map<string, Workload>();
+  const workloadsBySpiffeId = new Map<string, Workload>();
+  const policies = new Map<string, Policy>();
+  const keyRows = new Map<string, KeyRow>();
+  const undecodable = new Map<string, string>();
+  let issuersByIss = new Map<string, Issuer[]>();
+  let index: IdentifyIndex | undefined;
+  let engine = ports.buildEngine(first.id, []);
+  let keys = ports.openRing([]);
+
+  const place = (entry: Entry): void => {
+    if (entry.kind === 'domain') {
+      domain = entry;
+      introspection = introspectionResource(entry);
+    } else if (entry.kind === 'issuer') issuers.set(entry.name, entry);
+    else if (entry.kind === 'resource') resources.set(entry.audience, entry);
+    else if (entry.kind === 'policy') policies.set(entry.name, entry);
+    else {
+      workloads.set(entry.id, entry);
+      workloadsByName.set(entry.name, entry);
+      workloadsBySpiffeId.set(entry.spiffeId, entry);
+      index?.put(entry);
+    }
+  };
+
+  const dropWorkload = (name: string): void => {
+    const workload = workloadsByName.get(name);
+    if (workload === undefined) return;
+    workloads.delete(workload.id);
+    workloadsByName.delete(name);
+    workloadsBySpiffeId.delete(workload.spiffeId);
+    index?.remove(workload.id);
+  };
+
+  /** An ended row frees its name; a row that cannot be read must not leave its older version in force. */
+  const remove = (row: EntryRow): void => {
+    if (row.kind === 'issuer') issuers.delete(row.name);
+    else if (row.kind === 'resource') resources.delete(row.name);
+    else if (row.kind === 'policy') policies.delete(row.name);
+    else if (row.kind === 'workload') dropWorkload(row.name);
+  };
+
+  return {
+    get domain() { return domain; },
+    get engine() { return engine; },
+    get ring() { return keys.ring; },
+    get problems() {
+      return [...undecodable.values(), ...engine.problems.map((problem) => `policy ${problem.policy}: ${problem.message}`), ...keys.problems];
+    },
+    issuersFor: (iss, purpose) => issuersByIss.get(`${purpose} ${iss}`) ?? NO_ISSUERS,
+    issuer: (name) => issuers.get(name),
+    resource: (audience) => resources.get(audience) ?? (audience === introspection.audience ? introspection : undefined),
+    identify(evidence, clientId, now) {
+      // Built on first use: a node that starts with 100,000 workloads reads them once and indexes them once.
+      index ??= ports.createIndex([...workloads.values()]);
+      return index.identify(evidence, clientId, now);
+    },
+    workloadById: (id) => workloads.get(id),
+    workloadByName: (name) => workloadsByName.get(name),
+    workloadBySpiffeId: (spiffeId) => workloadsBySpiffeId.get(spiffeId),
+    keyRows: () => [...keyRows.values()],
+    entries: () => ({ issuers: [...issuers.values()], resources: [...resources.values()], workloads: [...workloads.values()], policies: [...policies.values()] }),
+    apply(changes, changedKeys) {
+      for (const { row, entry, problem } of changes) {
+        remove(row);
+        undecodable.delete(row.id);
+        if (problem !== undefined) undecodable.set(row.id, problem);
+        else if (entry !== undefined && !row.ended) place(entry);
+      }
+      const touched = new Set(changes.map(({ row }) => row.kind));
+      if (touched.has('issuer')) {
+        issuersByIss = new Map();
+        for (const issuer of issuers.values()) {
+          const key = `${issuer.proves} ${issuer.issuer}`;
+          issuersByIss.set(key, [...(issuersByIss.get(key) ?? []), issuer]);
+        }
+      }
+      if (touched.has('policy')) engine = ports.buildEngine(domain.id, [...policies.values()]);
+      if (changedKeys.length > 0) {
+        for (const row of changedKeys) keyRows.set(row.kid, row);
+        keys = ports.openRing([...keyRows.values()]);
+      }
+    },
+  };
+};

@@ -1,0 +1,22 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+/** Labels hold names from the registry and codes from closed lists only: nothing a caller can choose. */
+export const createMetrics = () => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  return {
+    registry,
+    exchanges: new Counter({ name: 'mayfly_exchanges_total', help: 'Token exchanges by outcome; code is empty when issued', labelNames: ['domain', 'outcome', 'code'], registers }),
+    exchangeSeconds: new Histogram({ name: 'mayfly_exchange_seconds', help: 'Time from a parsed request to the confirmed reply', labelNames: ['domain'], buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5], registers }),
+    introspections: new Counter({ name: 'mayfly_introspections_total', help: 'Introspections by answer', labelNames: ['domain', 'active'], registers }),
+    revocations: new Counter({ name: 'mayfly_revocations_total', help: 'Revocations by kind of target', labelNames: ['kind'], registers }),
+    policyErrors: new Counter({ name: 'mayfly_policy_errors_total', help: 'Decisions denied because the policy engine erred: alert on any', labelNames: ['domain'], registers }),
+    snapshotAge: new Gauge({ name: 'mayfly_snapshot_age_seconds', help: 'Age of the registry snapshot decisions are made from', registers }),
+    snapshotVersion: new Gauge({ name: 'mayfly_snapshot_version', help: 'Registry version of the snapshot', registers }),
+    storeFailures: new Counter({ name: 'mayfly_store_failures_total', help: 'Writes the database did not confirm', registers }),
+    http: new Histogram({ name: 'mayfly_http_request_seconds', help: 'HTTP requests by route and status', labelNames: ['route', 'status'], buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5], registers }),
+    jobRuns: new Counter({ name: 'mayfly_job_runs_total', help: 'Background job runs by outcome', labelNames: ['job', 'outcome'], registers }),
+  };
+};
+export type Metrics = ReturnType<typeof createMetrics>;
