@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { MINUTE, SECOND } from '../../core/duration.ts';
+import type { DomainId } from '../../core/ids.ts';
+import { refusal } from '../../core/refusal.ts';
+import type { Refusal } from '../../core/refusal.ts';
+import { err, ok } from '../../core/result.ts';
+import type { Result } from '../../core/result.ts';
+import { MAX_TOKEN_SECONDS, buildResourceClaims } from '../../tokens/claims.ts';
+import type { TokenClaims } from '../../tokens/claims.ts';
+import type { SignedToken } from '../../tokens/sign.ts';
+import type { Provider } from '../provider.ts';
+import { isProviderAudience } from '../reserved-audiences.ts';
+
+/** Port: signs with the domain's current access key. */
+export type SignAccessToken = (domainId: DomainId, claims: TokenClaims) => Result<SignedToken, Refusal>;
+
+const TOKEN_TYPES = ['urn:ietf:params:oauth:token-type:access_token', 'urn:ietf:params:oauth:token-type:jwt'] as const;
+const options = z.strictObject({});
+
+/** JWT access tokens of our own (RFC 9068): one audience, its scopes, the actor chain, and nothing that could be exchanged. */
+export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAccessToken: SignAccessToken }): Provider<z.output<typeof options>> => ({
+  kind: 'access-token',
+  tokenTypes: TOKEN_TYPES,
+  options,
+  lifetime: { default: 5 * MINUTE / SECOND, minimum: 1, maximum: MAX_TOKEN_SECONDS },
+
+  check({ audience }, domain) {
+    if (isProviderAudience(audience)) return `"${audience}" is an audience of a cloud provider, where an access token would open what only its provider may open: use the API's own URL, or the provider for it`;
+    if (sameUrl(audience, domain.issuer)) return 'the audience is this trust domain\'s own issuer, which is reserved for session tokens: use the URL of the API that will receive the token';
+    return undefined;
+  },
+
+  issue(order) {
+    const expiresAt = Math.min(order.expiresAt, order.hopExpiresAt);
+    // Seconds are rounded down on both sides, so a token never outlives what it was ordered for.
+    if (expiresAt - order.issuedAt < SECOND) return Promise.resolve(err(refusal('lifetime_exhausted', 'the hop ends within a second')));
+    const signed = signAccessToken(order.domain.id, buildResourceClaims(
+      {
+        issuer: order.domain.issuer,
+        leaseId: order.leaseId,
+        sessionId: order.sessionId,
+        clientId: order.workload.spiffeId,
+        subject: order.subject.sub,
+        act: order.subject.act,
+        mayAct: undefined,
+        jkt: order.binding?.jkt,
+        authorizationDetails: undefined,
+        authority: { model: order.subject.model, principal: order.subject.principal, depth: order.subject.depth },
+        issuedAt: order.issuedAt,
+        expiresAt,
+      },
+      { audience: order.resource.audience, scopes: order.scopes },
+    ));
+    if (!signed.ok) return Promise.resolve(signed);
+    return Promise.resolve(ok({
+      kind: 'access_token',
+      issuedTokenType: TOKEN_TYPES[0],
+      tokenType: order.binding === undefined ? 'Bearer' as const : 'DPoP' as const,
+      credential: signed.value.token,
+      kid: signed.value.kid,
+      expiresAt,
+      handle: undefined,
+    }));
+  },
+
+  /** Nothing to call: introspection answers from the revocation, and who verifies offline waits for `exp`. */
+  revoke: (_handle, lease) => Promise.resolve({ kind: 'recorded', honouredUntil: lease.expiresAt, note: 'recorded; introspection says inactive at once, resources that verify offline honour the token until it expires' }),
+});
+
+/** Compares as a URL parser would, so that upper case or a trailing slash makes no second name for the issuer. */
+const sameUrl = (a: string, b: string): boolean => normalise(a) === normalise(b);
+const normalise = (raw: string): string => (URL.canParse(raw) ? new URL(raw).href : raw).replace(/\/+$/, '');
