@@ -64,7 +64,7 @@ const REGISTRY_LOCK = '1835103590, 1';
 
 // READ COMMITTED whatever the server's default: every statement after the lock must see what committed before it was granted.
 const BEGIN: Record<RegistryLock, string> = {
-  shared: `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1`,
+  shared: `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock_shared(${REGISTRY_LOCK})`,
   exclusive: `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(${REGISTRY_LOCK})`,
   none: 'BEGIN ISOLATION LEVEL READ COMMITTED',
 };
