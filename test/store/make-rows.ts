@@ -2,7 +2,7 @@ import { sessionIdFromHash } from '../../src/core/ids.ts';
 import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, WorkloadId } from '../../src/core/ids.ts';
 import { sha256 } from '../../src/core/bytes.ts';
 import { HOUR, MINUTE } from '../../src/core/duration.ts';
-import type { AuditEvent, HopRow, LeaseRow, RevocationRow, SessionRow, Target } from '../../src/store/rows.ts';
+import type { AuditEvent, HopRow, LeaseRow, SessionRow } from '../../src/store/rows.ts';
 import type { Issuance, NewEntryVersion } from '../../src/store/store.ts';
 
 export const NOW = Date.UTC(2026, 10, 22, 12, 0, 0, 123);
@@ -50,7 +50,3 @@ export const makeIssuance = (name: string, sessionName: string = name, parts: Pa
     audit: parts.audit ?? makeEvent('exchange.issued', { lease: leaseId }),
   };
 };
-
-/** An open revocation, unless said otherwise. */
-export const makeRevocation = (seq: number, target: Target, more: Partial<RevocationRow> = {}): RevocationRow =>
-  ({ seq, target, domainId: DOMAIN, at: NOW, by: 'ada', reason: 'lost laptop', enabledSeq: null, enabledAt: null, enabledBy: null, purgeAfter: null, ...more });

@@ -1,0 +1,89 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import type { DecisionId } from '../../src/core/ids.ts';
+import { postgresReader, sqliteReader } from '../../src/store/connections.ts';
+import type { Database } from '../../src/store/database.ts';
+import { openReads } from '../../src/store/open.ts';
+import type { KeyRow } from '../../src/store/rows.ts';
+import { StoreUnavailable } from '../../src/store/store.ts';
+import { describeRegistries } from '../support/registries.ts';
+import { makeRevocation } from '../support/seed.ts';
+import { DOMAIN, makeEntry, NOW } from './make-rows.ts';
+
+const clock = { now: () => NOW };
+
+describeRegistries(clock, (registry) => {
+  test('a fresh registry is at version 0 and holds nothing', async () => {
+    expect(await registry().reads.registryVersion()).toBe(0);
+    expect(await registry().reads.registryDelta(0)).toEqual({ version: 0, entries: [], keys: [], revocations: [] });
+    expect(await registry().reads.auditChains()).toEqual([]);
+    await expect(registry().reads.ping()).resolves.toBeUndefined();
+  });
+
+  test('a denial is read as it was written', async () => {
+    const denial = { id: 'dec_denied' as DecisionId, at: NOW, domainId: DOMAIN, workloadId: null, code: 'target_denied', detail: 'no permit', facts: { ref: 'refs/heads/main', n: 1 }, count: 61 };
+    await registry().seed.denial(denial);
+    expect(await registry().reads.denial(denial.id)).toEqual(denial);
+  });
+
+  test('chains, their entries and their checkpoints are read in order', async () => {
+    const entry = (chain: string, n: number) => ({ chain, n, at: NOW + n, body: '{"b":1, "a":2}', action: 'exchange.issued', domainId: DOMAIN, prev: `p${n}`, hash: `h${n}` });
+    const checkpoint = (chain: string, n: number) => ({ chain, n, hash: `h${n}`, at: NOW, kid: 'k', jws: 'a.b.c' });
+    for (const row of [entry('chn_b', 1), entry('chn_a', 10), entry('chn_a', 2), entry('chn_a', 1)]) await registry().seed.audit(row);
+    for (const row of [checkpoint('chn_a', 10), checkpoint('chn_a', 2), checkpoint('chn_purged', 7)]) await registry().seed.checkpoint(row);
+    expect(await registry().reads.auditChains()).toEqual(['chn_a', 'chn_b', 'chn_purged']);
+    expect(await registry().reads.audit('chn_a', 1, 1)).toEqual([entry('chn_a', 2)]);
+    expect(await registry().reads.audit('chn_a', 1, 10)).toEqual([entry('chn_a', 2), entry('chn_a', 10)]);
+    expect(await registry().reads.checkpoints('chn_a')).toEqual([checkpoint('chn_a', 2), checkpoint('chn_a', 10)]);
+  });
+
+  describe('the registry', () => {
+    const key: KeyRow = { kid: 'kid-r', version: 1, seq: 2002, domainId: DOMAIN, purpose: 'access', algorithm: 'ES256', publicJwk: { kty: 'EC' }, sealed: 's', kekId: 'k', status: 'current', notBefore: NOW, notAfter: null, changedAt: NOW };
+    const entry = (seq: number, version: number) => ({ ...makeEntry({ version, expiresAt: version === 1 ? null : NOW + 1 }), seq, changedAt: NOW + 2, changedBy: 'ada' });
+    beforeAll(async () => {
+      await registry().seed.version(2004);
+      await registry().seed.entry(entry(2003, 2));
+      await registry().seed.entry(entry(2001, 1));
+      await registry().seed.entry(entry(2010, 3));
+      await registry().seed.key(key);
+      await registry().seed.revocation(makeRevocation(2000, 'workload:wkl_lifted', { enabledSeq: 2004, enabledAt: NOW + 3, enabledBy: 'bob' }));
+      await registry().seed.revocation(makeRevocation(1999, 'workload:wkl_later', { enabledSeq: 2011, enabledAt: NOW + 4, enabledBy: 'bob', purgeAfter: NOW + 5 }));
+    });
+
+    test('tells what is above a version and not above its own, in order', async () => {
+      const delta = await registry().reads.registryDelta(2000);
+      expect(delta).toEqual({ version: 2004, entries: [entry(2001, 1), entry(2003, 2)], keys: [key], revocations: [makeRevocation(2000, 'workload:wkl_lifted', { enabledSeq: 2004, enabledAt: NOW + 3, enabledBy: 'bob' })] });
+      expect(await registry().reads.registryVersion()).toBe(2004);
+      expect((await registry().reads.registryDelta(2003)).entries).toEqual([]);
+    });
+
+    test('shows a revocation that is lifted above its version as not lifted yet', async () => {
+      expect((await registry().reads.registryDelta(1998)).revocations).toContainEqual(makeRevocation(1999, 'workload:wkl_later', { purgeAfter: NOW + 5 }));
+    });
+
+    test('keeps every version of an entry', async () => {
+      expect(await registry().reads.entryHistory(DOMAIN)).toEqual([entry(2001, 1), entry(2003, 2), entry(2010, 3)]);
+    });
+  });
+
+  test('a reading connection cannot write', async () => {
+    const { database } = registry();
+    const adapter = await (database.engine === 'sqlite' ? sqliteReader(database.path) : postgresReader(database.url, 1)).connect();
+    const run = (sql: string): Promise<number> => adapter.executeRaw({ sql, args: [], argTypes: [] });
+    await expect(run('SELECT count(*) FROM job')).resolves.toBeDefined();
+    await expect(run("DELETE FROM job WHERE name = 'x'")).rejects.toThrow();
+    await adapter.dispose();
+  });
+});
+
+test.each<{ name: string; database: () => Database }>([
+  { name: 'a server that is not there', database: () => ({ engine: 'postgresql', url: 'postgresql://mayfly:secret@127.0.0.1:1/mayfly' }) },
+  { name: 'a file that is not there', database: () => ({ engine: 'sqlite', path: join(tmpdir(), 'mayfly-none', 'mayfly.db') }) },
+])('a read of $name says that the store is unavailable, and no more', async ({ database }) => {
+  const reads = await openReads(database(), clock);
+  const failure: unknown = await reads.ping().catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(StoreUnavailable);
+  expect(String((failure as StoreUnavailable).cause)).not.toContain('secret');
+  await reads.close();
+});
