@@ -7,7 +7,7 @@ import type { Target } from '../../src/store/rows.ts';
 import { StoreUnavailable } from '../../src/store/store.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { Postgres } from '../support/postgres.ts';
-import { untilCommitted } from './contract/failing.ts';
+import { until, untilCommitted } from './contract/failing.ts';
 import { DOMAIN, NOW, makeEntry, makeEvent, makeIssuance } from './make-rows.ts';
 import { makeSealer, openStore } from './place.ts';
 import type { MakePlace, Place, Sealer } from './place.ts';
@@ -111,7 +111,7 @@ describe('PostgreSQL', () => {
         }
       };
       const racing = [issueUntilRefused(near, 'a'), issueUntilRefused(near, 'b'), issueUntilRefused(far, 'c'), issueUntilRefused(far, 'd')];
-      await untilCommitted(() => Promise.resolve(committed > 5 ? 'committed' : 'not yet'));
+      await until(() => committed > 5);
       await far.change({ at: NOW, by: 'admin', revocations: [{ target, domainId: DOMAIN, reason: 'race', purgeAfter: null }], audit: [makeEvent('revocation.made')] });
       confirmed = true;
       const atConfirmation = await leasesOf(makeIssuance('x', session).session.id);
@@ -119,6 +119,58 @@ describe('PostgreSQL', () => {
       expect(await leasesOf(makeIssuance('x', session).session.id)).toBe(atConfirmation);
       expect(atConfirmation).toBe(committed);
     }
+  });
+
+  test.each([
+    { name: 'a revocation', take: (): Promise<unknown> => far.change({ at: NOW, by: 'admin', revocations: [{ target: 'workload:gated', domainId: DOMAIN, reason: 'race', purgeAfter: null }], audit: [] }) },
+    { name: 'the end of the session', take: (): Promise<unknown> => far.endSession(makeIssuance('x', 'gated-end').session.id, NOW, makeEvent('session.ended')) },
+  ])('lets $name wait for an issuance that was judged before it', async ({ name, take }) => {
+    const session = name === 'a revocation' ? 'gated' : 'gated-end';
+    const hop = { path: ['workload:gated'] } as const;
+    if (session === 'gated-end') await near.change({ at: NOW, by: 'admin', enable: ['workload:gated'], audit: [] });
+    expect(await near.issue(makeIssuance(`${session}-1`, session, { hop }))).toBe('committed');
+    const gated = makeIssuance(`${session}-2`, session, { hop });
+    const gate = new pg.Client({ connectionString: place.url });
+    await gate.connect();
+    await gate.query('SELECT pg_advisory_lock(42)');
+    await gate.query('CREATE OR REPLACE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NEW; END $$');
+    await gate.query(`CREATE TRIGGER gate BEFORE INSERT ON lease FOR EACH ROW WHEN (NEW.id = '${gated.lease.id}') EXECUTE FUNCTION wait_at_gate()`);
+    const waits = async (lock: string): Promise<boolean> => (await place.sql(`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND ${lock}`)).length > 0;
+
+    const issued = near.issue(gated);
+    await until(() => waits('objid = 42'));
+    let taken = false;
+    const taking = take().then(async () => {
+      taken = true;
+      return leasesOf(gated.session.id);
+    });
+    await until(async () => taken || (await waits("mode = 'ExclusiveLock' AND objid = 1")));
+    await gate.query('SELECT pg_advisory_unlock(42)');
+    expect(await issued).toBe('committed');
+    expect(await taking).toBe(2);
+    expect(await near.issue(makeIssuance(`${session}-3`, session, { hop }))).toBe(session === 'gated' ? 'revoked' : 'ended');
+    await gate.query('DROP TRIGGER gate ON lease');
+    await gate.end();
+  });
+
+  test('judges an issuance that waited for a revocation by what that revocation left', async () => {
+    expect(await near.issue(makeIssuance('waited-1', 'waited', { hop: { path: ['workload:waited'] } }))).toBe('committed');
+    const gate = new pg.Client({ connectionString: place.url });
+    await gate.connect();
+    await gate.query('SELECT pg_advisory_lock(43)');
+    await gate.query('CREATE FUNCTION wait_at_second_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(43); RETURN NEW; END $$');
+    await gate.query("CREATE TRIGGER second_gate BEFORE INSERT ON revocation FOR EACH ROW WHEN (NEW.target = 'workload:waited') EXECUTE FUNCTION wait_at_second_gate()");
+    const waits = async (lock: string): Promise<boolean> => (await place.sql(`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND ${lock}`)).length > 0;
+
+    const revoked = far.change({ at: NOW, by: 'admin', revocations: [{ target: 'workload:waited', domainId: DOMAIN, reason: 'race', purgeAfter: null }], audit: [] });
+    await until(() => waits('objid = 43'));
+    const issued = near.issue(makeIssuance('waited-2', 'waited', { hop: { path: ['workload:waited'] } }));
+    await until(() => waits("mode = 'ShareLock' AND objid = 1"));
+    await gate.query('SELECT pg_advisory_unlock(43)');
+    expect((await revoked).status).toBe('committed');
+    expect(await issued).toBe('revoked');
+    await gate.query('DROP TRIGGER second_gate ON revocation');
+    await gate.end();
   });
 
   test('shows versions in order while two nodes change the registry', async () => {

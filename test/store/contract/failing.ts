@@ -62,14 +62,20 @@ export const describeFailing = (makePlace: MakePlace): void => {
 };
 
 /** Polls with a cap: how soon a connection is tried again is not what is tested. */
-export const untilCommitted = async (issue: () => Promise<string>): Promise<void> => {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const outcome = await issue().catch((cause: unknown) => {
-      if (cause instanceof StoreUnavailable) return 'unavailable';
+export const untilCommitted = (issue: () => Promise<string>): Promise<void> =>
+  until(async () => {
+    try {
+      return (await issue()) === 'committed';
+    } catch (cause) {
+      if (cause instanceof StoreUnavailable) return false;
       throw cause;
-    });
-    if (outcome === 'committed') return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  });
+
+export const until = async (met: () => boolean | Promise<boolean>): Promise<void> => {
+  for (let attempt = 0; attempt < 500; attempt += 1) {
+    if (await met()) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error('the store did not recover');
+  throw new Error('what was waited for did not happen');
 };
