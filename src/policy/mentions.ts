@@ -12,16 +12,16 @@ export interface Mentions {
   readonly context: Mention;
   /** Attribute names read of any entity. */
   readonly attributes: ReadonlySet<string>;
-  /** Some `in` asks about entities other than the request's own principal and resource. */
-  readonly hierarchy: boolean;
+  /** Some condition asks about an entity it does not call `principal`, `action` or `resource`. */
+  readonly others: boolean;
 }
 
 interface Mention { readonly whole: boolean; readonly members: ReadonlyMap<string, Mention> }
 interface Draft { whole: boolean; readonly members: Map<string, Draft> }
-interface Collected { readonly context: Draft; readonly attributes: Set<string>; hierarchy: boolean }
+interface Collected { readonly context: Draft; readonly attributes: Set<string>; others: boolean }
 
 export const collectMentions = (statements: readonly PolicyJson[]): Mentions => {
-  const collected: Collected = { context: { whole: false, members: new Map() }, attributes: new Set(), hierarchy: false };
+  const collected: Collected = { context: { whole: false, members: new Map() }, attributes: new Set(), others: false };
   for (const { conditions } of statements) for (const { body } of conditions) visit(body, collected);
   return collected;
 };
@@ -31,13 +31,13 @@ export const projectContext = (context: Context, mentions: Mentions): Context =>
   return isObject(projected) ? (projected as Context) : {};
 };
 
-/** Every entity comes with all its ancestors, so one that only stands between others is needed just where a policy asks about it by name. */
+/** Every entity comes with all its ancestors, so those that only stand between others can go. */
 export const projectEntities = (facts: Pick<Facts, 'entities' | 'principal' | 'action' | 'resource'>, mentions: Mentions): Entities => {
   const own = new Set([facts.principal, facts.action, facts.resource].map(uidKey));
   return facts.entities().flatMap(({ uid, attrs, parents }) => {
+    if (!mentions.others && !own.has(uidKey(plainUid(uid)))) return [];
     const kept = Object.fromEntries(Object.entries(attrs).filter(([name]) => mentions.attributes.has(name)));
-    const placed = parents.length > 0 && (mentions.hierarchy || own.has(uidKey(plainUid(uid))));
-    return placed || Object.keys(kept).length > 0 ? [{ uid, attrs: kept, parents }] : [];
+    return parents.length > 0 || Object.keys(kept).length > 0 ? [{ uid, attrs: kept, parents }] : [];
   });
 };
 
@@ -64,7 +64,7 @@ const visitOperator = (operator: string, operand: unknown, into: Collected): voi
   if (operator === '.') visitAccess({ '.': operand }, into);
   else if (operator === 'has') visitPresence(operand, into);
   else {
-    if (operator === 'in' || operator === 'is') into.hierarchy ||= !isOwnEntity(operand['left']);
+    if (operator === 'in' || operator === 'is') into.others ||= !isVar(operand['left']);
     // Operands by name (left, right, arg, if, ...) or, of a record literal, by any name: values only, whatever the names are.
     for (const member of Object.values(operand)) visit(member, into);
   }
@@ -77,7 +77,7 @@ const visitAccess = (access: { readonly '.': Record<string, unknown> }, into: Co
     return;
   }
   into.attributes.add(String(access['.']['attr']));
-  visitUnlessVar(access['.']['left'], into);
+  visitEntity(access['.']['left'], into);
 };
 
 const visitPresence = ({ left, attr }: Record<string, unknown>, into: Collected): void => {
@@ -88,11 +88,13 @@ const visitPresence = ({ left, attr }: Record<string, unknown>, into: Collected)
     return;
   }
   for (const name of names) into.attributes.add(name);
-  visitUnlessVar(left, into);
+  visitEntity(left, into);
 };
 
-const visitUnlessVar = (expression: unknown, into: Collected): void => {
-  if (!isObject(expression) || !('Var' in expression)) visit(expression, into);
+const visitEntity = (expression: unknown, into: Collected): void => {
+  if (isVar(expression)) return;
+  into.others = true;
+  visit(expression, into);
 };
 
 /** `[a, b]` for `context.a.b`, `[]` for `context` itself, undefined for anything else. */
@@ -106,7 +108,7 @@ const pathFromContext = (expression: unknown): readonly string[] | undefined => 
   return isObject(at) && at['Var'] === 'context' ? names : undefined;
 };
 
-const isOwnEntity = (expression: unknown): boolean => isObject(expression) && (expression['Var'] === 'principal' || expression['Var'] === 'resource');
+const isVar = (expression: unknown): boolean => isObject(expression) && 'Var' in expression;
 
 const draftAt = (root: Draft, path: readonly string[]): Draft => {
   let at = root;

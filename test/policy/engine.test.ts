@@ -167,6 +167,27 @@ describe('stored policies that are not valid', () => {
   });
 });
 
+test('a resource whose scopes could be another\'s by name is an error where a scope is asked', () => {
+  const target = resource({ audience: `${DEPLOY}#deploy:read`, scopes: ['a'] });
+  expect(engineOf(ANY).decide(question({ resource: target, scope: 'a' }))).toMatchObject({ allow: false, errors: [expect.stringContaining('has a #')] });
+  expect(engineOf(ANY).decide(question({ resource: target, scope: undefined }))).toEqual(ALLOWED);
+});
+
+describe('a verdict already given', () => {
+  const engine = engineOf('permit(principal is Workload, action == Action::"issue", resource) when { principal.owner == resource.owner && context.evidence has github_actions && context.evidence.github_actions.ref == "refs/heads/main" };');
+  const asked = question();
+  test.each<{ name: string; change: Partial<Question> }>([
+    { name: 'the workload', change: { workload: workload({ owner: 'search@acme.example' }) } },
+    { name: 'the resource', change: { resource: resource({ owner: 'search@acme.example' }) } },
+    { name: 'the evidence', change: { evidence: evidence({ ref: 'refs/heads/dev' }) } },
+    { name: 'the presence of evidence', change: { evidence: undefined } },
+    { name: 'the action', change: { action: 'delegate' } },
+  ])('is not given again when $name changed', ({ change }) => {
+    const answers = [asked, { ...asked, ...change }, asked, { ...asked, ...change }].map((one) => engine.decide(one).allow);
+    expect(answers).toEqual([true, false, true, false]);
+  });
+});
+
 describe('expiry', () => {
   test.each([
     { name: 'a permit for everybody', cedar: ANY },
