@@ -1,0 +1,135 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { verifyAudit } from '../../src/audit/verify.ts';
+import type { OwnStore } from '../../src/store/create-store.ts';
+import type { Channel, StoreMessage } from '../../src/store/writer/channel.ts';
+import { ipcChannel } from '../../src/store/writer/channel.ts';
+import { createRemoteWrites, serveRemoteWrites } from '../../src/store/writer/remote.ts';
+import { StoreUnavailable } from '../../src/store/store.ts';
+import { DOMAIN, NOW, makeEvent, makeIssuance } from './make-rows.ts';
+import { makeSealer, openStore } from './place.ts';
+
+const startWorker = async (url: string, store: OwnStore): Promise<ChildProcess> => {
+  const child = fork(fileURLToPath(new URL('worker-process.ts', import.meta.url)), [url]);
+  store.serve(ipcChannel(child));
+  await answerTo(child, 'start');
+  return child;
+};
+
+const answerTo = (child: ChildProcess, task: string): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const listen = (message: { readonly done?: string; readonly result?: unknown }): void => {
+      if (message.done !== task) return;
+      child.off('message', listen);
+      resolve(message.result);
+    };
+    child.on('message', listen);
+    child.once('exit', () => { reject(new Error(`the worker ended before it answered ${task}`)); });
+  });
+
+const ask = (child: ChildProcess, task: string, name = ''): Promise<unknown> => {
+  const answer = answerTo(child, task);
+  child.send({ task, name });
+  return answer;
+};
+
+describe('worker processes beside a primary', () => {
+  let folder: string;
+  let url: string;
+  let store: OwnStore;
+  let workers: ChildProcess[];
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'mayfly-workers-'));
+    url = `file:${join(folder, 'mayfly.db')}`;
+    store = await openStore({ url });
+    workers = await Promise.all([startWorker(url, store), startWorker(url, store)]);
+  });
+  afterEach(async () => {
+    for (const worker of workers) {
+      if (worker.exitCode !== null || worker.signalCode !== null) continue;
+      worker.disconnect();
+      await once(worker, 'exit');
+    }
+    await store.close();
+    await rm(folder, { recursive: true });
+  });
+  const [first, second] = [() => workers[0] as ChildProcess, () => workers[1] as ChildProcess];
+
+  test('commit through the primary, read what the others wrote, and share one chain', async () => {
+    const [one, two] = await Promise.all([ask(first(), 'issue', 'one'), ask(second(), 'issue', 'two'), store.issue(makeIssuance('own'))]);
+    expect(one).toEqual(['committed', 'committed', 'replayed']);
+    expect(two).toEqual(['committed', 'committed', 'replayed']);
+    expect(await ask(first(), 'standing', 'two-1')).toBe(makeIssuance('two-1').lease.id);
+    const { verify } = await makeSealer();
+    expect(await verifyAudit({ reads: store, verifyCheckpoint: verify, outside: [], now: NOW })).toMatchObject({ ok: true, entries: 6, chains: [{ entries: 6 }] });
+  });
+
+  test('have taken a revocation in by the time it is confirmed, whoever made it', async () => {
+    const own = await store.change({ at: NOW, by: 'primary', revocations: [{ target: 'session:a', domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [makeEvent('revocation.made')] });
+    expect(await ask(first(), 'seen')).toBe(own.version);
+    expect(await ask(second(), 'seen')).toBe(own.version);
+    const told = new Promise<void>((resolve) => { store.onRegistryChange(resolve); });
+    const theirs = (await ask(first(), 'revoke', 'b')) as { readonly version: number };
+    expect(await ask(second(), 'seen')).toBe(theirs.version);
+    await told;
+  });
+
+  test('do not hold a change up when they are gone', async () => {
+    workers.forEach((worker) => worker.kill('SIGKILL'));
+    await Promise.all(workers.map((worker) => once(worker, 'exit')));
+    const outcome = await store.change({ at: NOW, by: 'primary', revocations: [{ target: 'session:c', domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [] });
+    expect(outcome.status).toBe('committed');
+  });
+
+  test('leave sealing to the primary', async () => {
+    await ask(first(), 'issue', 'sealed');
+    expect(await ask(first(), 'checkpoint')).toBeNull();
+    expect(await store.checkpoint((await makeSealer()).sign, NOW)).toMatchObject({ n: 3 });
+  });
+});
+
+describe('the line to the primary', () => {
+  const makeLine = (): { readonly near: Channel; readonly far: Channel; readonly cut: () => void } => {
+    const ends = [0, 1].map(() => ({ messages: [] as ((message: StoreMessage) => void)[], closes: [] as (() => void)[] }));
+    const end = (own: number): Channel => ({
+      send(message) { queueMicrotask(() => { ends[1 - own]?.messages.forEach((listener) => { listener(message); }); }); },
+      onMessage(listener) { ends[own]?.messages.push(listener); },
+      onClose(listener) { ends[own]?.closes.push(listener); },
+    });
+    return { near: end(0), far: end(1), cut() { ends.forEach(({ closes }) => { closes.forEach((listener) => { listener(); }); }); } };
+  };
+
+  test('makes what is under way and what comes after unavailable when it is cut', async () => {
+    const { near, far, cut } = makeLine();
+    serveRemoteWrites(far, () => new Promise(() => undefined));
+    const { writes } = createRemoteWrites(near);
+    const waiting = writes.issue(makeIssuance('waiting'));
+    cut();
+    await expect(waiting).rejects.toThrow(StoreUnavailable);
+    await expect(writes.issue(makeIssuance('later'))).rejects.toThrow('the primary process is gone');
+  });
+
+  test('gives up on a primary that does not answer, and turns away what exceeds the queue', async () => {
+    const { near } = makeLine();
+    const { writes } = createRemoteWrites(near, { queued: 1, waitMs: 50 });
+    const waiting = writes.issue(makeIssuance('waiting'));
+    await expect(writes.issue(makeIssuance('second'))).rejects.toThrow('too many writes are waiting');
+    await expect(waiting).rejects.toThrow('the primary process did not answer in time');
+  });
+
+  test('passes the primary\'s refusal on, and does not let a worker seal', async () => {
+    const { near, far } = makeLine();
+    serveRemoteWrites(far, () => Promise.reject(new StoreUnavailable('disk full')));
+    const { writes } = createRemoteWrites(near);
+    await expect(writes.issue(makeIssuance('x'))).rejects.toThrow('disk full');
+    const answered = new Promise<StoreMessage>((resolve) => { near.onMessage(resolve); });
+    near.send({ mayfly: 'write', id: 99, operation: { kind: 'seal', row: '{}' } });
+    expect(await answered).toEqual({ mayfly: 'written', id: 99, answer: { unavailable: 'only the primary seals' } });
+  });
+});
