@@ -22,16 +22,18 @@ export interface FirstStartDeps {
 /** The domain a laptop starts with: there alone something can be tried without writing anything first. */
 export const DEVELOPMENT_DOMAIN = 'dev';
 
-const developmentDomainBody = (externalUrl: string): JsonObject => ({
+interface DomainBody extends JsonObject { readonly name: string; readonly owner: string }
+
+const developmentDomainBody = (externalUrl: string): DomainBody => ({
   name: DEVELOPMENT_DOMAIN, stage: 'development', issuer: `${externalUrl}/${DEVELOPMENT_DOMAIN}`, spiffe: `${DEVELOPMENT_DOMAIN}.${new URL(externalUrl).hostname.replaceAll(/[^a-z0-9._-]/g, '-')}`, owner: 'local',
 });
 
-const change = (deps: FirstStartDeps, id: DomainId, body: JsonObject, keys: readonly NewKeyRow[], basedOn: number): RegistryChange => {
+const change = (deps: FirstStartDeps, id: DomainId, body: DomainBody, keys: readonly NewKeyRow[], basedOn: number): RegistryChange => {
   const at = deps.clock.now();
   return {
     at, by: 'first-start', basedOn, keys,
-    entries: [{ id, version: 1, kind: 'domain', domainId: id, name: String(body['name']), body, owner: String(body['owner']), expiresAt: null, ended: false }],
-    audit: [{ at, action: 'registry.create', domainId: id, body: { by: 'first-start', kind: 'domain', id, name: String(body['name']), body } }],
+    entries: [{ id, version: 1, kind: 'domain', domainId: id, name: body.name, body, owner: body.owner, expiresAt: null, ended: false }],
+    audit: [{ at, action: 'registry.create', domainId: id, body: { by: 'first-start', kind: 'domain', id, name: body.name, body } }],
   };
 };
 
@@ -40,7 +42,7 @@ const change = (deps: FirstStartDeps, id: DomainId, body: JsonObject, keys: read
  * one empty database: whoever comes second finds the registry moved and reads what the first one wrote.
  */
 export const prepareFirstStart = async (deps: FirstStartDeps): Promise<void> => {
-  const wanted = [systemDomainBody(deps.externalUrl)];
+  const wanted: DomainBody[] = [{ ...systemDomainBody(deps.externalUrl), name: SYSTEM_DOMAIN, owner: 'mayfly' }];
   if (!deps.externalUrl.startsWith('https:')) wanted.push(developmentDomainBody(deps.externalUrl));
   const empty = deps.snapshot.domain(SYSTEM_DOMAIN) === undefined;
   for (const body of empty ? wanted : []) {

@@ -125,7 +125,7 @@ export const createNode = (deps: NodeDeps) => {
   const exchange = createExchange({
     clock, random, snapshot, store, denials,
     authenticate: createAuthenticate({
-      clock, attest: attestWorkload, leaseStanding: store.leaseStanding,
+      clock, attest: attestWorkload, leaseStanding: (id) => store.leaseStanding(id),
       verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
     }),
     admit(workloadId) {

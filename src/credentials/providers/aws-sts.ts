@@ -70,7 +70,7 @@ export const createAwsStsProvider = ({ clock, fetch, signAwsToken }: AwsStsDeps)
       DurationSeconds: Math.max(FLOOR, available),
       ...(endedByPolicy || policy.value !== undefined ? { Policy: writeSessionPolicy(policy.value, endedByPolicy ? endsAt : undefined) } : {}),
     });
-    return keys.ok ? ok(describe(keys.value, endsAt, signed.value.kid)) : keys;
+    return keys.ok ? ok(describe(keys.value, order.leaseId, endsAt, signed.value.kid)) : keys;
   };
 
   return {
@@ -133,13 +133,14 @@ const tokenFacts = (order: Order, given: Options, now: number): AwsTokenFacts =>
 });
 
 /** The output format of `credential_process` (AWS SDKs and Tools reference), which every AWS SDK reads. */
-const describe = (keys: AwsKeys, endsAt: number, kid: string): IssuedCredential => {
+const describe = (keys: AwsKeys, leaseId: Order['leaseId'], endsAt: number, kid: string): IssuedCredential => {
   const expiresAt = Math.min(keys.expiration, endsAt);
   return {
     kind: 'aws-credentials',
     issuedTokenType: AWS_TOKEN_TYPE,
     tokenType: 'N_A',
-    credential: JSON.stringify({ Version: 1, AccessKeyId: keys.accessKeyId, SecretAccessKey: keys.secretAccessKey, SessionToken: keys.sessionToken, Expiration: isoSeconds(expiresAt) }),
+    // SDKs pass over LeaseId; whoever holds the keys can revoke the lease by it (RFC 7009).
+    credential: JSON.stringify({ Version: 1, LeaseId: leaseId, AccessKeyId: keys.accessKeyId, SecretAccessKey: keys.secretAccessKey, SessionToken: keys.sessionToken, Expiration: isoSeconds(expiresAt) }),
     kid,
     expiresAt,
     handle: undefined,

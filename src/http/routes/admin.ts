@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Admin, Authorize } from '../../admin/access.ts';
 import type { AuditAdmin } from '../../admin/audit.ts';
 import type { Explain } from '../../admin/explain.ts';
