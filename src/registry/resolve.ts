@@ -15,7 +15,7 @@ import type { PlannerDeps, RegistryView, Settle } from './scene.ts';
 import { settleDomain } from './settle-domain.ts';
 import { checkIssuerConflicts, settleIssuer } from './settle-issuer.ts';
 import { settlePolicy } from './settle-policy.ts';
-import { checkResourceAudience, settleResource } from './settle-resource.ts';
+import { settleResource } from './settle-resource.ts';
 import { settleWorkload } from './settle-workload.ts';
 import { addDraft, draftKey, findDomain, openWork } from './work.ts';
 import type { Work } from './work.ts';
@@ -47,7 +47,6 @@ export const createPlanner = (deps: PlannerDeps): Planner => {
     checkConflicts(work);
     announceWorkloads(work, manifest);
     draftEntries(work, 'resource', manifest.resources, ({ audience }) => audience, settleResource);
-    checkAudiences(work);
     draftEntries(work, 'workload', manifest.workloads, ({ name }) => name, settleWorkload);
     draftEntries(work, 'policy', manifest.policies, ({ name }) => name, settlePolicy);
     recheckStored(work);
@@ -109,13 +108,6 @@ const checkConflicts = (work: Work): void => {
   for (const [key, draft] of work.drafts) {
     const issuer = draft.kind === 'issuer' ? work.scene.issuers.get(key) : undefined;
     if (issuer !== undefined) checkIssuerConflicts(issuer, work.scene, reporterFor(work.problems, draft.path));
-  }
-};
-
-const checkAudiences = (work: Work): void => {
-  for (const [key, draft] of work.drafts) {
-    const resource = draft.kind === 'resource' ? work.scene.resources.get(key) : undefined;
-    if (resource !== undefined) checkResourceAudience(resource, work.scene, reporterFor(work.problems, draft.path));
   }
 };
 

@@ -45,9 +45,6 @@ export const brokenKey = (kind: EntryKind, domain: string, name: string): string
 /** Domains hold themselves: their `domainId` is their own id. */
 export const keyOfRow = (row: StoredRow): string => rowKey(row.kind, row.kind === 'domain' ? '' : row.domainId, row.name);
 
-/** The reserved domain of installation-wide administration: issues nothing, holds issuers that prove admins and policies. */
-export const SYSTEM_DOMAIN = 'system';
-
 export const namesIn = (keys: Iterable<string>, kind: EntryKind, domainId: DomainId): string[] => {
   const prefix = rowKey(kind, domainId, '');
   return [...keys].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));

@@ -1,9 +1,9 @@
+import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import { TRUST_DOMAIN_PATTERN } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Domain } from './entries.ts';
 import { DOMAIN_NAME_PATTERN } from './fields.ts';
 import type { Report } from './problem.ts';
-import { SYSTEM_DOMAIN } from './scene.ts';
 import type { PlannerDeps } from './scene.ts';
 import type { DomainEntry } from './schemas.ts';
 import { settleCommon } from './settle-common.ts';

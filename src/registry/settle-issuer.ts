@@ -1,3 +1,4 @@
+import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import ipaddr from 'ipaddr.js';
 import type { JsonObject } from '../core/json.ts';
 import type { Discriminator } from '../attestation/attestor.ts';
@@ -7,7 +8,6 @@ import { issuerUrlProblem } from './issuer-url.ts';
 import { nearest, problemsOf, wordIssue } from './problem.ts';
 import type { Report } from './problem.ts';
 import type { AttestorPort } from './catalogues.ts';
-import { SYSTEM_DOMAIN } from './scene.ts';
 import type { Scene, Settle } from './scene.ts';
 import { closeOptions, issuerOptions } from './schemas.ts';
 import type { IssuerEntry } from './schemas.ts';

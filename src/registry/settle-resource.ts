@@ -1,11 +1,11 @@
+import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import type { JsonObject } from '../core/json.ts';
-import { isObject } from '../core/json.ts';
-import type { Domain, Resource } from './entries.ts';
+import type { Domain } from './entries.ts';
 import type { ProviderPort } from './catalogues.ts';
 import { EXAMPLES } from './fields.ts';
 import { nearest, problemsOf, wordIssue } from './problem.ts';
 import type { Report } from './problem.ts';
-import { brokenKey, namesIn, rowKey, SYSTEM_DOMAIN } from './scene.ts';
+import { brokenKey, namesIn, rowKey } from './scene.ts';
 import type { Scene, Settle } from './scene.ts';
 import { closeOptions, resourceOptions } from './schemas.ts';
 import type { ResourceEntry } from './schemas.ts';
@@ -19,6 +19,7 @@ export const settleResource: Settle<ResourceEntry> = (entry, domain, scene, repo
   const common = settleCommon(entry, scene.now, report);
   const scopes = settleSet(entry.scopes, 'scopes', report);
   const servedBy = settleSet(entry.served_by, 'served_by', report);
+  const isReserved = checkAudience(entry, scene, report);
   checkServers(entry, domain, scene, report);
   const provider = scene.deps.providers.get(entry.provider);
   if (provider === undefined) {
@@ -27,7 +28,8 @@ export const settleResource: Settle<ResourceEntry> = (entry, domain, scene, repo
     return undefined;
   }
   const options = resourceOptions(entry);
-  checkProvider(entry, options, provider, domain, report);
+  const parsed = parseOptions(entry, options, provider, report);
+  if (parsed !== undefined && !isReserved) checkProviderRules({ ...entry, options: parsed }, provider, domain, report);
   return {
     audience: entry.audience, provider: entry.provider, scopes, served_by: servedBy, bound: entry.bound, ...common,
     ...(entry.lifetime === undefined ? {} : { lifetime: entry.lifetime }),
@@ -41,19 +43,16 @@ export const checkProviderRules = (resource: { readonly audience: string; readon
   if (refused !== undefined) report('', refused, `correct this entry, or choose another provider than ${provider.kind}`);
 };
 
-/** Audiences with a meaning of our own: session tokens, introspection and admin callers, and the JWTs we show to providers. Asked once all resources are placed. */
-export const checkResourceAudience = (resource: Resource, scene: Scene, report: Report): void => {
-  const { audience, provider } = resource;
+/** Audiences with a meaning of our own: session tokens, introspection and admin callers, and the JWTs we show to providers. True when it is one. */
+const checkAudience = ({ audience, provider }: ResourceEntry, scene: Scene, report: Report): boolean => {
   const own = [...scene.domains.values()].find(({ issuer }) => audience === issuer || audience.startsWith(`${issuer}/`));
+  const isProviders = provider === ACCESS_TOKEN && scene.deps.reservedAudiences.has(audience);
   if (own !== undefined) report('audience', `is reserved for trust domain ${own.name} itself`, 'use the URL of the API the credentials are for');
-  else if (provider === ACCESS_TOKEN && isProviderAudience(audience, scene)) {
+  else if (isProviders) {
     report('audience', 'is the audience of a credential provider, which must never get an access token', 'name the target itself and its provider, such as arn:aws:iam::123456789012:role/deploy with provider: aws-sts');
   }
+  return own !== undefined || isProviders;
 };
-
-const isProviderAudience = (audience: string, scene: Scene): boolean =>
-  scene.deps.reservedAudiences.has(audience)
-  || [...scene.resources.values()].some(({ provider, options }) => provider !== ACCESS_TOKEN && isObject(options) && options['audience'] === audience);
 
 const checkServers = (entry: ResourceEntry, domain: Domain, scene: Scene, report: Report): void => {
   for (const [index, name] of entry.served_by.entries()) {
@@ -63,18 +62,16 @@ const checkServers = (entry: ResourceEntry, domain: Domain, scene: Scene, report
   }
 };
 
-const checkProvider = (entry: ResourceEntry, options: Record<string, unknown>, provider: ProviderPort, domain: Domain, report: Report): void => {
+const parseOptions = (entry: ResourceEntry, options: Record<string, unknown>, provider: ProviderPort, report: Report): unknown => {
   const { minimum, maximum } = provider.lifetime;
   if (entry.lifetime !== undefined && (entry.lifetime < minimum || entry.lifetime > maximum)) {
     report('lifetime', `${entry.lifetime} seconds is outside what ${entry.provider} can give`, `choose ${minimum} to ${maximum} seconds`);
   }
   const { schema, known } = closeOptions(provider.options);
   const parsed = schema.safeParse(options, { error: wordIssue });
-  if (!parsed.success) {
-    for (const { path, message, mend } of problemsOf(parsed.error.issues, '', [...known, ...RESOURCE_FIELD_NAMES], EXAMPLES)) report(path, message, mend);
-    return;
-  }
-  checkProviderRules({ ...entry, options: parsed.data }, provider, domain, report);
+  if (parsed.success) return parsed.data;
+  for (const { path, message, mend } of problemsOf(parsed.error.issues, '', [...known, ...RESOURCE_FIELD_NAMES], EXAMPLES)) report(path, message, mend);
+  return undefined;
 };
 
 const RESOURCE_FIELD_NAMES = ['scopes', 'served_by', 'bound', 'lifetime', 'provider', 'accept', 'expires', 'owner'];

@@ -1,3 +1,4 @@
+import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { AttributeSpec, AttributeTable } from '../attestation/attributes.ts';
 import { parseSpiffeId } from '../core/ids.ts';
@@ -5,7 +6,7 @@ import type { Domain, Issuer } from './entries.ts';
 import { isGlob } from './glob.ts';
 import { nearest } from './problem.ts';
 import type { Report } from './problem.ts';
-import { brokenKey, namesIn, rowKey, SYSTEM_DOMAIN } from './scene.ts';
+import { brokenKey, namesIn, rowKey } from './scene.ts';
 import type { Scene, Settle } from './scene.ts';
 import type { WorkloadEntry } from './schemas.ts';
 import { settleCommon } from './settle-common.ts';

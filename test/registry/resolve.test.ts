@@ -161,6 +161,13 @@ describe('sense of domains', () => {
     expect(made.entries[0]?.body).toMatchObject({ issuer: 'http://127.0.0.1:8080/prod', spiffe: 'prod.127.0.0.1' });
   });
 
+  test('asks for a SPIFFE name where the external URL gives none', () => {
+    const loopback = createPlanner({ ...deps, externalUrl: 'http://[::1]:8080' });
+    const domain = { ...manifest().domains[0], stage: 'development' };
+    expect(errorOf(loopback.plan({ domains: [domain] }, empty, KEEP))).toEqual([expect.objectContaining({ path: 'domains[0].spiffe' })]);
+    expect(loopback.plan({ domains: [{ ...domain, spiffe: 'prod.example' }] }, empty, KEEP).ok).toBe(true);
+  });
+
   test('refuses an issuer URL the server does not answer at', () => {
     expect(errorOf(plan(withChange(manifest(), ['domains', 0, 'issuer'], 'https://other.example/prod')))).toEqual([expect.objectContaining({ path: 'domains[0].issuer' })]);
   });

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { ATTESTORS } from '../../src/attestation/catalogue.ts';
+import { refusal } from '../../src/core/refusal.ts';
+import { err } from '../../src/core/result.ts';
+import { createProviders } from '../../src/credentials/catalogue.ts';
+import { AWS_DEFAULT_AUDIENCE } from '../../src/credentials/reserved-audiences.ts';
+import { createGuardedFetch } from '../../src/outbound/fetch.ts';
+import { createPolicySchema } from '../../src/policy/schema.ts';
+import { createPolicyValidator } from '../../src/policy/validate.ts';
+import type { PlannerDeps } from '../../src/registry/scene.ts';
+import { policyShape } from '../../src/registry/lint-policies.ts';
+import { lint } from '../../src/registry/lint.ts';
+import { parseManifestYaml } from '../../src/registry/manifest.ts';
+import { createPlanner } from '../../src/registry/resolve.ts';
+import { attestors, deps, entriesOf, NOW, rowsAfter, systemRow, valueOf } from './world.ts';
+
+/** The rooms as they are wired for real; only signing, which planning never asks for, is left out. */
+const noSigner = () => err(refusal('provider_misconfigured', 'not asked for'));
+const fetch = createGuardedFetch();
+const providers = createProviders({ clock: deps.clock, fetch, signAccessToken: noSigner, signAwsToken: noSigner });
+const tables = new Map(ATTESTORS.flatMap((attestor) => (attestor.kind === 'oidc' ? [] : [[attestor.kind, attestor.attributeTable()] as const])));
+const check = createPolicyValidator(createPolicySchema(tables));
+const real: PlannerDeps = { ...deps, providers, validatePolicy: check, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]) };
+const lintDeps = {
+  attestors, providers,
+  describePolicy: (cedar: string) => {
+    const { valid } = check('policy', cedar);
+    return valid === undefined ? undefined : policyShape(valid.statement);
+  },
+};
+
+const read = (name: string): string => readFileSync(new URL(`../../config/${name}`, import.meta.url), 'utf8');
+const filled = (text: string): string => text.replaceAll(/\$\{([A-Z_]+)\}/g, (_, name: string) => DEMO[name] ?? '');
+const DEMO: Readonly<Record<string, string>> = { DEMO_URL: 'http://127.0.0.1:8080', DEMO_ISSUER: 'http://127.0.0.1:8081', DEMO_STS: 'http://127.0.0.1:8082', DEMO_EXPIRES: '2027-03-01' };
+
+describe.each([
+  { name: 'demo.yaml', externalUrl: 'http://127.0.0.1:8080', warns: ['custom-endpoint', 'issuer-plain-http'] },
+  { name: 'examples/single-node.yaml', externalUrl: 'https://sts.acme.example', warns: [] },
+  { name: 'examples/platform-team.yaml', externalUrl: 'https://sts.acme.example', warns: ['wildcard'] },
+])('config/$name', ({ name, externalUrl, warns }) => {
+  const planner = createPlanner({ ...real, externalUrl });
+  const document = valueOf(parseManifestYaml(filled(read(name))));
+  const plan = valueOf(planner.plan(document, { rows: [systemRow()] }, { prune: false }));
+
+  test('can be applied', () => {
+    expect(plan.changes.every(({ action }) => action === 'create')).toBe(true);
+    expect(plan.entries.length).toBe(plan.changes.length);
+  });
+
+  test('changes nothing the second time', () => {
+    expect(valueOf(planner.plan(document, { rows: rowsAfter(plan, [systemRow()]) }, { prune: true })).entries).toEqual([]);
+  });
+
+  test('has no finding that stops it, and only the warnings it is meant to have', () => {
+    const findings = lint(lintDeps, entriesOf(plan), NOW);
+    expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+    expect(findings.filter(({ severity }) => severity === 'warning').map(({ rule }) => rule).sort()).toEqual(warns);
+  });
+});
+
+test('the places the demo fills in are those its first lines name', () => {
+  const text = read('demo.yaml');
+  const used = new Set([...text.matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name]) => name));
+  expect([...used].sort()).toEqual(Object.keys(DEMO).sort());
+});

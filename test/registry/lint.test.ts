@@ -1,0 +1,154 @@
+import { describe, expect, test } from '@jest/globals';
+import { DAY } from '../../src/core/duration.ts';
+import type { PolicyShape } from '../../src/registry/lint-policies.ts';
+import { policyShape } from '../../src/registry/lint-policies.ts';
+import { blocking, lint } from '../../src/registry/lint.ts';
+import type { Finding } from '../../src/registry/lint.ts';
+import { createPlanner } from '../../src/registry/resolve.ts';
+import { attestors, decoder, deps, entriesOf, manifest, NOW, providers, rowsAfter, systemRow, valueOf, withChange } from './world.ts';
+
+/** Reads a head as Cedar would, for the few forms used here. */
+const describePolicy = (cedar: string): PolicyShape => ({
+  effect: cedar.startsWith('permit') ? 'permit' : 'forbid', fixesPrincipal: /principal (?:==|in)/.test(cedar), fixesResource: /resource (?:==|in)/.test(cedar), conditions: cedar.split('when').length - 1,
+});
+const lintDeps = { attestors, providers, describePolicy };
+const planner = createPlanner(deps);
+
+const findings = (document: unknown): readonly Finding[] => lint(lintDeps, entriesOf(valueOf(planner.plan(document, { rows: [systemRow()] }, { prune: false }))), NOW);
+const found = (document: unknown): readonly string[] => findings(document).map(({ rule, entry }) => `${rule} ${entry.name}`);
+/** A manifest in which no rule finds anything. */
+const clean = () => [
+  { path: ['workloads', 0, 'match', 'runner_environment'], value: 'github-hosted' },
+  { path: ['workloads', 1, 'match', 'runner_environment'], value: 'github-hosted' },
+  { path: ['resources', 0, 'bound'], value: true },
+  { path: ['resources', 0, 'scopes'], value: ['deploy:write'] },
+  { path: ['resources', 1], value: undefined },
+].reduce<unknown>((document, { path, value }) => (value === undefined ? { ...(document as object), resources: [(document as { resources: unknown[] }).resources[0]] } : withChange(document, path, value)), manifest());
+const at = (days: number): string => new Date(NOW + days * DAY).toISOString().replace('.000', '');
+
+test('finds nothing in a manifest that trusts narrowly', () => {
+  expect(found(clean())).toEqual([]);
+});
+
+describe('lint', () => {
+  test.each([
+    { name: 'a pattern', path: ['workloads', 0, 'match', 'ref'], value: 'refs/heads/*', twin: 'refs/heads/main', finds: ['wildcard ci/deployer'] },
+    { name: 'a pattern that begins open', path: ['workloads', 0, 'match', 'environment'], value: '*-prod', twin: 'eu-prod', finds: ['wildcard-open ci/deployer'] },
+    { name: 'pull request events of GitHub', path: ['workloads', 0, 'match', 'event_name'], value: ['push', 'pull_request_target'], twin: ['push', 'release'], finds: ['pull-request-events ci/deployer'] },
+    { name: 'events of an issuer widened to pull requests', path: ['issuers', 0, 'events'], value: ['push', 'issue_comment'], twin: ['push', 'release'], finds: ['pull-request-events github'] },
+    { name: 'a production workload on any runner', path: ['workloads', 0, 'match', 'runner_environment'], value: undefined, twin: 'self-hosted', finds: ['runner-unrestricted ci/deployer'] },
+    { name: 'a branch of a reusable workflow', path: ['workloads', 0, 'match', 'job_workflow_ref'], value: 'acme/ci/.github/workflows/x.yml@refs/heads/main', twin: 'acme/ci/.github/workflows/x.yml@refs/tags/v1', finds: ['reusable-workflow-branch ci/deployer'] },
+    { name: 'evidence with a resource\'s audience', path: ['issuers', 0, 'audience'], value: 'https://deploy.acme.example', twin: 'https://other.acme.example', finds: ['audience-shared github'] },
+    { name: 'GitHub\'s default audience', path: ['issuers', 0, 'audience'], value: 'https://github.com/acme', twin: 'https://github.com.acme.example/acme', finds: ['audience-of-platform github'] },
+    { name: 'a token that may be shown again', path: ['issuers', 0, 'replay'], value: 'within-session', twin: 'once', finds: ['replay-within-session github'] },
+    { name: 'a wide range', path: ['issuers', 0, 'allow_addresses'], value: ['10.1.0.0/20'], twin: ['10.1.0.0/24'], finds: ['addresses-wide github'] },
+    { name: 'an open range', path: ['issuers', 0, 'allow_addresses'], value: ['10.0.0.0/8'], twin: ['10.0.0.1/32'], finds: ['addresses-open github'] },
+    { name: 'an open IPv6 range', path: ['issuers', 0, 'allow_addresses'], value: ['fd00::/8'], twin: ['fd00::/64'], finds: ['addresses-open github'] },
+    { name: 'tokens that need no key in production', path: ['resources', 0, 'bound'], value: false, twin: true, finds: ['unbound https://deploy.acme.example'] },
+    { name: 'a scope no policy names', path: ['resources', 0, 'scopes'], value: ['deploy:write', 'deploy:admin'], twin: ['deploy:write'], finds: ['unused-scope https://deploy.acme.example'] },
+    { name: 'an expiry beyond 400 days', path: ['issuers', 0, 'expires'], value: at(401), twin: at(400), finds: ['expiry-far github'] },
+    { name: 'an expiry within 30 days', path: ['issuers', 0, 'expires'], value: at(30), twin: at(31), finds: ['expires-soon github'] },
+    { name: 'a permit for everybody', path: ['policies', 0, 'cedar'], value: 'permit(principal, action, resource in Resource::"https://deploy.acme.example");', twin: 'forbid(principal, action, resource);', finds: ['permit-open deployer-deploys'], also: true },
+    { name: 'a permit for everything', path: ['policies', 0, 'cedar'], value: 'permit(principal == Workload::"spiffe://prod.sts.acme.example/ci/deployer", action, resource);', twin: manifest().policies[0]?.cedar, finds: ['permit-open deployer-deploys'] },
+    { name: 'a permit for everybody under a condition', path: ['policies', 0, 'cedar'], value: 'permit(principal, action, resource == Scope::"https://deploy.acme.example#deploy:write") when { principal.kind == "pipeline" };', twin: manifest().policies[0]?.cedar, finds: ['permit-wide deployer-deploys'] },
+  ])('finds $name', ({ path, value, twin, finds, also }) => {
+    expect(found(withChange(clean(), path, value))).toEqual(finds);
+    if (also !== true) expect(found(withChange(clean(), path, twin))).toEqual([]);
+    else expect(found(withChange(clean(), path, twin))).not.toContain(finds[0]);
+  });
+
+  test('asks for the event when the issuer lets risky ones in', () => {
+    const widened = withChange(clean(), ['issuers', 0, 'events'], ['push', 'workflow_run']);
+    expect(found(withChange(widened, ['workloads', 0, 'match', 'event_name'], undefined))).toEqual(['pull-request-events github', 'event-unrestricted ci/deployer']);
+    expect(found(withChange(clean(), ['workloads', 0, 'match', 'event_name'], undefined))).toEqual([]);
+  });
+
+  test('finds a reusable workflow that anybody may call', () => {
+    const called = (extra: object) => withChange(clean(), ['workloads', 0, 'match'], { issuer: 'github', enterprise_id: '3', runner_environment: 'github-hosted', job_workflow_ref: 'acme/ci/x.yml@refs/tags/v1', ...extra });
+    expect(found(called({}))).toEqual(['reusable-workflow-only ci/deployer']);
+    expect(found(called({ repository_owner_id: '4711' }))).toEqual([]);
+  });
+
+  test('finds merge request pipelines of GitLab', () => {
+    const gitlab = (source: string) => ({
+      ...(withChange(clean(), ['issuers', 1], { domain: 'prod', name: 'gitlab', kind: 'gitlab-ci', replay: 'once', owner: 'x', expires: '2027-11-22' }) as object),
+      workloads: [{ ...manifest().workloads[0], match: { issuer: 'gitlab', project_id: '7', pipeline_source: source, runner_environment: 'gitlab-hosted' } }, { ...manifest().workloads[1], match: { issuer: 'github', repository_id: '1', runner_environment: 'github-hosted' } }],
+    });
+    expect(found(gitlab('merge_request_event'))).toEqual(['pull-request-events ci/deployer']);
+    expect(found(gitlab('push'))).toEqual([]);
+  });
+
+  test('tells that a platform with one token per job can be replayed', () => {
+    const gitlab = { domain: 'prod', name: 'gitlab', kind: 'gitlab-ci', owner: 'x', expires: '2027-11-22' };
+    expect(found(withChange(clean(), ['issuers', 1], gitlab))).toEqual(['replay-possible gitlab', 'unused-issuer gitlab']);
+    expect(found(withChange(clean(), ['issuers', 1], { ...gitlab, replay: 'once' }))).toEqual(['unused-issuer gitlab']);
+  });
+
+  test('finds what nothing uses', () => {
+    const { policies: _policies, ...rest } = clean() as { policies: unknown };
+    expect(found(rest)).toEqual(['unused-resource https://deploy.acme.example', 'unused-workload ci/deployer']);
+    const covering = 'permit(principal in Group::"x", action, resource in Domain::"prod");';
+    expect(found(withChange(clean(), ['policies', 0, 'cedar'], covering))).toEqual(['unused-workload ci/deployer']);
+    const administrative = 'permit(principal in Group::"x", action == Action::"admin::apply", resource == Domain::"prod");';
+    expect(found(withChange(clean(), ['policies', 0, 'cedar'], administrative))).toEqual(['unused-resource https://deploy.acme.example', 'unused-workload ci/deployer']);
+  });
+
+  test('finds two workloads with one rule', () => {
+    const match = { issuer: 'github', repository_id: '816', event_name: 'push', runner_environment: 'github-hosted' };
+    expect(found(withChange(clean(), ['workloads', 0, 'match'], match))).toEqual(['same-match svc/deploy']);
+  });
+
+  test('finds a custom endpoint and a plain http issuer, which only development takes', () => {
+    const local = withChange(withChange(withChange(clean(), ['domains', 0, 'stage'], 'development'), ['issuers', 0, 'issuer'], 'http://127.0.0.1:8080'), ['resources', 1], { ...manifest().resources[1], endpoint: 'http://127.0.0.1:9000' });
+    expect(found(local)).toEqual(['issuer-plain-http github', 'custom-endpoint arn:aws:iam::123456789012:role/deploy', 'unused-resource arn:aws:iam::123456789012:role/deploy']);
+  });
+
+  test('judges stored entries that registration would no longer take', () => {
+    const rows = rowsAfter(valueOf(planner.plan(clean(), { rows: [] }, { prune: false })));
+    const { entries } = decoder.decodeAll(rows.map((row) => (row.name === 'ci/deployer' ? { ...row, body: { ...row.body, owner: ' ', expires: '2026-11-01', match: { issuer: 'github', ref: 'refs/heads/main', runner_environment: 'github-hosted' } } } : row)));
+    expect(lint(lintDeps, entries, NOW).map(({ rule }) => rule)).toEqual(['no-owner', 'no-immutable-attribute', 'expired']);
+    const withoutIssuer = entries.filter(({ kind }) => kind !== 'issuer');
+    expect(lint(lintDeps, withoutIssuer, NOW).map(({ rule }) => rule)).toEqual(['no-owner', 'expired', 'issuer-missing', 'issuer-missing']);
+  });
+
+  test('judges only what is asked for when apply asks', () => {
+    const plan = valueOf(planner.plan(withChange(manifest(), ['workloads', 0, 'match', 'ref'], '*'), { rows: [] }, { prune: false }));
+    const subjects = plan.subjects.filter((entry) => entry.kind === 'workload');
+    expect(lint(lintDeps, plan.context, NOW, subjects).filter(({ severity }) => severity === 'error').map(({ rule }) => rule)).toEqual(['wildcard-open']);
+  });
+
+  test('says where, why and what to do', () => {
+    expect(findings(withChange(clean(), ['workloads', 0, 'match', 'ref'], '*'))).toEqual([{
+      rule: 'wildcard-open', severity: 'error', entry: { kind: 'workload', domain: 'prod', name: 'ci/deployer', id: expect.stringMatching(/^wkl_/) },
+      why: expect.stringMatching(/^ref: \*: /), mend: 'list the exact values of ref', acceptedUntil: undefined,
+    }]);
+  });
+});
+
+describe('acceptance', () => {
+  const open = (accept: readonly object[]) => withChange(withChange(clean(), ['workloads', 0, 'match', 'ref'], '*'), ['workloads', 0, 'accept'], accept);
+
+  test('of an error lets it pass until its end', () => {
+    expect(blocking(findings(open([{ rule: 'wildcard-open', reason: 'x', until: at(1) }])))).toEqual([]);
+    expect(findings(open([{ rule: 'wildcard-open', reason: 'x', until: at(1) }])).map(({ acceptedUntil }) => acceptedUntil)).toEqual([NOW + DAY]);
+  });
+
+  test.each([
+    { name: 'that has ended', accept: [{ rule: 'wildcard-open', reason: 'x', until: at(0) }] },
+    { name: 'of another rule', accept: [{ rule: 'wildcard', reason: 'x', until: at(1) }] },
+    { name: 'that is not there', accept: [] },
+  ])('$name lets nothing pass', ({ accept }) => {
+    expect(blocking(findings(open(accept))).map(({ rule }) => rule)).toEqual(['wildcard-open']);
+  });
+
+  test('is not needed for warnings', () => {
+    expect(blocking(findings(withChange(clean(), ['workloads', 0, 'match', 'ref'], 'refs/heads/*')))).toEqual([]);
+  });
+});
+
+test.each([
+  { name: 'an entity', scope: { op: '==', entity: {} }, fixed: true }, { name: 'a group', scope: { op: 'in', entity: {} }, fixed: true }, { name: 'a type within a group', scope: { op: 'is', in: {} }, fixed: true },
+  { name: 'a type', scope: { op: 'is' }, fixed: false }, { name: 'anything', scope: { op: 'All' }, fixed: false },
+])('a head of $name fixes: $fixed', ({ scope, fixed }) => {
+  expect(policyShape({ effect: 'permit', principal: scope, resource: { op: 'All' }, conditions: [{}] })).toEqual({ effect: 'permit', fixesPrincipal: fixed, fixesResource: false, conditions: 1 });
+});
