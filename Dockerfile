@@ -1,0 +1,41 @@
+# syntax=docker/dockerfile:1
+# The server on a node 26 base, without root. Built from sources and the lockfile alone; no build secrets.
+#   docker build -t mayfly .
+#   docker run -p 127.0.0.1:8420:8420 -v mayfly:/data -e MAYFLY_EXTERNAL_URL=http://127.0.0.1:8420 mayfly
+
+FROM node:26-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY tsconfig.json ./
+COPY prisma ./prisma
+COPY scripts ./scripts
+COPY src ./src
+RUN npm run prepack
+
+FROM node:26-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# Optional packages stay: libsql's binary is one. The pinned node is not needed where the base is that node.
+RUN npm ci --omit=dev && rm -rf node_modules/node-linux-* node_modules/.bin/node && npm cache clean --force
+
+FROM node:26-bookworm-slim
+ENV NODE_ENV=production \
+    MAYFLY_DATA_DIR=/data \
+    MAYFLY_LISTEN=0.0.0.0:8420
+WORKDIR /app
+# Files of the image belong to root: the server can read itself and write nothing but its data.
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+COPY package.json LICENSE CHANGELOG.md SECURITY.md ./
+COPY bin ./bin
+COPY prisma ./prisma
+RUN install -d -o node -g node -m 0700 /data && ln -s /app/bin/mayfly.js /usr/local/bin/mayfly
+USER node
+VOLUME /data
+EXPOSE 8420
+# For a server that listens elsewhere or serves TLS itself, give the container its own --health-cmd.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8420/readyz', { signal: AbortSignal.timeout(2500) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# node is process 1 and ends on SIGTERM once what it started is finished.
+CMD ["node", "/app/bin/mayfly.js", "serve"]
