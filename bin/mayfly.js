@@ -24,7 +24,12 @@ else runOnPinnedNode();
 
 async function runHere() {
   // src/ is not in the npm package: where it is, this is a checkout and node strips the types itself.
-  const entry = existsSync(join(dirname(self), '../src/cli/main.ts')) ? '../src/cli/main.ts' : '../dist/cli/main.js';
+  const entry = ['../src/cli/main.ts', '../dist/cli/main.js'].find((candidate) => existsSync(join(dirname(self), candidate)));
+  if (entry === undefined) {
+    console.error('error: this package was packed without its code.\n  Pack it with `npm run package`: plain `npm pack` leaves out the build, because .npmrc turns lifecycle scripts off.');
+    process.exitCode = 1;
+    return;
+  }
   const { run, shellContext } = await import(entry);
   process.exitCode = await run(process.argv.slice(2), shellContext());
 }
