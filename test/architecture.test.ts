@@ -12,8 +12,9 @@ const RANKS: Readonly<Record<string, number>> = {
   attestation: 2, registry: 2, authority: 2, policy: 2, credentials: 2, revocation: 2, audit: 2, store: 2,
   snapshot: 3, exchange: 4, admin: 5, jobs: 5,
   http: 6,
-  'main.ts': 7,
-  cli: 8,
+  boot: 7,
+  'main.ts': 8,
+  cli: 9,
 };
 
 /** Lower ranks that take a type, and only a type, from a higher one: contracts of the core data model. Each with its reason; the list may only shrink. */
@@ -73,6 +74,10 @@ const callsFetch: Rule = (file) => nodesWhere(file, (node) => ts.isCallExpressio
 const usesGeneratedClient: Rule = ({ path, text }) =>
   readModuleReferences(text, path).filter(({ specifier }) => /^@prisma\/client/.test(specifier) || resolved(path, specifier)?.startsWith('store/generated/') === true).map(({ specifier }) => `${path} imports ${specifier}`);
 
+/** aws-call.ts is the one AWS client the providers share; it calls STS through the guarded fetch it is given. */
+const DIALERS = ['outbound', 'credentials/providers', 'credentials/aws-call.ts', 'cli'];
+/** These answer; none of them dials an address it was given. */
+const LISTENERS = ['http', 'boot/listen.ts'];
 const DIALING_PACKAGES = /^(?:undici|node:https?|https?|node:http2|node:tls|oauth4webapi|openid-client|@aws-sdk\/.*)$/;
 
 /** node:net also holds the functions that only read addresses; those are anybody's. */
@@ -103,10 +108,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   'only store uses the generated client': wall(['store'], usesGeneratedClient),
   'only config and cli read the environment': wall(['config', 'cli'], readsEnvironment),
   'only core reads the clock and draws chance': wall(['core'], readsClockOrChance),
-  'only outbound, providers and cli call fetch': wall(['outbound', 'credentials/providers', 'cli'], callsFetch),
-  // http listens, the store speaks to its database, workers to each other; none of them dials an address it was given.
-  'only outbound, providers and cli hold clients': wall(['outbound', 'credentials/providers', 'cli', 'http', 'main.ts'], importsPackage(DIALING_PACKAGES)),
-  'only outbound, providers, cli and http open sockets': wall(['outbound', 'credentials/providers', 'cli', 'http', 'main.ts'], opensSockets),
+  'only outbound, providers and cli call fetch': wall(DIALERS, callsFetch),
+  'only outbound, providers and cli hold clients': wall([...DIALERS, ...LISTENERS], importsPackage(DIALING_PACKAGES)),
+  'only outbound, providers, cli and http open sockets': wall([...DIALERS, ...LISTENERS], opensSockets),
   'policy imports nothing that waits': policyStaysPure,
 };
 
