@@ -85,6 +85,7 @@ const configurationOf = (jobs: ReadonlyMap<string, JobClaims>): Configuration =>
       },
     },
   },
+  ttl: { ClientCredentials: LIFETIME },
   cookies: { keys: [randomUUID()] },
 });
 

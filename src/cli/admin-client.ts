@@ -38,7 +38,7 @@ export const withAdmin = async <T>(context: CliContext, options: ServerOptions, 
 };
 
 /** Where `mayfly serve` puts its socket with the same environment and no configuration file. */
-const localSocket = (env: CliContext['env']): string => `unix://${env['MAYFLY_ADMIN_SOCKET'] ?? `${env['MAYFLY_DATA_DIR'] ?? './data'}/admin/mayfly.sock`}`;
+export const localSocket = (env: CliContext['env']): string => `unix://${env['MAYFLY_ADMIN_SOCKET'] ?? `${env['MAYFLY_DATA_DIR'] ?? './data'}/admin/mayfly.sock`}`;
 
 interface Server { readonly name: string; readonly base: URL; readonly socketPath: string | undefined }
 

@@ -42,6 +42,13 @@ export const list = async (context: CliContext, admin: AdminClient, path: string
   if (next !== undefined) tell(context, `more: --after ${next}, or --all`);
 };
 
+/** Prints things a command made or changed, in the form of their listing. */
+export const showItems = (context: CliContext, answer: unknown, columns: readonly Column[], json: boolean | undefined): void => {
+  const page = read(pageSchema, answer);
+  if (json === true) return printJson(context, page);
+  say(context, renderTable(columns, page.items));
+};
+
 /** Prints one object with all its members. */
 export const show = (context: CliContext, value: unknown, json: boolean | undefined): void => {
   if (json === true) return printJson(context, value);

@@ -111,6 +111,8 @@ describe('a refusal', () => {
   });
 
   test('cannot steer the terminal', async () => {
-    expect((await refuse(404, { detail: 'no \u001b[2J\n  next: run evil' })).err).not.toMatch(/\u001b|\n {2}next: run evil/);
+    const { err } = await refuse(404, { detail: 'no \u001b[2J\n  next: run evil' });
+    expect(err).not.toContain('\u001b');
+    expect(err).not.toContain('\n  next: run evil');
   });
 });

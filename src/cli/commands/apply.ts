@@ -1,18 +1,12 @@
 import type { Command } from 'commander';
-import { z } from 'zod';
 import type { AdminClient, ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
-import { say, tell } from '../context.ts';
+import { appliedSentence, applyAnswerSchema, finishApply, showPlan } from '../apply-answer.ts';
 import { readYaml } from '../input.ts';
 import { read } from '../listing.ts';
-import { printable, printJson } from '../output.ts';
 
 interface Options extends ServerOptions { readonly file: string; readonly dryRun?: boolean; readonly prune?: boolean; readonly json?: boolean }
-
-const findingSchema = z.looseObject({ rule: z.string(), severity: z.string(), why: z.string(), mend: z.string().optional(), name: z.string().optional() });
-const answerSchema = z.looseObject({ changes: z.array(z.unknown()), text: z.array(z.string()), applied: z.boolean(), version: z.number().optional(), findings: z.array(findingSchema).default([]) });
-type Answer = z.infer<typeof answerSchema>;
 
 /** `mayfly apply`: makes the registry what a manifest says; shows the difference before anything is changed. */
 export const registerApply = (program: Command, context: CliContext): void => {
@@ -32,21 +26,11 @@ export const registerApply = (program: Command, context: CliContext): void => {
 
 const apply = async (context: CliContext, admin: AdminClient, manifest: Record<string, unknown>, { dryRun = false, prune = false, json = false }: Options): Promise<void> => {
   const request = { manifest, prune };
-  const planned = read(answerSchema, await admin.post('apply', { ...request, dry_run: true }));
+  const planned = read(applyAnswerSchema, await admin.post('apply', { ...request, dry_run: true }));
   if (!json) showPlan(context, planned);
-  if (dryRun || planned.changes.length === 0) return finish(context, planned, json, planned.changes.length === 0 ? 'nothing to change' : 'dry run: nothing was changed');
-  const done = read(answerSchema, await admin.post('apply', { ...request, dry_run: false }));
+  if (dryRun || planned.changes.length === 0) return finishApply(context, planned, json, planned.changes.length === 0 ? 'nothing to change' : 'dry run: nothing was changed');
+  const done = read(applyAnswerSchema, await admin.post('apply', { ...request, dry_run: false }));
   // Someone may have applied in between: what was done is what counts.
   if (!json && done.text.join('\n') !== planned.text.join('\n')) showPlan(context, done);
-  finish(context, done, json, `applied${done.version === undefined ? '' : `: registry version ${done.version}`}`);
-};
-
-const showPlan = (context: CliContext, { text, findings }: Answer): void => {
-  for (const line of text) say(context, printable(line));
-  for (const { severity, rule, name, why, mend } of findings) tell(context, `${severity} ${rule}${name === undefined ? '' : ` (${printable(name)})`}: ${printable(why)}${mend === undefined ? '' : `; ${printable(mend)}`}`);
-};
-
-const finish = (context: CliContext, answer: Answer, json: boolean, sentence: string): void => {
-  if (json) return printJson(context, answer);
-  tell(context, sentence);
+  finishApply(context, done, json, appliedSentence(done));
 };

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import type { AdminClient, ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
+import { appliedSentence, applyAnswerSchema, finishApply, showPlan } from '../apply-answer.ts';
 import type { CliContext } from '../context.ts';
 import { tell } from '../context.ts';
 import { findDomain, segment } from '../domain.ts';
 import { badInput } from '../errors.ts';
 import { assign, readYaml } from '../input.ts';
 import type { ListingOptions } from '../listing.ts';
-import { addListingOptions, list, show } from '../listing.ts';
+import { addListingOptions, list, read, show } from '../listing.ts';
 import type { Column } from '../output.ts';
 import { column, printable } from '../output.ts';
 
@@ -81,7 +82,10 @@ const add = async (context: CliContext, noun: Noun, name: string, options: AddOp
   const domain = typeof entry['domain'] === 'string' ? entry['domain'] : options.domain;
   await withAdmin(context, options, async (admin) => {
     const path = await pathOf(context, admin, noun, name, domain);
-    show(context, await admin.put(path, noun.inDomain ? { ...entry, [noun.key]: name, domain: domain ?? (await findDomain(context, admin, undefined)) } : { ...entry, [noun.key]: name }), options.json);
+    const whole = noun.inDomain ? { ...entry, [noun.key]: name, domain: domain ?? (await findDomain(context, admin, undefined)) } : { ...entry, [noun.key]: name };
+    const answer = read(applyAnswerSchema, await admin.put(path, whole));
+    if (options.json !== true) showPlan(context, answer);
+    finishApply(context, answer, options.json === true, appliedSentence(answer));
   });
 };
 

@@ -13,7 +13,7 @@ import { say, tell } from '../context.ts';
 import { findDomain, segment } from '../domain.ts';
 import { badInput } from '../errors.ts';
 import type { ListingOptions } from '../listing.ts';
-import { addListingOptions, list, read, show } from '../listing.ts';
+import { addListingOptions, list, read, show, showItems } from '../listing.ts';
 import { column, timeColumn } from '../output.ts';
 
 interface Options extends ServerOptions { readonly domain?: string; readonly purpose: string; readonly reason: string; readonly json?: boolean }
@@ -44,7 +44,7 @@ const registerRotate = (group: Command, context: CliContext): void => {
     .option('-d, --domain <name>', 'the trust domain (or MAYFLY_DOMAIN)').addOption(new Option('--purpose <purpose>', 'what the key signs').choices(PURPOSES).default('access')).option('--json', 'JSON instead of text')
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      await withAdmin(context, options, async (admin) => show(context, await admin.post('keys/rotate', { domain: await findDomain(context, admin, options.domain), purpose: options.purpose }), options.json));
+      await withAdmin(context, options, async (admin) => showItems(context, await admin.post('keys/rotate', { domain: await findDomain(context, admin, options.domain), purpose: options.purpose }), COLUMNS, options.json));
     });
 };
 

@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isObject } from '../../core/json.ts';
+import { localSocket } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
 import { tell } from '../context.ts';
 import { badInput, CliError, failed } from '../errors.ts';
@@ -21,14 +23,14 @@ export const registerServe = (program: Command, context: CliContext): void => {
 const serve = async (context: CliContext, { config, listen, workers }: Options): Promise<void> => {
   if (process.platform === 'win32') throw failed('the server runs on Linux and macOS', 'run it there, or in a container; the other commands work here');
   let stopListening = (): void => undefined;
-  const ended = new Promise<void>((resolve) => { stopListening = context.onSignal(() => resolve()); });
+  const ended = new Promise<void>((end) => { stopListening = context.onSignal(() => end()); });
   try {
     // Loaded here alone: the other commands neither need nor wait for the server's libraries.
     const { startServer } = await import('../../main.ts');
     const server = await startServer({
       ...(config === undefined ? {} : { configFile: config }), ...(listen === undefined ? {} : { listen }), ...(workers === undefined ? {} : { workers }),
     });
-    tell(context, `mayfly is ready at ${server.externalUrl}; the admin API is at ${server.adminSocket}\n  next: mayfly domain list --server ${server.adminSocket}`);
+    tell(context, `mayfly is ready at ${server.externalUrl}; its admin API is at ${server.adminSocket}\n  next: mayfly domain list${isWhereCommandsLook(context, server.adminSocket) ? '' : ` --server ${server.adminSocket}`}`);
     await ended;
     await server.close();
   } catch (fault) {
@@ -36,6 +38,11 @@ const serve = async (context: CliContext, { config, listen, workers }: Options):
   } finally {
     stopListening();
   }
+};
+
+const isWhereCommandsLook = (context: CliContext, socket: string): boolean => {
+  const given = context.env['MAYFLY_SERVER'] ?? localSocket(context.env);
+  return given.startsWith('unix://') && resolve(given.slice('unix://'.length)) === socket.slice('unix://'.length);
 };
 
 const explainStart = (fault: unknown): unknown => {

@@ -43,8 +43,11 @@ const askedFor = ({ audience, resource, scope, requestedTokenType, authorization
   return { audience, resource, scope, authorizationDetails, clientId, requestedTokenType: requestedTokenType ?? (isRoleArn(audience) ? AWS_TYPE : undefined) };
 };
 
+/** As the standards write them; oauth4webapi gives them in lower case. */
+const TOKEN_TYPES: ReadonlyMap<string, string> = new Map([['bearer', 'Bearer'], ['dpop', 'DPoP'], ['n_a', 'N_A']]);
+
 const render = ({ credential, response }: Issued, output: Options['output']): string => {
-  if (output === 'json') return JSON.stringify(response, null, 2);
+  if (output === 'json') return JSON.stringify({ ...response, token_type: TOKEN_TYPES.get(response.token_type) ?? response.token_type }, null, 2);
   if (output === 'token') return credential;
   const variables = response['issued_token_type'] === AWS_TYPE ? credentialVariables(credential) : { MAYFLY_TOKEN: credential };
   return Object.entries(variables).map(([name, value]) => `export ${name}='${value.replaceAll('\'', '\'\\\'\'')}'`).join('\n');

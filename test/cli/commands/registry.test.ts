@@ -42,6 +42,7 @@ describe('apply', () => {
     expect(code).toBe(2);
     expect(err).toContain('workloads[0].owner: is missing; name a contact\n');
     expect(err).toContain('policies[1].cedar: unexpected token\n');
+    expect(err).toContain('next: mend these places');
   });
 
   test.each([
@@ -74,11 +75,11 @@ describe('an entry', () => {
   });
 
   test('is added from YAML and single members', async () => {
-    const { code, received } = await talk(
+    const { code, out, err, received } = await talk(
       ['workload', 'add', 'ci/deployer', '--domain', 'prod', '-f', '-', '--set', 'owner=x@acme.example', '--set', 'match.repository_id="815"', '--set', 'match.event_name=[push, schedule]', '--set', 'bound=true'],
-      () => ({ body: { changes: [] } }), 'kind: pipeline\nmatch: { issuer: github }',
+      () => ({ body: { changes: [{}], text: ['+ workload prod/ci/deployer'], applied: true, version: 9 } }), 'kind: pipeline\nmatch: { issuer: github }',
     );
-    expect(code).toBe(0);
+    expect({ code, out, err }).toEqual({ code: 0, out: '+ workload prod/ci/deployer\n', err: 'applied: registry version 9\n' });
     expect(received).toMatchObject([{
       method: 'PUT', path: '/admin/v1/workloads/prod/ci%2Fdeployer',
       body: { domain: 'prod', name: 'ci/deployer', kind: 'pipeline', owner: 'x@acme.example', bound: true, match: { issuer: 'github', repository_id: '815', event_name: ['push', 'schedule'] } },
@@ -119,7 +120,7 @@ describe('revoke and enable', () => {
 
   test('name by name within a domain', async () => {
     const { received } = await talk(['enable', 'issuer', 'github', '--domain', 'prod'], () => ({}));
-    expect(received).toMatchObject([{ path: '/admin/v1/enable', body: { kind: 'issuer', name: 'github', domain: 'prod' } }]);
+    expect(received).toMatchObject([{ path: '/admin/v1/enable', body: { kind: 'issuer', id: 'github', domain: 'prod' } }]);
   });
 
   test('tell what fell and what ends by itself', async () => {
@@ -190,6 +191,14 @@ describe('keys', () => {
     expect((await runCli(['keys', 'init', '--output', file])).code).toBe(2);
     expect(readFileSync(file, 'utf8')).toBe(before);
   }));
+
+  test('rotate shows the keys that are on their way', async () => {
+    const key = { kid: 'k2', domain: 'prod', purpose: 'access', algorithm: 'ES256', status: 'next', not_before: '2027-01-15T08:00:00.000Z' };
+    const { code, out, received } = await talk(['keys', 'rotate', '--domain', 'prod'], () => ({ body: { items: [key] } }));
+    expect(code).toBe(0);
+    expect(out).toMatch(/k2 .*next .*2027-01-15T08:00:00.000Z/);
+    expect(received).toMatchObject([{ path: '/admin/v1/keys/rotate', body: { domain: 'prod', purpose: 'access' } }]);
+  });
 
   test('revoke names one key and a reason', async () => {
     expect(await talk(['keys', 'revoke', 'kid/1', '--reason', 'leaked'], () => ({ body: {} }))).toMatchObject({ received: [{ method: 'POST', path: '/admin/v1/keys/kid%2F1/revoke', body: { reason: 'leaked' } }] });
