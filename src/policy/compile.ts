@@ -18,29 +18,25 @@ export interface CompiledPolicy extends Pick<ValidPolicy, 'effect' | 'head' | 's
 export interface Compiled { readonly policies: readonly CompiledPolicy[]; readonly problems: readonly PolicyProblem[] }
 export type CompilePolicies = (policies: readonly Policy[]) => Compiled;
 
-/** Remembers what it found for each entry: entries are frozen, and a change of the registry leaves nearly all of them as they are. */
+/** Remembers what it made of each entry: entries are frozen, and a change of the registry leaves nearly all of them as they are. */
 export const createPolicyCompiler = (schema: PolicySchema): CompilePolicies => {
-  const known = new WeakMap<Policy, PolicyCheck>();
+  const known = new WeakMap<Policy, Compiled>();
   return (policies) => {
     const fresh = policies.filter((policy) => !known.has(policy));
-    if (fresh.length > 0) checkPolicies(schema, fresh).forEach((check, at) => remember(known, fresh[at], check));
-    const compiled: CompiledPolicy[] = [];
-    const problems = repeatedNames(policies);
-    for (const policy of policies) {
-      const check = known.get(policy);
-      problems.push(...(check === undefined ? [problem(policy, 'could not be checked')] : problemsOf(policy, check)));
-      if (check?.valid !== undefined) compiled.push(compiledPolicy(policy, check.valid));
-    }
-    return { policies: compiled, problems };
+    const checks = fresh.length === 0 ? [] : checkPolicies(schema, fresh);
+    for (const [at, policy] of fresh.entries()) known.set(policy, compileOne(policy, checks[at]));
+    const compiled = policies.map((policy) => known.get(policy) ?? compileOne(policy, undefined));
+    return { policies: compiled.flatMap((one) => one.policies), problems: [...repeatedNames(policies), ...compiled.flatMap((one) => one.problems)] };
   };
 };
 
-const remember = (known: WeakMap<Policy, PolicyCheck>, policy: Policy | undefined, check: PolicyCheck): void => {
-  if (policy !== undefined) known.set(policy, check);
+const compileOne = (policy: Policy, check: PolicyCheck | undefined): Compiled => {
+  if (check === undefined) return { policies: [], problems: [problem(policy, 'could not be checked')] };
+  if (check.valid === undefined) return { policies: [], problems: check.problems };
+  return { policies: [compiledPolicy(policy, check.valid)], problems: contradictions(policy, check.valid) };
 };
 
-const problemsOf = (policy: Policy, { valid, problems }: PolicyCheck): readonly PolicyProblem[] => {
-  if (valid === undefined) return problems;
+const contradictions = (policy: Policy, valid: ValidPolicy): readonly PolicyProblem[] => {
   if (valid.effect !== policy.effect) return [problem(policy, `is registered as a ${policy.effect} and says ${valid.effect}`)];
   return valid.effect === 'permit' && policy.expires === undefined ? [problem(policy, 'is a permit without an expiry')] : [];
 };

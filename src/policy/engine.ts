@@ -40,7 +40,7 @@ const createEngine = (domainId: PolicyEngine['domainId'], { policies, problems }
       const identity = identify(question);
       return combine(index.select(facts.value, identity).map((group) => evaluate(group, facts.value, identity)));
     } catch (thrown) {
-      return failed([`Cedar gave no answer: ${thrown instanceof Error ? thrown.message : 'unknown fault'}`]);
+      return failed([`no answer from Cedar: ${thrown instanceof Error ? thrown.message : 'unknown fault'}`]);
     }
   };
   const decide = (question: Question): Answer => decideFacts(question, () => factsOf(schema, question));

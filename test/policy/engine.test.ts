@@ -118,13 +118,18 @@ describe('a question that cannot be decided is a denial with the reason in its e
     expect(engine.decide(question())).toEqual(ALLOWED);
   });
 
+  test('facts that cannot be read', () => {
+    const request = { bound: false, lifetime: 300, get time(): number { throw new Error('clock broken'); } };
+    expect(engine.decide(question({ request }))).toEqual({ allow: false, policies: [], errors: ['no answer from Cedar: clock broken'] });
+  });
+
   test.each([
     { name: 'a number Cedar cannot hold', ageSeconds: 1e20 },
     { name: 'a fraction', ageSeconds: 1.5 },
   ])('$name', ({ ageSeconds }) => {
     const reading = engineOf('permit(principal, action == Action::"issue", resource) when { context.session.age_seconds > 1 };');
     const session = question().session;
-    expect(reading.decide(question({ session: { ...session, ageSeconds } }))).toMatchObject({ allow: false, policies: [], errors: [expect.stringContaining('Cedar gave no answer')] });
+    expect(reading.decide(question({ session: { ...session, ageSeconds } }))).toMatchObject({ allow: false, policies: [], errors: [expect.stringContaining('no answer from Cedar')] });
     expect(reading.decide(question({ session: { ...session, ageSeconds: 2 } }))).toEqual(ALLOWED);
   });
 });
