@@ -107,7 +107,7 @@ describe('the keys', () => {
     const issued = await mustIssue();
     expect(issued).toMatchObject({ kind: 'aws-credentials', issuedTokenType: 'urn:mayfly:token-type:aws-credentials', tokenType: 'N_A', handle: undefined });
     expect(keysOf(issued)).toEqual({
-      Version: 1, AccessKeyId: expect.stringMatching(/^ASIA/), SecretAccessKey: expect.any(String), SessionToken: expect.any(String), Expiration: new Date(issued.expiresAt).toISOString().replace('.000Z', 'Z'),
+      Version: 1, LeaseId: makeOrder().leaseId, AccessKeyId: expect.stringMatching(/^ASIA/), SecretAccessKey: expect.any(String), SessionToken: expect.any(String), Expiration: new Date(issued.expiresAt).toISOString().replace('.000Z', 'Z'),
     });
   });
 

@@ -1,0 +1,58 @@
+import { describe, expect, test } from '@jest/globals';
+import { CEILING_TYPE, parseExchangeRequest } from '../../src/exchange/request.ts';
+
+const GOOD: readonly (readonly [string, string])[] = [
+  ['grant_type', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+  ['subject_token', 'header.payload.signature'],
+  ['subject_token_type', 'urn:ietf:params:oauth:token-type:jwt'],
+  ['audience', 'https://api.example'],
+];
+
+const formOf = (pairs: readonly (readonly [string, string])[]): ReadonlyMap<string, readonly string[]> => {
+  const form = new Map<string, string[]>();
+  for (const [name, value] of pairs) form.set(name, [...(form.get(name) ?? []), value]);
+  return form;
+};
+const outcome = (pairs: readonly (readonly [string, string])[]): string => {
+  const parsed = parseExchangeRequest(formOf(pairs));
+  return parsed.ok ? 'accepted' : parsed.error.code;
+};
+const without = (name: string) => GOOD.filter(([key]) => key !== name);
+const ceiling = (value: unknown): readonly (readonly [string, string])[] => [...without('audience'), ['authorization_details', typeof value === 'string' ? value : JSON.stringify(value)]];
+
+describe('a token request', () => {
+  test('of the right form is accepted', () => { expect(outcome(GOOD)).toBe('accepted'); });
+
+  test.each([
+    { name: 'no grant_type', form: without('grant_type'), code: 'parameter_missing' },
+    { name: 'another grant', form: [...without('grant_type'), ['grant_type', 'client_credentials']], code: 'grant_type_unsupported' },
+    { name: 'a repeated grant_type', form: [...GOOD, ['grant_type', 'urn:ietf:params:oauth:grant-type:token-exchange']], code: 'parameter_repeated' },
+    { name: 'a repeated subject_token', form: [...GOOD, ['subject_token', 'x']], code: 'parameter_repeated' },
+    { name: 'an empty subject_token', form: [...without('subject_token'), ['subject_token', '']], code: 'parameter_missing' },
+    { name: 'no subject_token_type', form: without('subject_token_type'), code: 'parameter_missing' },
+    { name: 'a refresh token as subject', form: [...without('subject_token_type'), ['subject_token_type', 'urn:ietf:params:oauth:token-type:refresh_token']], code: 'token_type_unsupported' },
+    { name: 'an actor_token_type alone', form: [...GOOD, ['actor_token_type', 'urn:ietf:params:oauth:token-type:jwt']], code: 'parameter_unsupported' },
+    { name: 'a client secret', form: [...GOOD, ['client_secret', 's']], code: 'parameter_unsupported' },
+    { name: 'two audiences', form: [...GOOD, ['audience', 'https://other.example']], code: 'target_multiple' },
+    { name: 'an audience and another resource', form: [...GOOD, ['resource', 'https://other.example']], code: 'target_multiple' },
+    { name: 'a resource with fragment', form: [...without('audience'), ['resource', 'https://api.example#x']], code: 'target_invalid' },
+    { name: 'a relative resource', form: [...without('audience'), ['resource', '/api']], code: 'target_invalid' },
+    { name: 'a second resource with fragment', form: [...without('audience'), ['resource', 'https://api.example'], ['resource', 'https://api.example#x']], code: 'target_multiple' },
+    { name: 'scopes with two spaces', form: [...GOOD, ['scope', 'a  b']], code: 'scope_malformed' },
+    { name: 'a scope with a quote', form: [...GOOD, ['scope', 'a"b']], code: 'scope_malformed' },
+    { name: 'a repeated scope parameter', form: [...GOOD, ['scope', 'a'], ['scope', 'b']], code: 'parameter_repeated' },
+    { name: 'details that are no JSON', form: ceiling('{'), code: 'details_malformed' },
+    { name: 'details of another type', form: ceiling([{ type: 'payment', audience: 'https://api.example', scopes: [] }]), code: 'details_malformed' },
+    { name: 'details with an unknown field', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', scopes: [], actions: ['*'] }]), code: 'details_malformed' },
+    { name: 'details with a scope that is a list of scopes', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', scopes: ['a b'] }]), code: 'details_malformed' },
+    { name: 'empty details', form: ceiling([]), code: 'details_malformed' },
+  ] as readonly { name: string; form: readonly (readonly [string, string])[]; code: string }[])('with $name is refused', ({ form, code }) => { expect(outcome(form)).toBe(code); });
+
+  test.each([
+    { name: 'an audience sent twice as resource', form: [...GOOD, ['resource', 'https://api.example']] },
+    { name: 'an empty actor_token, which is absent', form: [...GOOD, ['actor_token', '']] },
+    { name: 'an unknown parameter', form: [...GOOD, ['nonsense', '1']] },
+    { name: 'scopes', form: [...GOOD, ['scope', 'a b']] },
+    { name: 'a ceiling', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', scopes: ['a'] }]) },
+  ] as readonly { name: string; form: readonly (readonly [string, string])[] }[])('with $name is accepted', ({ form }) => { expect(outcome(form)).toBe('accepted'); });
+});

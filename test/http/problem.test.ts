@@ -1,0 +1,26 @@
+import { describe, expect, test } from '@jest/globals';
+import { REFUSAL_CODES } from '../../src/core/refusal.ts';
+import { PUBLIC_REFUSALS } from '../../src/http/problem.ts';
+
+/** RFC 6749 section 5.2: the characters an error and its description may have. */
+const ALLOWED = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;
+
+describe('what a caller sees of a refusal', () => {
+  test.each(REFUSAL_CODES.map((code) => ({ code })))('of $code keeps to the characters of the standard', ({ code }) => {
+    const { error, sentence } = PUBLIC_REFUSALS[code];
+    expect(error).toMatch(ALLOWED);
+    // Details of authorization_details show JSON; quotes are what RFC 6749 forbids there.
+    expect(sentence.replaceAll('"', '')).toMatch(ALLOWED);
+  });
+
+  test('does not tell a target that does not exist from one that is not permitted', () => {
+    expect(PUBLIC_REFUSALS.target_unknown).toEqual(PUBLIC_REFUSALS.target_denied);
+    expect(PUBLIC_REFUSALS.ceiling_exceeded).toEqual(PUBLIC_REFUSALS.target_denied);
+  });
+
+  test('does not tell which check evidence failed', () => {
+    const shown = REFUSAL_CODES.filter((code) => code.startsWith('evidence_') && code !== 'evidence_replayed').map((code) => PUBLIC_REFUSALS[code]);
+    expect(new Set(shown.map((each) => JSON.stringify(each))).size).toBe(1);
+    expect(PUBLIC_REFUSALS.workload_unknown).toEqual(shown[0]);
+  });
+});
