@@ -18,7 +18,7 @@ export interface GroupCommitLimits {
 export interface GroupCommit {
   readonly perform: Perform;
   /** Refuses new operations and resolves when those accepted are answered. */
-  drain(): Promise<void>;
+  readonly drain: () => Promise<void>;
 }
 
 /** One transaction in flight; what arrives meanwhile shares the next, in order, as far as it is of one lane. */
