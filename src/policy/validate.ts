@@ -43,9 +43,12 @@ export const checkPolicies = (schema: PolicySchema, policies: readonly PolicyTex
     if (answer.type === 'failure') return refused(answer.errors.map((error) => problemOf(policy, error)));
     const of = (list: typeof answer.validationErrors): readonly PolicyProblem[] => distinct(list.filter(({ policyId }) => policyId === String(at)).map(({ error }) => problemOf(policy, error)));
     const problems = of(answer.validationErrors);
-    return problems.length > 0 ? refused(problems) : accepted(one.statement, of(answer.validationWarnings));
+    return problems.length > 0 ? refused(problems) : accepted(one.statement, [...otherId(policy, one.statement), ...of(answer.validationWarnings)]);
   });
 };
+
+/** The statement alone, without the schema, which costs fifty times as much to check against; undefined when it does not parse. */
+export const parseStatement = (cedar: string): PolicyJson | undefined => parseOne({ name: '', cedar }).statement;
 
 interface Parsed { readonly statement: PolicyJson | undefined; readonly problems: readonly PolicyProblem[] }
 
@@ -58,10 +61,6 @@ const parseOne = (policy: PolicyText): Parsed => {
     const count = notOneStatement(policy);
     return { statement: undefined, problems: count === undefined ? answer.errors.map((error) => problemOf(policy, error)) : [count] };
   }
-  const id = annotationsOf(answer.json).get('id');
-  if (id !== undefined && id !== policy.name) {
-    return { statement: undefined, problems: [{ policy: policy.name, message: `is called ${JSON.stringify(id)} in its @id`, help: 'leave @id out: the name of the policy is its id', line: 1, column: 1 }] };
-  }
   return { statement: answer.json, problems: [] };
 };
 
@@ -73,6 +72,12 @@ const notOneStatement = ({ name, cedar }: PolicyText): PolicyProblem | undefined
   if (first === undefined) return { policy: name, message: 'holds no statement', help: 'write one permit or forbid', line: 1, column: 1 };
   if (second === undefined) return undefined;
   return { policy: name, message: `holds ${parts.policies.length + parts.policy_templates.length} statements`, help: 'a policy is one statement: give each of the others a policy of its own', line: 1, column: 1 };
+};
+
+/** The name of a policy is its id; Cedar's customary annotation may repeat it and decides nothing. */
+const otherId = ({ name }: PolicyText, statement: PolicyJson): readonly PolicyProblem[] => {
+  const id = annotationsOf(statement).get('id');
+  return id === undefined || id === name ? [] : [{ policy: name, message: `is called ${JSON.stringify(id)} in its @id`, help: 'leave @id out: the name of the policy is its id', line: 1, column: 1 }];
 };
 
 const accepted = (statement: PolicyJson, warnings: readonly PolicyProblem[]): PolicyCheck =>

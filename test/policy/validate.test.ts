@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { checkPolicies, createPolicyValidator } from '../../src/policy/validate.ts';
+import { checkPolicies, createPolicyValidator, parseStatement } from '../../src/policy/validate.ts';
 import { schema } from './scene.ts';
 
 const check = createPolicyValidator(schema);
@@ -12,12 +12,13 @@ describe('refuses what is not exactly one statement', () => {
     { name: 'two statements', cedar: `${GOOD}\n${GOOD}`, message: 'holds 2 statements' },
     { name: 'a statement and a template', cedar: `${GOOD} permit(principal == ?principal, action, resource);`, message: 'holds 2 statements' },
     { name: 'a template', cedar: 'permit(principal == ?principal, action == Action::"issue", resource);', message: 'expected a static policy' },
-    { name: 'an @id of another name', cedar: `@id("other") ${GOOD}`, message: 'is called "other" in its @id' },
   ])('$name', ({ cedar, message }) => {
     const { effect, problems, valid } = check('p', cedar);
     expect({ effect, valid }).toEqual({ effect: undefined, valid: undefined });
     expect(problems).toEqual([expect.objectContaining({ policy: 'p', message: expect.stringContaining(message) })]);
-    expect(check('p', `@id("p") ${GOOD} // one`)).toMatchObject({ effect: 'permit', problems: [] });
+    expect(parseStatement(cedar)).toBeUndefined();
+    expect(check('p', `${GOOD} // one`)).toMatchObject({ effect: 'permit', problems: [] });
+    expect(parseStatement(`${GOOD} // one`)?.effect).toBe('permit');
   });
 });
 
@@ -77,6 +78,11 @@ describe('of a valid policy tells', () => {
     expect(valid?.warnings.map(({ message }) => message).join()).toContain('applicable action');
     expect(check('p', GOOD).valid?.warnings).toEqual([]);
   });
+});
+
+test('warns of an @id that is not the policy\'s name, which decides nothing', () => {
+  expect(check('p', `@id("other") ${GOOD}`)).toMatchObject({ effect: 'permit', problems: [], valid: { warnings: [{ message: 'is called "other" in its @id', line: 1, column: 1 }] } });
+  expect(check('p', `@id("p") ${GOOD}`).valid?.warnings).toEqual([]);
 });
 
 test('checks many and keeps their order, whatever their names', () => {
