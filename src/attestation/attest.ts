@@ -75,5 +75,6 @@ const evidenceOf = (envelope: Envelope, { entry, attestor, profile, replay }: Pr
     issuedAt: claims.issuedAt * SECOND,
     expiresAt: claims.expiresAt * SECOND,
     jti: claims.jti,
+    boundTo: claims.boundTo,
   };
 };

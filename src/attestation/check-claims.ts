@@ -1,5 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { seconds } from '../core/clock.ts';
+import { isObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
@@ -10,7 +11,7 @@ import type { PreparedIssuer } from './prepare.ts';
 export const CLOCK_SKEW = 30;
 
 /** The registered claims every evidence needs, of the right types and within bounds. Times are NumericDates. */
-export interface CheckedClaims { readonly subject: string; readonly issuedAt: number; readonly expiresAt: number; readonly jti: string | undefined }
+export interface CheckedClaims { readonly subject: string; readonly issuedAt: number; readonly expiresAt: number; readonly jti: string | undefined; readonly boundTo: string | undefined }
 
 /** Steps 5 and 6 of evidence.md A0, on verified claims (RFC 7519 section 4.1, RFC 8725 sections 3.8 and 3.9). `now` is in milliseconds. */
 export const checkClaims = (claims: JWTPayload, { entry, profile }: PreparedIssuer, now: number): Result<CheckedClaims, Refusal> => {
@@ -22,7 +23,16 @@ export const checkClaims = (claims: JWTPayload, { entry, profile }: PreparedIssu
   if (typeof sub !== 'string' || sub === '') return err(refusal('evidence_claim_invalid', 'sub is not a string'));
   if (jti !== undefined && (typeof jti !== 'string' || jti === '')) return err(refusal('evidence_claim_invalid', 'jti is not a string'));
   if (jti === undefined && profile.replayKey === 'jti') return err(refusal('evidence_claim_missing', 'jti is required'));
-  return ok({ subject: sub, issuedAt: iat, expiresAt: exp, jti });
+  const boundTo = readBinding(claims['cnf']);
+  if (boundTo === null) return err(refusal('evidence_claim_invalid', 'cnf binds the token in a way that cannot be checked here'));
+  return ok({ subject: sub, issuedAt: iat, expiresAt: exp, jti, boundTo });
+};
+
+/** The key the platform bound its token to (RFC 9449 section 6.1); null for any other confirmation, which must not be passed over (RFC 7800 section 3.1). */
+const readBinding = (cnf: unknown): string | undefined | null => {
+  if (cnf === undefined) return undefined;
+  if (!isObject(cnf) || Object.keys(cnf).length !== 1) return null;
+  return typeof cnf['jkt'] === 'string' && /^[A-Za-z0-9_-]{43}$/.test(cnf['jkt']) ? cnf['jkt'] : null;
 };
 
 /** Exactly one value, ours: a token that is good elsewhere too can be presented here by whoever received it there. */

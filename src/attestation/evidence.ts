@@ -19,4 +19,6 @@ export interface Evidence {
   readonly issuedAt: number;
   readonly expiresAt: number;
   readonly jti: string | undefined;
+  /** RFC 7638 thumbprint of the key the platform bound its token to: whoever presents it must prove that key. */
+  readonly boundTo: string | undefined;
 }

@@ -28,7 +28,6 @@ const aimAtSession = (request: ExchangeRequest, view: DomainView, now: number): 
   // A session token alone never begets another: who holds one for minutes must not hold its authority for hours.
   if (request.subjectKind === 'session-token') return err(refusal('actor_missing', 'a session token is obtained with evidence'));
   if (request.scopes.length > 0) return err(refusal('scope_malformed', 'a session token has no scope: the ceiling names the scopes'));
-  if (request.requestedTokenType !== undefined && request.requestedTokenType !== 'urn:ietf:params:oauth:token-type:access_token') return err(refusal('token_type_unsupported', 'a session token is an access token'));
   const asks: Ask[] = [];
   for (const pair of normalise(request.ceiling)) {
     const ask = findAsk(view, pair, now);

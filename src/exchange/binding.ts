@@ -4,13 +4,19 @@ import type { DpopBinding } from '../tokens/proof.ts';
 import type { Aim } from './aim.ts';
 import type { Caller } from './caller.ts';
 
-/** Proof of possession where the token, the workload or the target demands it (design section 5; RFC 9449 section 5). */
-export const checkBinding = (caller: Caller, aimed: Aim, binding: DpopBinding | undefined): Refusal | undefined => {
-  if (caller.jkt !== null && binding === undefined) return refusal('token_binding_required', 'the session token is bound to a key: send a DPoP proof by it');
-  if (caller.jkt !== null && binding?.jkt !== caller.jkt) return refusal('token_binding_mismatch', 'the DPoP proof is by another key than the session token');
-  if (binding !== undefined) return undefined;
+/** Proof of possession where the caller's own token or registration demands it (design section 5; RFC 9449 section 5). */
+export const checkCallerBinding = (caller: Caller, binding: DpopBinding | undefined): Refusal | undefined => {
+  if (caller.jkt !== null && binding === undefined) return refusal('token_binding_required', 'the presented token is bound to a key: send a DPoP proof by it');
+  if (caller.jkt !== null && binding?.jkt !== caller.jkt) return refusal('token_binding_mismatch', 'the DPoP proof is by another key than the presented token is bound to');
+  if (caller.workload.bound && binding === undefined) return refusal('dpop_required', `workload ${caller.workload.name} is registered as bound`);
+  return undefined;
+};
+
+/** What the target demands beyond a permission. Asked after the decision: who may not have it must not learn that it exists. */
+export const checkTargetTerms = (aimed: Aim, terms: { readonly tokenTypes: readonly string[] }, asked: { readonly binding: DpopBinding | undefined; readonly tokenType: string | undefined }): Refusal | undefined => {
   const asks = aimed.kind === 'resource' ? [aimed.ask] : aimed.asks;
-  if (caller.workload.bound) return refusal('dpop_required', `workload ${caller.workload.name} is registered as bound`);
-  if (asks.some((ask) => ask.resource.bound)) return refusal('dpop_required', 'the resource is registered as bound');
+  const bound = asks.find((ask) => ask.resource.bound);
+  if (bound !== undefined && asked.binding === undefined) return refusal('dpop_required', `${bound.resource.audience} is registered as bound`);
+  if (asked.tokenType !== undefined && !terms.tokenTypes.includes(asked.tokenType)) return refusal('token_type_unsupported', 'the target does not issue the requested token type');
   return undefined;
 };

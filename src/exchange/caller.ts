@@ -29,7 +29,7 @@ export interface Caller {
   /** One-time key of the evidence, and until when it must be remembered. */
   readonly replayKey: string | null;
   readonly replayUntil: number | null;
-  /** Key the presented session token is bound to. */
+  /** Key the presented token is bound to. */
   readonly jkt: string | null;
 }
 
@@ -67,7 +67,7 @@ export const createAuthenticate = (ports: CallerPorts): Authenticate => {
       beganVersion: snapshotVersion,
       replayKey: evidence.value.replayKey ?? null,
       replayUntil: evidence.value.replayKey === undefined ? null : evidence.value.expiresAt + REPLAY_MARGIN,
-      jkt: null,
+      jkt: evidence.value.boundTo ?? null,
     });
   };
 

@@ -16,7 +16,7 @@ import type { CeilingPair } from '../store/rows.ts';
 import type { StoreWrites } from '../store/store.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
 import { aim } from './aim.ts';
-import { checkBinding } from './binding.ts';
+import { checkCallerBinding, checkTargetTerms } from './binding.ts';
 import type { Authenticate } from './caller.ts';
 import { decideAim, frameQuestion } from './decide.ts';
 import type { Denials } from './denials.ts';
@@ -78,28 +78,29 @@ export const createExchange = (deps: ExchangeDeps): Exchange => async ({ request
   const limited = deps.admit(caller.workload.id);
   if (limited !== undefined) return deny(limited);
 
-  // the target, and proof of possession where one is demanded
+  // proof of possession where the caller owes one, and the target
+  const unproven = checkCallerBinding(caller, binding);
+  if (unproven !== undefined) return deny(unproven);
   const now = deps.clock.now();
   const aimed = aim(request, view, now);
   if (!aimed.ok) return deny(aimed.error);
-  const unproven = checkBinding(caller, aimed.value, binding);
-  if (unproven !== undefined) return deny(unproven);
-  const lifetime = deps.mint.lifetime(aimed.value, request.requestedTokenType);
-  if (lifetime === undefined) return deny(refusal('token_type_unsupported', 'the target does not issue the requested token type'));
+  const terms = deps.mint.terms(aimed.value);
 
   // authority taken back: asked here to refuse early, asked again by the commit
   const revoked = deps.snapshot.revokedBy(caller.path, caller.beganVersion);
   if (revoked !== undefined) return deny(refusal('revoked', `${revoked} is revoked`));
 
   // decision: the hop's ceiling first, which can only shrink what is asked, then the policies
-  const frame = frameQuestion(view, caller, { bound: binding !== undefined, time: now, lifetime });
+  const frame = frameQuestion(view, caller, { bound: binding !== undefined, time: now, lifetime: terms.lifetime });
   const decided = decideAim(view, frame, aimed.value, caller.hop);
   if (!decided.ok) return deny(decided.error);
   const { pairs, policies, denied } = decided.value;
+  const unfit = checkTargetTerms(aimed.value, terms, { binding, tokenType: request.requestedTokenType });
+  if (unfit !== undefined) return deny(unfit);
 
   // hop: the caller's own, or a new one whose ceiling is exactly what was decided
   const hop = caller.hop ?? openRootHop(caller.session, caller.workload, binding?.jkt ?? null, pairs);
-  const expiresAt = Math.min(now + lifetime * SECOND, hop.expiresAt);
+  const expiresAt = Math.min(now + terms.lifetime * SECOND, hop.expiresAt);
   if (expiresAt < now + SECOND) return deny(refusal('lifetime_exhausted', 'the session ends within a second'));
 
   // credential

@@ -5,14 +5,17 @@ import type { Result } from '../core/result.ts';
 import type { IssuedCredential, Order, Provider } from '../credentials/provider.ts';
 import type { CeilingPair } from '../store/rows.ts';
 import type { Aim } from './aim.ts';
+import { TOKEN_TYPE } from './request.ts';
 
 /** All of an order but what it is for. */
 export type Ticket = Omit<Order, 'resource' | 'scopes'>;
 
-/** How one aim becomes a credential: which lifetime it may have, and the one call that makes it. */
+/** Seconds a credential of this target lives, and as which token types it can be asked for. */
+export interface Terms { readonly lifetime: number; readonly tokenTypes: readonly string[] }
+
+/** How one aim becomes a credential: its terms, and the one call that makes it. */
 export interface Mint {
-  /** Seconds; undefined when the target does not issue the requested token type. */
-  lifetime(aim: Aim, requestedTokenType: string | undefined): number | undefined;
+  terms(aim: Aim): Terms;
   issue(ticket: Ticket, aim: Aim, decided: readonly CeilingPair[]): Promise<Result<IssuedCredential, Refusal>>;
 }
 
@@ -23,12 +26,11 @@ export interface MintPorts {
 }
 
 export const createMint = (ports: MintPorts): Mint => ({
-  lifetime(aim, requestedTokenType) {
-    if (aim.kind === 'session') return ports.sessionTokenLifetime;
+  terms(aim) {
+    if (aim.kind === 'session') return { lifetime: ports.sessionTokenLifetime, tokenTypes: [TOKEN_TYPE.accessToken] };
     const provider = ports.providers.get(aim.ask.resource.provider);
-    if (provider === undefined) return undefined;
-    if (requestedTokenType !== undefined && !provider.tokenTypes.includes(requestedTokenType)) return undefined;
-    return Math.min(aim.ask.resource.lifetime ?? provider.lifetime.default, provider.lifetime.maximum);
+    if (provider === undefined) return { lifetime: 0, tokenTypes: [] };
+    return { lifetime: Math.min(aim.ask.resource.lifetime ?? provider.lifetime.default, provider.lifetime.maximum), tokenTypes: provider.tokenTypes };
   },
   async issue(ticket, aim, decided) {
     if (aim.kind === 'session') return ports.signSessionToken(ticket, decided);

@@ -103,6 +103,19 @@ describe('attest', () => {
     expect(outcome(await attestVia(short)(token()))).toBe('evidence_key_unknown');
   });
 
+  test.each([
+    { name: 'no confirmation', cnf: undefined, code: 'accepted' },
+    { name: 'a key thumbprint', cnf: { jkt: 'a'.repeat(43) }, code: 'accepted' },
+    { name: 'a certificate', cnf: { 'x5t#S256': 'a'.repeat(43) }, code: 'evidence_claim_invalid' },
+    { name: 'a key thumbprint beside something else', cnf: { jkt: 'a'.repeat(43), kid: '1' }, code: 'evidence_claim_invalid' },
+    { name: 'a thumbprint of the wrong length', cnf: { jkt: 'a' }, code: 'evidence_claim_invalid' },
+    { name: 'no object', cnf: 'jkt', code: 'evidence_claim_invalid' },
+  ])('passes over no binding: $name', async ({ cnf, code }) => {
+    const result = await attestVia(served)(token({ cnf }));
+    expect(outcome(result)).toBe(code);
+    if (result.ok) expect(result.value.boundTo).toBe((cnf as { jkt?: string } | undefined)?.jkt);
+  });
+
   test('follows a rotation: the new key once it is served, the old one until it is not', async () => {
     const attest = attestWith([[entry, platform]]);
     const old = token();

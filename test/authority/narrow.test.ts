@@ -39,7 +39,7 @@ describe('for any ceilings', () => {
     fc.assert(fc.property(pair, ceiling, (ask, parent) => {
       const kept = narrow(ask, parent);
       if (kept === undefined) return;
-      expect(kept.scopes.every((each) => ask.scopes.includes(each))).toBe(true);
+      expect(kept.scopes.every((each) => (ask.scopes as readonly string[]).includes(each))).toBe(true);
       if (kept.scopes.length > 0 || ask.scopes.length === 0) expect(isWithin([kept], parent)).toBe(true);
     }));
   });
