@@ -202,7 +202,10 @@ CREATE INDEX "revocation_target_idx" ON "revocation"("target");
 CREATE INDEX "session_domain_id_started_at_idx" ON "session"("domain_id", "started_at");
 
 -- CreateIndex
-CREATE INDEX "session_workload_id_idx" ON "session"("workload_id");
+CREATE INDEX "session_started_at_idx" ON "session"("started_at");
+
+-- CreateIndex
+CREATE INDEX "session_workload_id_started_at_idx" ON "session"("workload_id", "started_at");
 
 -- CreateIndex
 CREATE INDEX "hop_session_id_idx" ON "hop"("session_id");
