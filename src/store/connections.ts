@@ -2,10 +2,12 @@ import { pathToFileURL } from 'node:url';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
-import type { ClientConfig } from 'pg';
+import type { ClientConfig, PoolConfig } from 'pg';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const READ_TIMEOUT_MS = 10_000;
+/** The server ends a slow statement first; this is for a server that is gone. */
+const GRACE_MS = 1_000;
 
 /** How long a connection to an SQLite file waits for another's lock. */
 export const BUSY_TIMEOUT_MS = 5_000;
@@ -19,16 +21,19 @@ export const postgresOptions = (url: string, purpose: string): ClientConfig =>
 const SESSION = "SET TIME ZONE 'UTC'";
 
 /** A pool for Prisma's adapter; `settings` are run once on each new connection. */
-export const postgresPool = (url: string, purpose: string, max: number, settings = ''): pg.Pool => {
-  const pool = new pg.Pool({ ...postgresOptions(url, purpose), max, onConnect: (client): unknown => client.query(`${SESSION};${settings}`) });
+export const postgresPool = (url: string, purpose: string, limits: PoolConfig, settings = ''): pg.Pool => {
+  const pool = new pg.Pool({ ...postgresOptions(url, purpose), ...limits, onConnect: (client): unknown => client.query(`${SESSION};${settings}`) });
   // An idle connection that breaks is replaced at the next use, which reports what it meets.
   pool.on('error', () => undefined);
   return pool;
 };
 
+// Compiling a statement (jit) takes longer than any of ours runs.
+const READING = `SET default_transaction_read_only = on; SET statement_timeout = ${READ_TIMEOUT_MS}; SET jit = off`;
+
 /** Prisma's adapter for reading, on a pool whose sessions cannot write. */
 export const postgresReader = (url: string, max: number): PrismaPg =>
-  new PrismaPg(postgresPool(url, 'reads', max, `SET default_transaction_read_only = on; SET statement_timeout = ${READ_TIMEOUT_MS}`), { disposeExternalPool: true });
+  new PrismaPg(postgresPool(url, 'reads', { max, query_timeout: READ_TIMEOUT_MS + GRACE_MS }, READING), { disposeExternalPool: true });
 
 /** Prisma's adapter for an SQLite file opened read-only: workers beside the primary must not be able to write. */
 export const sqliteReader = (path: string): PrismaLibSql =>

@@ -33,7 +33,9 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
         if (filter.workloadId !== undefined) where.add(`l.workload_id = ${where.bind(filter.workloadId)}`);
         if (filter.sessionId !== undefined) where.add(`l.session_id = ${where.bind(filter.sessionId)}`);
         if (filter.activeAt !== undefined) addActive(where, filter.activeAt, dialect);
-        return newestFirst(where, 'l.issued_at', 'l.id', page);
+                // Ids sort by age, so a listing of everything walks the primary key; a narrowed one its index, which ends in the time.
+        const narrowed = filter.domainId ?? filter.workloadId ?? filter.sessionId;
+        return newestFirst(where, narrowed === undefined ? undefined : 'l.issued_at', 'l.id', page);
       }));
       return toPage(rows.map(standing), page, ({ lease }) => ({ at: lease.issuedAt, id: lease.id }));
     },
@@ -64,10 +66,11 @@ const addActive = (where: Conditions, at: number, dialect: Dialect): void => {
 };
 
 /** Keyset paging: as quick on page thousand as on the first, and rows that arrive meanwhile shift nothing. One row more tells whether there is a next page. */
-const newestFirst = (where: Conditions, time: string, id: string, page: PageRequest): string => {
+const newestFirst = (where: Conditions, time: string | undefined, id: string, page: PageRequest): string => {
   const after = page.after === undefined ? undefined : parseCursor(page.after);
-  if (after) where.add(`(${time}, ${id}) < (${where.bind(encodeTime(after.at))}, ${where.bind(after.id)})`);
-  return `ORDER BY ${time} DESC, ${id} DESC LIMIT ${where.bind(page.limit + 1)}`;
+  if (after && time === undefined) where.add(`${id} < ${where.bind(after.id)}`);
+  if (after && time !== undefined) where.add(`(${time}, ${id}) < (${where.bind(encodeTime(after.at))}, ${where.bind(after.id)})`);
+  return `ORDER BY ${time === undefined ? '' : `${time} DESC, `}${id} DESC LIMIT ${where.bind(page.limit + 1)}`;
 };
 
 const toPage = <T>(rows: readonly T[], page: PageRequest, cursor: (row: T) => Cursor): Page<T> => {

@@ -15,7 +15,7 @@ export interface Migrator { readonly factory: SqlMigrationAwareDriverAdapterFact
 /** Migrates PostgreSQL: several statements in one simple query are one transaction (PostgreSQL docs, 54.2.2.1). */
 export const postgresMigrator = (url: string): Migrator => {
   // The engine connects more than once and locks against itself; on one shared session its locks nest, and end with the pool.
-  const pool = postgresPool(url, 'migrate', 1);
+  const pool = postgresPool(url, 'migrate', { max: 1 });
   const factory = new PrismaPg(pool);
   const connect = async () => {
     const adapter = await factory.connect();

@@ -119,6 +119,12 @@ describeRegistries({ now: () => NOW }, (registry) => {
       expect(pages.flat().map(({ lease }) => lease.id)).toEqual(newestFirst);
     });
 
+    test('of all leases goes by their ids, which sort by age', async () => {
+      const ids = (await walk((after) => registry().reads.leases({}, { limit: 3, after }))).flat().map(({ lease }) => lease.id);
+      expect(ids).toEqual([...new Set(ids)].sort().reverse());
+      expect(ids).toEqual(expect.arrayContaining(newestFirst));
+    });
+
     test('whose last page is full has no next page', async () => {
       expect((await registry().reads.leases({ domainId: domain }, { limit: 5, after: undefined })).next).toBeUndefined();
       expect((await registry().reads.leases({ domainId: domain }, { limit: 4, after: undefined })).next).toBeDefined();

@@ -24,7 +24,7 @@ export interface Seed {
 
 export const openSeed = (database: Database): Seed => {
   const prisma = database.engine === 'postgresql'
-    ? new PostgresqlClient({ adapter: new PrismaPg(postgresPool(database.url, 'seed', 1), { disposeExternalPool: true }) })
+    ? new PostgresqlClient({ adapter: new PrismaPg(postgresPool(database.url, 'seed', { max: 1 }), { disposeExternalPool: true }) })
     : (new SqliteClient({ adapter: new PrismaLibSql({ url: `file:${encodeURIComponent(database.path)}` }) }) as unknown as PostgresqlClient);
   return {
     version: async (version) => { await prisma.registryVersion.upsert({ where: { id: 1 }, create: { id: 1, version }, update: { version } }); },

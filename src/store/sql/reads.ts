@@ -32,9 +32,12 @@ const sessionRevokedBy = (dialect: Dialect): string =>
   revokedBy(`SELECT 'session:' || s.id AS value UNION ALL SELECT 'workload:' || s.workload_id UNION ALL SELECT 'issuer:' || s.issuer_id UNION ALL SELECT 'domain:' || s.domain_id
     UNION ALL SELECT p.value FROM hop first, ${dialect.strings('first.path', 'p')} WHERE first.session_id = s.id AND first.parent_id IS NULL AND p.value LIKE 'person:%'`);
 
-// A revocation that was lifted still stands against the sessions that began before it.
+// One index probe per target, by a scalar subquery, which no planner turns around: PostgreSQL takes every JSON array for a
+// hundred members, and as a join it walks all revocations instead. One that was lifted still stands against the sessions
+// that began before it.
 const revokedBy = (targets: string): string =>
-  `(SELECT r.target FROM (${targets}) t JOIN revocation r ON r.target = t.value WHERE r.enabled_seq IS NULL OR r.seq > s.began_version ORDER BY r.seq LIMIT 1)`;
+  `(SELECT f.target FROM (SELECT t.value AS target, (SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND (r.enabled_seq IS NULL OR r.seq > s.began_version)) AS seq
+    FROM (${targets}) t) f WHERE f.seq IS NOT NULL ORDER BY f.seq LIMIT 1)`;
 
 /** Names of all chains by one index probe each: `DISTINCT` would read the whole log. */
 export const chainNames = (table: 'audit' | 'checkpoint'): string =>
