@@ -12,7 +12,7 @@ import { ATTESTORS, attestorCatalogue } from '../attestation/catalogue.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
-import type { DomainId } from '../core/ids.ts';
+import type { DecisionId, DomainId } from '../core/ids.ts';
 import type { Random } from '../core/random.ts';
 import { refusal } from '../core/refusal.ts';
 import { createProviders } from '../credentials/catalogue.ts';
@@ -36,7 +36,7 @@ import { createGuardedFetch } from '../outbound/fetch.ts';
 import { createIssuerKeys } from '../outbound/issuer-keys.ts';
 import { createPolicyEngineFactory } from '../policy/engine.ts';
 import { createPolicySchema } from '../policy/schema.ts';
-import { createPolicyValidator } from '../policy/validate.ts';
+import { createPolicyValidator, parseStatement } from '../policy/validate.ts';
 import { createEntryDecoder } from '../registry/decode.ts';
 import { createIdentifyIndex } from '../registry/identify.ts';
 import type { Entry } from '../registry/entries.ts';
@@ -47,6 +47,7 @@ import { renderPlan } from '../registry/render.ts';
 import { createPlanner } from '../registry/resolve.ts';
 import { createSnapshot } from '../snapshot/snapshot.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
+import type { DenialRow } from '../store/rows.ts';
 import type { RegistryChange, RegistryOutcome, Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -64,6 +65,8 @@ export interface NodeDeps {
   readonly metrics: Metrics;
   readonly store: Store;
   readonly encryption: KeyEncryption;
+  /** Finds a refusal that only the memory of another process of this server holds. */
+  denialElsewhere?(id: DecisionId): Promise<DenialRow | undefined>;
 }
 
 /** A session token of a domain nobody loaded cannot be: the view is looked up where the key is needed. */
@@ -155,8 +158,8 @@ export const createNode = (deps: NodeDeps) => {
 
   const authorize = createAuthorize({ clock, snapshot });
   const lintDeps = { ...catalogues, describePolicy: (cedar: string) => {
-    const { valid } = validatePolicy('policy', cedar);
-    return valid === undefined ? undefined : policyShape(valid.statement);
+    const statement = parseStatement(cedar);
+    return statement === undefined ? undefined : policyShape(statement);
   } };
   const admin = {
     authorize,
@@ -166,7 +169,7 @@ export const createNode = (deps: NodeDeps) => {
     }),
     records: createRecordAdmin({ clock, store, snapshot, authorize }),
     revocations: createRevocationAdmin({ clock, change, store, snapshot, authorize, honouredNote: (kind) => HONOURED[kind] }),
-    explain: createExplain({ clock, store, denials, snapshot, authorize }),
+    explain: createExplain({ clock, store, snapshot, authorize, denials: { recent: async (id) => denials.recent(id) ?? await deps.denialElsewhere?.(id) } }),
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
     lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
     keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption }),
