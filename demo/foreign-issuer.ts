@@ -29,13 +29,17 @@ export const DEPLOY_JOB = {
   workflow: 'deploy', workflow_ref: 'acme/shop/.github/workflows/deploy.yml@refs/heads/main', workflow_sha: 'aa218f56b14c9653891f9e74264a383fa43fefbd',
 } as const satisfies JobClaims;
 
-/** The jobs the process serves: the good one, one that runs a stranger's change with the base repository's rights, and another repository's. */
+/** The jobs the process serves: the good one, one that runs a stranger's change with the base repository's rights, another repository's, and that of the API's team. */
 export const JOBS: Readonly<Record<string, JobClaims>> = {
   deploy: {},
   'pull-request-target': { event_name: 'pull_request_target', head_ref: 'patch-1', base_ref: 'main', run_id: '1002' },
   'other-repository': {
     repository: 'acme/playground', repository_id: '816', run_id: '1003',
     job_workflow_ref: 'acme/playground/.github/workflows/deploy.yml@refs/heads/main', workflow_ref: 'acme/playground/.github/workflows/deploy.yml@refs/heads/main',
+  },
+  'deploy-api': {
+    repository: 'acme/deploy-api', repository_id: '817', run_id: '1004',
+    job_workflow_ref: 'acme/deploy-api/.github/workflows/serve.yml@refs/heads/main', workflow_ref: 'acme/deploy-api/.github/workflows/serve.yml@refs/heads/main',
   },
 };
 
