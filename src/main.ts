@@ -1,13 +1,18 @@
 import { mkdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { AggregatorRegistry } from 'prom-client';
 import { createApps } from './boot/apps.ts';
-import { startBackground } from './boot/background.ts';
+import { createFollow, startBackground } from './boot/background.ts';
 import { checkExternalUrl, prepareFirstStart } from './boot/first-start.ts';
 import { loadKeyEncryption } from './boot/kek.ts';
-import { listen } from './boot/listen.ts';
+import { listen, prepareSocket } from './boot/listen.ts';
 import type { Listening } from './boot/listen.ts';
 import { createNode } from './boot/node.ts';
+import { adminSocketOf, databaseUrlOf, externalUrlOf } from './boot/place.ts';
 import { StartRefused } from './boot/refused.ts';
+import { createStops } from './boot/stops.ts';
+import { startWorkers } from './boot/workers.ts';
+import type { Workers } from './boot/workers.ts';
 import { loadServerConfig } from './config/load.ts';
 import type { Listen, ServerConfig } from './config/server-config.ts';
 import { systemClock } from './core/clock.ts';
@@ -15,6 +20,7 @@ import type { Clock } from './core/clock.ts';
 import { newId } from './core/ids.ts';
 import { systemRandom } from './core/random.ts';
 import { createStore } from './store/create-store.ts';
+import { ipcChannel } from './store/writer/channel.ts';
 import { createLog } from './telemetry/log.ts';
 import type { Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -26,7 +32,7 @@ export interface StartOptions {
   readonly workers?: number;
   /** Settings that win over file and environment, as in the configuration file. */
   readonly overrides?: Readonly<Record<string, unknown>>;
-  /** For tests: the server itself has no way to set its clock. */
+  /** For tests: the server itself has no way to set its clock. Serving processes of their own keep the system's. */
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -51,17 +57,7 @@ const loadConfig = (options: StartOptions): ServerConfig => {
   return loaded.value;
 };
 
-/** Callers must know the port before it is bound: port 0 is for tests, which name their external URL themselves. */
-const externalUrlOf = (config: ServerConfig): string => {
-  if (config.external_url !== undefined) return config.external_url;
-  if (config.listen.kind === 'unix') throw new StartRefused([{ path: 'external_url', message: 'a server on a socket cannot know its URL', mend: 'set external_url' }]);
-  if (config.listen.port === 0) throw new StartRefused([{ path: 'external_url', message: 'with port 0 the URL is not known in advance', mend: 'set external_url, or a port' }]);
-  const host = ['0.0.0.0', '::'].includes(config.listen.host) ? undefined : config.listen.host;
-  if (host === undefined) throw new StartRefused([{ path: 'external_url', message: `${config.listen.host} is no address callers can use`, mend: 'set external_url to the URL under which they reach this server' }]);
-  return `${config.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${config.listen.port}`;
-};
-
-/** Composition root of the server: config -> store -> keys -> snapshot -> rooms -> listeners (`mayfly serve`). */
+/** Composition root of the server: config -> store -> keys -> snapshot -> rooms -> listeners (`mayfly serve`). With several workers this process is their primary (docs/decisions/0003-workers.md). */
 export const startServer = async (options: StartOptions = {}): Promise<RunningServer> => {
   const config = loadConfig(options);
   const externalUrl = externalUrlOf(config);
@@ -69,35 +65,50 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
   const random = systemRandom;
   const log = options.log ?? createLog(config.log_level);
   const metrics = createMetrics();
-  mkdirSync(config.data_dir, { recursive: true, mode: 0o700 });
-  const store = await createStore({ url: config.database_url ?? `file:${resolve(config.data_dir, 'mayfly.db')}`, clock, random });
-  const stops: (() => Promise<void>)[] = [() => store.close()];
-  const stopAll = async (): Promise<void> => { for (const stop of stops.reverse()) await stop(); };
+  const stops = createStops();
   try {
+    mkdirSync(config.data_dir, { recursive: true, mode: 0o700 });
+    const store = await createStore({ url: databaseUrlOf(config), clock, random });
+    stops.push(() => store.close());
     const { encryption, created } = loadKeyEncryption(config, { engine: store.engine, holdsKeys: (await store.registryDelta(0)).keys.length > 0 }, random);
     if (created !== undefined) log.info({ file: created }, 'made a key-encryption key: keep a copy of this file where the database is not');
-    const node = createNode({ config, externalUrl, clock, random, log, metrics, store, encryption });
+    let workers: Workers | undefined;
+    const node = createNode({ config, externalUrl, clock, random, log, metrics, store, encryption, denialElsewhere: async (id) => workers?.denial(id) });
     stops.push(() => node.close());
-    await node.snapshot.refresh();
+    const follow = createFollow({ node, metrics });
+    await follow();
     await prepareFirstStart({ clock, random, externalUrl, snapshot: node.snapshot, firstKeys: node.firstKeys, change: node.change });
     checkExternalUrl(externalUrl, node.snapshot);
-    const background = startBackground({ clock, store, node, encryption, holder: newId('chain', clock, random), log, metrics });
+    store.onRegistryChange(() => { follow().catch((cause: unknown) => { log.warn({ err: cause }, 'the registry could not be read'); }); });
+    const background = startBackground({ clock, store, node, encryption, follow, jobs: true, holder: newId('chain', clock, random), log, metrics });
     stops.push(() => background.stop());
 
-    const apps = createApps({ config, clock, random, log, metrics, store, node, version });
-    const socket: Listen = { kind: 'unix', path: resolve(config.admin.socket ?? join(config.data_dir, 'admin', 'mayfly.sock')) };
+    const allMetrics = async (): Promise<string> => AggregatorRegistry.aggregate([await metrics.registry.getMetricsAsJSON(), ...(await workers?.metrics() ?? [])]).metrics();
+    const apps = createApps({
+      config, clock, random, log, metrics, store, node, version,
+      published: config.workers === 1 ? metrics.registry : { contentType: metrics.registry.contentType, metrics: allMetrics },
+      problems: () => (workers?.serving() === 0 ? ['no serving process runs'] : []),
+    });
     const open = async (where: Listen, app: Parameters<typeof listen>[1], tls?: ServerConfig['tls']): Promise<Listening> => {
-      const listening = await listen(where, app, tls);
+      const listening = await listen(where, app, { tls });
       stops.push(() => listening.close());
       return listening;
     };
-    const adminSocket = await open(socket, apps.socketApp);
+    const adminSocket = await open({ kind: 'unix', path: adminSocketOf(config) }, apps.socketApp);
     const adminHttp = config.admin.listen === undefined ? undefined : await open(config.admin.listen, apps.adminApp, config.tls);
-    const main = await open(config.listen, apps.publicApp, config.tls);
-    log.info({ url: externalUrl, listening: main.address, admin: adminSocket.address, domains: node.snapshot.domains().map(({ domain }) => domain.name) }, 'mayfly is ready');
-    return { externalUrl, address: main.address, adminSocket: adminSocket.address, adminAddress: adminHttp?.address, close: stopAll };
+    if (config.workers > 1) {
+      if (config.listen.kind === 'unix') await prepareSocket(config.listen.path);
+      workers = await startWorkers({
+        start: { config, externalUrl, version }, log, allMetrics,
+        join: (worker) => { if (store.engine === 'sqlite') store.serve(ipcChannel(worker)); },
+      });
+      stops.push(workers.close);
+    }
+    const { address } = workers ?? await open(config.listen, apps.publicApp, config.tls);
+    log.info({ url: externalUrl, listening: address, admin: adminSocket.address, workers: config.workers, domains: node.snapshot.domains().map(({ domain }) => domain.name), commits: await store.durability() }, 'mayfly is ready');
+    return { externalUrl, address, adminSocket: adminSocket.address, adminAddress: adminHttp?.address, close: () => stops.run() };
   } catch (cause) {
-    await stopAll();
+    await stops.run();
     throw cause;
   }
 };

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { seconds } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
 import { parseId } from '../core/ids.ts';
+import type { DecisionId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import type { Denials } from '../exchange/denials.ts';
 import type { Question } from '../policy/decision.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -39,7 +39,8 @@ const MENDS: Readonly<Record<string, string>> = {
 export interface ExplainDeps {
   readonly clock: Clock;
   readonly store: Pick<StoreReads, 'denial' | 'leaseByDecision'>;
-  readonly denials: Pick<Denials, 'recent'>;
+  /** Refusals without a row, in the memory of whichever process of this server made them. */
+  readonly denials: { recent(id: DecisionId): Promise<DenialRow | undefined> };
   readonly snapshot: Pick<Snapshot, 'domainById'>;
   readonly authorize: Authorize;
 }
@@ -84,7 +85,7 @@ export const createExplain = (deps: ExplainDeps) => {
   return async (raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> => {
     const id = parseId('decision', raw);
     if (id === undefined) return err(refusal('not_found', 'not a decision id'));
-    const denial = deps.denials.recent(id) ?? await deps.store.denial(id);
+    const denial = await deps.denials.recent(id) ?? await deps.store.denial(id);
     const lease = denial === undefined ? await deps.store.leaseByDecision(id) : undefined;
     const domainId = denial?.domainId ?? lease?.domainId;
     const view = domainId === undefined ? undefined : deps.snapshot.domainById(domainId);

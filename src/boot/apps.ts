@@ -1,4 +1,5 @@
 import type { Express } from 'express';
+import type { Registry } from 'prom-client';
 import type { z } from 'zod';
 import type { ServerConfig } from '../config/server-config.ts';
 import type { Clock } from '../core/clock.ts';
@@ -32,14 +33,18 @@ export interface AppsDeps {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** What /metrics shows: of all processes where there are several. */
+  readonly published: Pick<Registry, 'contentType' | 'metrics'>;
   readonly store: Pick<Store, 'ping'>;
   readonly node: MayflyNode;
   readonly version: string;
+  /** Further reasons why this server must not get traffic. */
+  readonly problems?: () => readonly string[];
 }
 
 /** Why a node must not get traffic: its store, its registry, or a domain's keys and policies. */
-const readiness = ({ store, node }: AppsDeps) => async (): Promise<readonly string[]> => {
-  const problems: string[] = [];
+const readiness = ({ store, node, problems: others }: AppsDeps) => async (): Promise<readonly string[]> => {
+  const problems: string[] = [...(others?.() ?? [])];
   await store.ping().catch(() => problems.push('the database does not answer'));
   if (node.snapshot.age() > STALENESS_BOUND) problems.push(`the registry snapshot is ${Math.round(node.snapshot.age() / 1000)} s old`);
   for (const view of node.snapshot.domains()) problems.push(...view.problems.map((problem) => `domain ${view.domain.name}: ${problem}`));
@@ -52,7 +57,7 @@ export const createApps = (deps: AppsDeps): { readonly publicApp: Express; reado
   const common: Omit<AppDeps, 'jsonLimit'> = {
     clock, random, log, metrics, trustedProxies: config.trusted_proxies, limitByAddress: createRateLimit(clock, config.limits.per_address), inFlight: config.limits.in_flight,
   };
-  const health = { metricsRegistry: metrics.registry, readiness: readiness(deps) };
+  const health = { metricsRegistry: deps.published, readiness: readiness(deps) };
   const openapi = createOpenApi(ENTRY_SCHEMAS, deps.version);
   const openApiRoute: Route = { method: 'get', path: '/openapi.json', caller: 'anyone', limit: 'address', name: 'openapi', body: 'none', handle: (_request, response) => { response.json(openapi); } };
   const admin = (findAdmin: FindAdmin): readonly Route[] => [...healthRoutes(health, true), metricsRoute(health), openApiRoute, ...adminRoutes({ findAdmin, ...node.admin })];

@@ -4,7 +4,7 @@ import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import { retentionJob } from '../jobs/retention.ts';
 import { rotationJob } from '../jobs/rotation.ts';
 import { startJob, startLoop } from '../jobs/run.ts';
-import type { Loop } from '../jobs/run.ts';
+import type { Job, Loop } from '../jobs/run.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import type { SignCheckpoint, Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -21,6 +21,9 @@ export interface BackgroundDeps {
   readonly store: Store;
   readonly node: MayflyNode;
   readonly encryption: KeyEncryption;
+  readonly follow: () => Promise<void>;
+  /** The jobs of the installation; false in a serving process beside a primary, which runs them. */
+  readonly jobs: boolean;
   readonly holder: string;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -35,24 +38,31 @@ export const createSignCheckpoint = (node: Pick<MayflyNode, 'snapshot'>, log: Lo
   return Promise.resolve({ kid: signed.value.kid, jws: signed.value.token });
 };
 
+/** Takes in what changed in the registry; rejects when it cannot be read. */
+export const createFollow = ({ node, metrics }: Pick<BackgroundDeps, 'node' | 'metrics'>) => async (): Promise<void> => {
+  try {
+    await node.snapshot.refresh();
+  } finally {
+    metrics.snapshotAge.set(node.snapshot.age() / 1000);
+    metrics.snapshotVersion.set(node.snapshot.version);
+  }
+};
+
 /** What a node does beside answering: follow the registry, seal the audit log, rotate keys, purge. */
 export const startBackground = (deps: BackgroundDeps): Loop => {
   const { clock, store, node, log, metrics } = deps;
   const sign = createSignCheckpoint(node, log);
-  const follow = async (): Promise<void> => {
-    await node.snapshot.refresh();
-    metrics.snapshotAge.set(node.snapshot.age() / 1000);
-    metrics.snapshotVersion.set(node.snapshot.version);
-  };
-  store.onRegistryChange(() => { follow().catch((cause: unknown) => { log.warn({ err: cause }, 'the registry could not be read'); }); });
   const job = { clock, store, log, metrics, holder: deps.holder };
+  const jobs: readonly Job[] = [
+    { name: 'stopped-chains', every: MINUTE, lease: 5 * MINUTE, run: async () => { await store.sealStopped(sign, clock.now()); } },
+    rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, change: node.change }),
+    retentionJob({ clock, store }),
+  ];
   const loops: readonly Loop[] = [
-    startLoop('snapshot', POLL, follow, deps),
+    startLoop('snapshot', POLL, deps.follow, deps),
     startLoop('checkpoint', CHECKPOINT_EVERY, async () => { await store.checkpoint(sign, clock.now()); }, deps),
     startLoop('denial-counts', MINUTE, () => node.denials.flush(), deps),
-    startJob({ name: 'stopped-chains', every: MINUTE, lease: 5 * MINUTE, run: async () => { await store.sealStopped(sign, clock.now()); } }, job),
-    startJob(rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, change: node.change }), job),
-    startJob(retentionJob({ clock, store }), job),
+    ...(deps.jobs ? jobs.map((each) => startJob(each, job)) : []),
   ];
   return {
     async stop() {

@@ -22,6 +22,8 @@ export interface StoreOptions {
   /** For reading, on PostgreSQL. */
   readonly connections?: number;
   readonly limits?: Partial<WriterLimits>;
+  /** Another process of this server has brought the database to this build's schema already. */
+  readonly migrated?: boolean;
 }
 
 /** The store of a process that writes itself. */
@@ -33,23 +35,23 @@ export interface OwnStore extends Store {
 }
 
 /** Brings the database to this build's schema, opens it for reading and writing, and makes sure that commits are durable. */
-export const createStore = async ({ url, clock, random, connections, limits = {} }: StoreOptions): Promise<OwnStore> => {
+export const createStore = async ({ url, clock, random, connections, limits = {}, migrated = false }: StoreOptions): Promise<OwnStore> => {
   const database = parseDatabase(url);
-  await migrate(database);
-  const writer = createWriter({ database, clock, random, limits });
+  if (!migrated) await migrate(database);
   const reads = await openReads(database, clock, connections);
-  const links: RemoteLink[] = [];
+  const writer = createWriter({ database, clock, random, limits });
+  const links = new Set<RemoteLink>();
   const listeners: (() => void)[] = [];
   const changed = (): void => { listeners.forEach((listener) => { listener(); }); };
 
   // INVARIANT: a change is confirmed to whoever made it only after every worker took it in, or can no longer answer from an older snapshot.
   const perform = (async (operation) => {
     const reply = await writer.perform(operation);
-    if (operation.kind !== 'change' || links.length + listeners.length === 0) return reply;
+    if (operation.kind !== 'change' || links.size + listeners.length === 0) return reply;
     const outcome = reply as { readonly status: string; readonly version: number };
     if (outcome.status !== 'committed') return reply;
     if (database.engine === 'sqlite') changed();
-    await Promise.all(links.map((link) => link.announce(outcome.version)));
+    await Promise.all([...links].map((link) => link.announce(outcome.version)));
     return reply;
   }) as Perform;
 
@@ -71,7 +73,11 @@ export const createStore = async ({ url, clock, random, connections, limits = {}
     ...createWrites(perform),
     engine: database.engine,
     onRegistryChange(listener) { listeners.push(listener); },
-    serve(channel) { links.push(serveRemoteWrites(channel, perform)); },
+    serve(channel) {
+      const link = serveRemoteWrites(channel, perform);
+      links.add(link);
+      channel.onClose(() => { links.delete(link); });
+    },
     durability: () => writer.durability(),
     close,
   };

@@ -46,7 +46,7 @@ export const domainRoutes = (deps: PublicRouteDeps): readonly Route[] => [
 ];
 
 export interface HealthDeps {
-  readonly metricsRegistry: Registry;
+  readonly metricsRegistry: Pick<Registry, 'contentType' | 'metrics'>;
   /** Why the node is not ready; empty if it is. */
   readiness(): Promise<readonly string[]>;
 }

@@ -28,8 +28,8 @@ export const createRemoteWrites = (channel: Channel, limits: RemoteLimits = LIMI
     if (message.mayfly === 'written') waiting.get(message.id)?.(message.answer);
     if (message.mayfly !== 'registry') return;
     const seen = (): void => { channel.send({ mayfly: 'registry-seen', id: message.id }); };
-    // A listener that failed has left its snapshot to grow stale, which stops it from answering; nobody needs to wait for it.
-    Promise.all(listeners.map(async (listener) => listener())).then(seen, seen);
+    // INVARIANT: a listener that failed says nothing. The change is confirmed once this process's snapshot is too old to answer from.
+    Promise.all(listeners.map(async (listener) => listener())).then(seen, () => undefined);
   });
   channel.onClose(() => {
     open = false;
