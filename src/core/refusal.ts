@@ -6,7 +6,7 @@
 export const REFUSAL_CODES = [
   // the form (RFC 6749 section 3.2, RFC 8693 section 2.1)
   'request_malformed', 'parameter_missing', 'parameter_repeated', 'parameter_invalid', 'parameter_unsupported', 'credential_in_query',
-  'grant_type_unsupported', 'token_type_unsupported', 'request_too_large', 'rate_limited', 'overloaded',
+  'client_authentication_unsupported', 'grant_type_unsupported', 'token_type_unsupported', 'request_too_large', 'rate_limited', 'overloaded',
   // evidence (evidence.md A0; RFC 8725 section 3)
   'evidence_too_large', 'evidence_malformed', 'evidence_alg_not_allowed', 'evidence_header_not_allowed', 'evidence_typ_wrong',
   'evidence_issuer_unknown', 'evidence_issuer_ambiguous', 'evidence_issuer_expired', 'evidence_key_unknown', 'evidence_signature_invalid',

@@ -35,10 +35,16 @@ export type Form = ReadonlyMap<string, readonly string[]>;
 const MAX_DETAILS = 16 * 1024;
 const MAX_SCOPES = 64;
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/;
+/** What a registered audience can be (registry/fields.ts). Anything else is told at the door and kept out of the records: they hold what was asked. */
+const AUDIENCE = /^[!-"$-~]{1,1024}$/;
+/** RFC 8707 section 2: an absolute URI without fragment. Compared as text afterwards, never normalised. */
+const RESOURCE = /^[A-Za-z][A-Za-z0-9+.-]*:[^#\s]+$/;
+/** RFC 6749 appendix A.1, and no SPIFFE ID is longer. */
+const CLIENT_ID = /^[\x20-\x7e]{1,2048}$/;
 
 const ceilingDetail = z.strictObject({
   type: z.literal(CEILING_TYPE),
-  audience: z.string().min(1).max(2048),
+  audience: z.string().regex(AUDIENCE),
   scopes: z.array(z.string().regex(SCOPE_TOKEN)).max(MAX_SCOPES).default([]),
 });
 const details = z.array(ceilingDetail).min(1).max(32);
@@ -73,15 +79,13 @@ const parseCeiling = (raw: string | undefined): Result<readonly CeilingPair[] | 
 };
 
 const parseTarget = (form: Form): Result<string | undefined, Refusal> => {
-  const targets = [...(form.get('resource') ?? []), ...(form.get('audience') ?? [])].filter((value) => value !== '');
-  const distinct = new Set(targets);
-  if (distinct.size > 1) return err(refusal('target_multiple', 'more than one target'));
-  const [resource] = form.get('resource') ?? [];
-  if (resource !== undefined && resource !== '') {
-    // RFC 8707 section 2: an absolute URI without fragment. Compared as text afterwards, never normalised.
-    if (!/^[A-Za-z][A-Za-z0-9+.-]*:[^#\s]+$/.test(resource)) return err(refusal('target_invalid', 'resource is not an absolute URI without fragment'));
-  }
-  return ok(targets[0]);
+  const resources = (form.get('resource') ?? []).filter((value) => value !== '');
+  const audiences = (form.get('audience') ?? []).filter((value) => value !== '');
+  const [target, ...others] = new Set([...resources, ...audiences]);
+  if (others.length > 0) return err(refusal('target_multiple', 'more than one target'));
+  if (!resources.every((resource) => RESOURCE.test(resource))) return err(refusal('target_invalid', 'resource is not an absolute URI without fragment'));
+  if (target !== undefined && !AUDIENCE.test(target)) return err(refusal('target_invalid', 'the target is not printable ASCII without spaces and fragment'));
+  return ok(target);
 };
 
 const SUBJECT_KINDS: ReadonlyMap<string, SubjectKind> = new Map([
@@ -91,7 +95,9 @@ const SUBJECT_KINDS: ReadonlyMap<string, SubjectKind> = new Map([
 ]);
 
 /** Parameters of capabilities that do not exist here: sent on purpose, so silence would be a lie. */
-const REFUSED = ['actor_token', 'actor_token_type', 'requested_actor', 'completion_mode', 'client_assertion', 'client_assertion_type', 'client_secret'] as const;
+const REFUSED = ['actor_token', 'actor_token_type', 'requested_actor', 'completion_mode'] as const;
+/** Clients are workloads and their evidence authenticates them: a second way to say who asks is a contradiction (RFC 6749 section 2.3). */
+const CLIENT_AUTHENTICATION = ['client_assertion', 'client_assertion_type', 'client_secret'] as const;
 
 /** RFC 8693 section 2.1; the order of checks is standards.md H1. */
 export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusal> => {
@@ -101,15 +107,17 @@ export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusa
   if (grantType.value !== TOKEN_EXCHANGE_GRANT) return err(refusal('grant_type_unsupported', 'grant_type is not token exchange'));
 
   const values: Record<string, string | undefined> = {};
-  for (const name of ['subject_token', 'subject_token_type', 'client_id', 'scope', 'requested_token_type', 'authorization_details', ...REFUSED]) {
+  for (const name of ['subject_token', 'subject_token_type', 'client_id', 'scope', 'requested_token_type', 'authorization_details', ...REFUSED, ...CLIENT_AUTHENTICATION]) {
     const value = single(form, name);
     if (!value.ok) return value;
     values[name] = value.value;
   }
+  for (const name of CLIENT_AUTHENTICATION) if (values[name] !== undefined) return err(refusal('client_authentication_unsupported', name));
   for (const name of REFUSED) if (values[name] !== undefined) return err(refusal('parameter_unsupported', name));
   const { subject_token: subjectToken, subject_token_type: subjectTokenType, client_id: clientId, scope, requested_token_type: requestedTokenType } = values;
   if (subjectToken === undefined) return err(refusal('parameter_missing', 'subject_token'));
   if (subjectTokenType === undefined) return err(refusal('parameter_missing', 'subject_token_type'));
+  if (clientId !== undefined && !CLIENT_ID.test(clientId)) return err(refusal('parameter_invalid', 'client_id is not printable ASCII'));
   const subjectKind = SUBJECT_KINDS.get(subjectTokenType);
   if (subjectKind === undefined) return err(refusal('token_type_unsupported', 'subject_token_type'));
 

@@ -37,6 +37,9 @@ const grantBody = ({ credential, expiresIn, scope, ceiling }: Grant): object => 
   ...(ceiling === undefined ? {} : { authorization_details: ceiling.map((pair) => ({ type: CEILING_TYPE, audience: pair.audience, scopes: pair.scopes })) }),
 });
 
+/** RFC 6749 section 5.2: the challenge names the scheme the client used, one of the registered ones or else Basic. */
+const challengeFor = (authorization: string): string => `${/^(?:Basic|Bearer|DPoP|Digest|Negotiate)(?= |$)/i.exec(authorization)?.[0] ?? 'Basic'} realm="mayfly"`;
+
 /** `POST {domain}/token`. Order of checks: standards.md H1. */
 export const createTokenRoute = (deps: TokenRouteDeps) => {
   const readBinding = async (request: Request, view: DomainView): Promise<Result<DpopBinding | undefined, Refusal>> => {
@@ -62,6 +65,11 @@ export const createTokenRoute = (deps: TokenRouteDeps) => {
 
     const form = readForm(request);
     if (!form.ok) return refuse(form.error);
+    const { authorization } = request.headers;
+    if (authorization !== undefined) {
+      response.set('WWW-Authenticate', challengeFor(authorization));
+      return refuse(refusal('client_authentication_unsupported', 'Authorization header'));
+    }
     const parsed = parseExchangeRequest(form.value);
     if (!parsed.ok) return refuse(parsed.error);
     const binding = await readBinding(request, view);
