@@ -20,6 +20,8 @@ const main = async (): Promise<void> => {
   chmodSync(folder, 0o755);
   try {
     const server = await start(folder, START_ATTEMPTS);
+    // Whoever would read it may be gone by now; then standard input has ended too, which is what counts.
+    process.stdout.on('error', () => undefined);
     process.stdout.write(`${server.url}\n`);
     process.stdin.resume();
     await once(process.stdin, 'close');
