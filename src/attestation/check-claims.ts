@@ -23,6 +23,9 @@ export const checkClaims = (claims: JWTPayload, { entry, profile }: PreparedIssu
   if (typeof sub !== 'string' || sub === '') return err(refusal('evidence_claim_invalid', 'sub is not a string'));
   if (jti !== undefined && (typeof jti !== 'string' || jti === '')) return err(refusal('evidence_claim_invalid', 'jti is not a string'));
   if (jti === undefined && profile.replayKey === 'jti') return err(refusal('evidence_claim_missing', 'jti is required'));
+  // Nothing ever drops act or may_act: evidence that was delegated already would become somebody's own (design section 3, invariant 3).
+  const delegated = ['act', 'may_act'].find((name) => Object.hasOwn(claims, name));
+  if (delegated !== undefined) return err(refusal('evidence_claim_invalid', `${delegated}: evidence speaks for the workload itself, never through another`));
   const boundTo = readBinding(claims['cnf']);
   if (boundTo === null) return err(refusal('evidence_claim_invalid', 'cnf binds the token in a way that cannot be checked here'));
   return ok({ subject: sub, issuedAt: iat, expiresAt: exp, jti, boundTo });

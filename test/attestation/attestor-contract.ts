@@ -66,6 +66,8 @@ export const describeAttestorContract = ({ attestor, options, claims }: Attestor
     { name: 'nbf as a string', code: 'evidence_claim_invalid', refused: () => token({ nbf: String(now) }), twin: () => token({ nbf: now }) },
     { name: 'sub missing', code: 'evidence_claim_missing', refused: () => token({ sub: undefined }) },
     { name: 'sub as a number', code: 'evidence_claim_invalid', refused: () => token({ sub: 4711 }) },
+    { name: 'an actor the token was given through', code: 'evidence_claim_invalid', refused: () => token({ act: { sub: 'somebody' } }) },
+    { name: 'somebody who may act for the subject', code: 'evidence_claim_invalid', refused: () => token({ may_act: { sub: 'somebody' } }) },
     { name: 'jti as a number', code: 'evidence_claim_invalid', refused: () => token({ jti: 4711 }) },
     { name: 'another audience', code: 'evidence_audience_wrong', refused: () => token({ aud: 'https://sts.acme.example/staging' }) },
     { name: 'an audience that only begins with ours', code: 'evidence_audience_wrong', refused: () => token({ aud: `${AUDIENCE}/` }) },
