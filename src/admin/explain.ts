@@ -17,7 +17,10 @@ import type { Admin, Authorize } from './access.ts';
 
 /** What the exchange wrote of a request (exchange/trail.ts); older rows may lack members. */
 const storedFacts = z.object({
-  asked: z.object({ target: z.string().nullish(), scopes: z.array(z.string()).default([]) }).loose().optional(),
+  asked: z.object({
+    target: z.string().nullish(), scopes: z.array(z.string()).default([]), bound: z.boolean().default(false),
+    ceiling: z.array(z.object({ audience: z.string(), scopes: z.array(z.string()) })).default([]),
+  }).loose().optional(),
   workload: z.string().nullish(),
   evidence: z.object({ kind: z.string(), issuer: z.string(), subject: z.string(), attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])) }).optional(),
 });
@@ -46,27 +49,30 @@ export interface ExplainDeps {
 }
 
 export const createExplain = (deps: ExplainDeps) => {
-  /** The question as it would be asked now; undefined when what it was about is no longer, or never was, registered. */
+  /** The questions as they would be asked now, one per scope of each pair; what is no longer, or never was, registered has none. */
   const rebuild = (view: DomainView, row: DenialRow): readonly Question[] => {
     const facts = storedFacts.safeParse(row.facts);
-    if (!facts.success || facts.data.evidence === undefined || facts.data.asked === undefined) return [];
     const workload = row.workloadId === null ? undefined : view.workloadById(row.workloadId);
-    const resource = typeof facts.data.asked.target === 'string' ? view.resource(facts.data.asked.target) : undefined;
-    if (workload === undefined || resource === undefined) return [];
-    const { evidence } = facts.data;
-    const scopes: readonly (string | undefined)[] = facts.data.asked.scopes.length === 0 ? [undefined] : facts.data.asked.scopes.filter((scope) => resource.scopes.includes(scope));
-    return scopes.map((scope) => ({
-      domain: view.domain, action: 'issue', workload, resource, scope, evidence, chain: [workload.spiffeId],
-      session: { model: workload.authority, principal: workload.owner, ageSeconds: 0, depth: 0 },
-      request: { bound: false, time: row.at, lifetime: resource.lifetime ?? 300 },
-    }));
+    if (!facts.success || facts.data.evidence === undefined || facts.data.asked === undefined || workload === undefined) return [];
+    const { evidence, asked } = facts.data;
+    const pairs = typeof asked.target === 'string' ? [{ audience: asked.target, scopes: asked.scopes }] : asked.ceiling;
+    return pairs.flatMap(({ audience, scopes }): readonly Question[] => {
+      const resource = view.resource(audience);
+      if (resource === undefined) return [];
+      const registered: readonly (string | undefined)[] = scopes.length === 0 ? [undefined] : scopes.filter((scope) => resource.scopes.includes(scope));
+      return registered.map((scope) => ({
+        domain: view.domain, action: 'issue', workload, resource, scope, evidence, chain: [workload.spiffeId],
+        session: { model: workload.authority, principal: workload.owner, ageSeconds: 0, depth: 0 },
+        request: { bound: asked.bound, time: row.at, lifetime: resource.lifetime ?? 300 },
+      }));
+    });
   };
 
   const explainDenial = (row: DenialRow, view: DomainView | undefined): JsonObject => {
     const misses = view === undefined ? [] : rebuild(view, row).flatMap((question) => {
       const answer = view.engine.decide(question);
       return [{
-        scope: question.scope ?? null, permitted_now: answer.allow, policies: answer.policies.map(({ name, version }) => ({ name, version })),
+        audience: question.resource.audience, scope: question.scope ?? null, permitted_now: answer.allow, policies: answer.policies.map(({ name, version }) => ({ name, version })),
         nearest: view.engine.nearMisses(question).map(({ policy, why }) => ({ policy: policy.name, version: policy.version, why })),
       }];
     });

@@ -68,7 +68,7 @@ export type Exchange = (input: ExchangeInput) => Promise<Result<Grant, Denied>>;
  * lease + audit. Every issuance takes it and no other; docs/exchange.md tells the same steps.
  */
 export const createExchange = (deps: ExchangeDeps): Exchange => async ({ request, view, binding, requestId }) => {
-  const trail = openTrail(view.domain.id, request);
+  const trail = openTrail(view.domain.id, request, binding !== undefined);
   const deny = async (refused: Refusal): Promise<Result<Grant, Denied>> => err({ refusal: refused, decisionId: await deps.denials.record(refused, trail.context()) });
 
   // evidence -> attributes -> workload -> session
@@ -122,7 +122,7 @@ export const createExchange = (deps: ExchangeDeps): Exchange => async ({ request
       policies: policies.map(({ name, version }) => ({ name, version })), bound: binding !== undefined,
     },
   }));
-  if (outcome !== 'committed') return deny(refuseOutcome(outcome, caller.replayKey !== null));
+  if (outcome !== 'committed') return deny(refuseOutcome(outcome));
 
   const granted = pairs[0]?.scopes ?? [];
   return ok({

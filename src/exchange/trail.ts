@@ -7,12 +7,13 @@ import type { EvidenceFacts } from './facts.ts';
 import type { ExchangeRequest } from './request.ts';
 
 /** What is learnt about one request on its way, so that a refusal at any step can be explained with all that was known. */
-export const openTrail = (domainId: DomainId, request: ExchangeRequest) => {
+export const openTrail = (domainId: DomainId, request: ExchangeRequest, bound: boolean) => {
   let workload: Workload | undefined;
   let evidence: EvidenceFacts | undefined;
   const asked: JsonObject = {
     target: request.target ?? null,
     scopes: request.scopes,
+    bound,
     ...(request.ceiling === undefined ? {} : { ceiling: request.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })) }),
     ...(request.clientId === undefined ? {} : { client_id: request.clientId }),
   };
