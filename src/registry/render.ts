@@ -14,14 +14,31 @@ const SIGNS: Record<Action, string> = { create: '+', update: '~', end: '-', unch
 const renderChange = (change: Change): readonly string[] => {
   const title = `${SIGNS[change.action]} ${change.kind} ${change.kind === 'domain' ? '' : `${shown(change.domain)}/`}${shown(change.name)}`;
   if (change.action === 'create') return [title, ...bodyLines(change.after ?? {})];
-  if (change.action === 'update') return [title, ...change.fields.map(({ field, before, after }) => `    ${field}: ${shown(before)} -> ${shown(after)}`)];
+  if (change.action === 'update') return [title, ...change.fields.flatMap(({ field, before, after }) => changedLines(field, before, after))];
   const consequence = change.kind === 'issuer' || change.kind === 'workload' ? 'ends, and everything issued through it is revoked' : 'ends';
   return [`${title} (${consequence})`];
 };
 
 /** The name is in the title, and a field that is empty or off says nothing. */
 const bodyLines = (body: JsonObject): readonly string[] =>
-  Object.entries(body).filter(([name, value]) => name !== 'name' && value !== false && !(Array.isArray(value) && value.length === 0)).map(([name, value]) => `    ${name}: ${shown(value)}`);
+  Object.entries(body).filter(([name, value]) => name !== 'name' && value !== false && !(Array.isArray(value) && value.length === 0)).flatMap(([name, value]) => {
+    const block = blockOf(value);
+    return block === undefined ? [`    ${name}: ${shown(value)}`] : [`    ${name}:`, ...block.map((line) => `      ${line}`)];
+  });
+
+const changedLines = (field: string, before: unknown, after: unknown): readonly string[] => {
+  const [from, to] = [blockOf(before), blockOf(after)];
+  if (from === undefined && to === undefined) return [`    ${field}: ${shown(before)} -> ${shown(after)}`];
+  return [`    ${field}:`, ...(from ?? [shown(before)]).map((line) => `      - ${line}`), ...(to ?? [shown(after)]).map((line) => `      + ${line}`)];
+};
+
+/** A policy is read as it is written, unless a character in it would be seen as something else. */
+const blockOf = (value: unknown): readonly string[] | undefined => {
+  if (typeof value !== 'string' || !value.includes('\n')) return undefined;
+  const lines = value.replace(/\n$/, '').split('\n');
+  if (lines.some((line) => CONFUSING.test(line))) return undefined;
+  return lines.length > MAX_LINES ? [...lines.slice(0, MAX_LINES), '...'] : lines;
+};
 
 const summary = (changes: readonly Change[]): string => {
   const count = (action: Action): number => changes.filter((change) => change.action === action).length;
@@ -29,6 +46,8 @@ const summary = (changes: readonly Change[]): string => {
 };
 
 const MAX_SHOWN = 300;
+const MAX_LINES = 60;
+const CONFUSING = /[\p{C}\p{Zl}\p{Zp}]/u;
 
 /** Text as it is unless it would confuse a terminal or a reader; everything else as JSON. */
 const shown = (value: unknown): string => {

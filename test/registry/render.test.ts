@@ -23,6 +23,14 @@ describe('a plan for people', () => {
     expect(lines(withChange(manifest(), ['resources', 0, 'lifetime'], 60))).toContain('    lifetime: (nothing) -> 60');
   });
 
+  test('shows a policy of several lines as it is written, and its change as what goes and what comes', () => {
+    const cedar = 'permit(\n  principal,\n  action == Action::"issue",\n  resource\n);\n';
+    const before = { ...first, changes: first.changes.map((change) => ({ ...change, after: { cedar } })) };
+    expect(renderPlan(before, { colour: false }).slice(1, 4)).toEqual(['    cedar:', '      permit(', '        principal,']);
+    const changed = { changes: first.changes.slice(0, 1).map((change) => ({ ...change, action: 'update' as const, fields: [{ field: 'cedar', before: cedar, after: 'forbid(principal, action, resource);' }] })) };
+    expect(renderPlan(changed, { colour: false }).slice(1, -1)).toEqual(['    cedar:', '      - permit(', '      -   principal,', '      -   action == Action::"issue",', '      -   resource', '      - );', '      + forbid(principal, action, resource);']);
+  });
+
   test('shows what ends, and that its credentials fall', () => {
     expect(lines({ ...manifest(), workloads: manifest().workloads.slice(1), policies: [] }, true)).toEqual([
       '- workload prod/ci/deployer (ends, and everything issued through it is revoked)', '- policy prod/deployer-deploys (ends)', '0 to add, 0 to change, 2 to end, 5 unchanged',
