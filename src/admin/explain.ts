@@ -14,6 +14,7 @@ import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { DenialRow, LeaseRow } from '../store/rows.ts';
 import type { StoreReads } from '../store/store.ts';
 import type { Admin, Authorize } from './access.ts';
+import { mendFor } from './mends.ts';
 
 /** What the exchange wrote of a request (exchange/trail.ts); older rows may lack members. */
 const storedFacts = z.object({
@@ -24,20 +25,6 @@ const storedFacts = z.object({
   workload: z.string().nullish(),
   evidence: z.object({ kind: z.string(), issuer: z.string(), subject: z.string(), attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])) }).optional(),
 });
-
-/** What to do about a refusal, for the admin who asks why. */
-const MENDS: Readonly<Record<string, string>> = {
-  evidence_issuer_unknown: 'register the issuer (mayfly issuer add), or check the token\'s iss and the domain it was sent to',
-  evidence_audience_wrong: 'the platform token must name exactly the audience of the issuer entry',
-  evidence_replayed: 'each platform token of this issuer pays for one credential; request a fresh one',
-  workload_unknown: 'no workload\'s match rule fits these attributes; compare them with mayfly workload list',
-  workload_ambiguous: 'narrow the match rules, or send client_id',
-  target_unknown: 'register the resource (mayfly resource add), or check its spelling',
-  target_denied: 'write a policy that permits issue on this resource or its scopes',
-  scope_denied: 'write a policy that permits issue on these scopes',
-  scope_unknown: 'register the scope at the resource, or ask for a registered one',
-  revoked: 'authority was taken back; see mayfly revoke and mayfly enable',
-};
 
 export interface ExplainDeps {
   readonly clock: Clock;
@@ -78,7 +65,7 @@ export const createExplain = (deps: ExplainDeps) => {
     });
     return {
       decision: row.id, outcome: 'denied', code: row.code, detail: row.detail, at: new Date(row.at).toISOString(), domain: view?.domain.name ?? row.domainId,
-      mend: MENDS[row.code] ?? null, facts: row.facts, ...(row.count > 1 ? { count: row.count } : {}), ...(misses.length === 0 ? {} : { policies_now: misses }),
+      mend: mendFor(row.code), facts: row.facts, ...(row.count > 1 ? { count: row.count } : {}), ...(misses.length === 0 ? {} : { policies_now: misses }),
     };
   };
 

@@ -1,0 +1,103 @@
+import type { RefusalCode } from '../core/refusal.ts';
+
+const FORM = 'the caller sends something else than the token endpoint takes; docs/exchange.md shows one request';
+const CLIENT_KEY = 'the caller makes its DPoP proof wrongly; RFC 9449 section 4 says how, and most libraries do it';
+const OWN_TOKEN = 'the caller presents something that is no live token of this domain, or a token for something else; it needs a new one';
+const SHAPE = 'the evidence is not what this attestor accepts; see its page in docs/attestors, and simulate with the token';
+const FORGED = 'the token was changed on the way or forged: look at who sends it';
+
+/**
+ * What an admin does about a refusal: `explain` shows it beside the code, docs/errors.md lists it. A new code does not
+ * compile until it has its row here.
+ */
+export const MENDS: Readonly<Record<RefusalCode, string>> = {
+  request_malformed: FORM, parameter_missing: FORM, parameter_repeated: FORM, parameter_invalid: FORM, credential_in_query: FORM, grant_type_unsupported: FORM,
+  parameter_unsupported: 'delegation is not built: neither actor_token nor requested_actor is taken',
+  client_authentication_unsupported: 'clients have no secrets here: the evidence authenticates the caller; let it send at most a client_id',
+  token_type_unsupported: 'the provider of this resource does not issue the requested type; see docs/providers for what each issues',
+  request_too_large: 'the caller sends too much; no setting changes this limit',
+  rate_limited: 'find the caller in the request log; if it is right, raise limits.per_address or limits.per_workload',
+  overloaded: 'more requests at once than limits.in_flight; add nodes or workers, or look at why the database is slow',
+
+  evidence_too_large: SHAPE, evidence_malformed: `${SHAPE}; a line break at the end of the token is enough`, evidence_typ_wrong: SHAPE, evidence_header_not_allowed: SHAPE,
+  evidence_alg_not_allowed: SHAPE, evidence_claim_missing: SHAPE, evidence_claim_invalid: SHAPE,
+  evidence_issuer_unknown: 'register the issuer (mayfly issuer add), or check the token\'s iss, its owner claim, and the domain it was sent to',
+  evidence_issuer_ambiguous: 'two issuer entries could both accept this token; tell them apart by a claim, such as organization_id',
+  evidence_issuer_expired: 'the issuer entry has expired: renew its expires if it is still trusted',
+  evidence_key_unknown: `the issuer publishes no key of this kid, or it rotated and its keys are pinned here; otherwise ${FORGED}`,
+  evidence_signature_invalid: FORGED,
+  evidence_expired: 'the job waited too long between getting its token and showing it, or a clock is wrong',
+  evidence_not_yet_valid: 'the clock of this server or of the issuer is wrong',
+  evidence_lifetime_too_long: 'the token lives longer than this attestor accepts; shorten it at the platform, or raise max_lifetime where the attestor has it',
+  evidence_audience_wrong: 'the token must be made out to exactly the audience of the issuer entry, by default the domain\'s issuer URL',
+  evidence_replayed: 'each token of this issuer pays for one credential; the job requests a fresh one. If it did not ask twice, somebody else has its token',
+  issuer_keys_unavailable: 'this server cannot fetch the issuer\'s keys: look at the way out, at allow_addresses for private addresses, or pin jwks',
+  evidence_event_not_allowed: 'events that run a stranger\'s change are refused; widen the entry\'s list only with that in mind',
+  evidence_subject_mismatch: `the sub of the token contradicts its other claims; ${FORGED}`,
+  evidence_fork: 'a fork\'s merge request; it gets nothing',
+  evidence_environment_unprotected: 'protect the environment at the platform',
+  evidence_organization_wrong: 'the token is of another organization than the issuer entry is for',
+  evidence_rule_failed: 'a require rule of the issuer entry does not hold for this token',
+
+  workload_unknown: 'no workload\'s match rule fits these attributes; compare them with mayfly workload list',
+  workload_ambiguous: 'narrow the match rules, or let the caller send client_id',
+  workload_expired: 'the workload entry has expired: renew its expires if it is still needed',
+  client_id_mismatch: 'the caller names another workload than its evidence proves',
+  model_mismatch: 'only bounded workloads exchange evidence alone',
+
+  token_malformed: OWN_TOKEN, token_typ_wrong: OWN_TOKEN, token_signature_invalid: OWN_TOKEN, token_expired: OWN_TOKEN, token_issuer_wrong: OWN_TOKEN, token_audience_wrong: OWN_TOKEN,
+  token_unknown: 'the signature is ours and there is no lease: alert, unless the database was set back to an older state',
+  token_missing: 'the resource server sends no token of its own; see docs/verify-tokens.md',
+  token_not_exchangeable: 'the caller spends a resource token as authority; it needs a session token, or its evidence',
+  token_binding_required: 'the token is bound to a key and came without a proof by it: an unlucky client, or a stolen token',
+  token_binding_mismatch: 'the token is bound to another key: an unlucky client, or a stolen token',
+  token_scheme_wrong: 'bound tokens are sent as DPoP, others as Bearer',
+  token_other_client: 'the client_id sent with the revocation is not the workload the credential was issued to',
+  actor_mismatch: 'the actor is another than the token was made for',
+  actor_missing: 'a session token is obtained with evidence, not with another session token',
+
+  dpop_repeated: CLIENT_KEY, dpop_malformed: CLIENT_KEY, dpop_typ_wrong: CLIENT_KEY, dpop_alg_not_allowed: CLIENT_KEY, dpop_key_invalid: CLIENT_KEY, dpop_signature_invalid: CLIENT_KEY,
+  dpop_claim_missing: CLIENT_KEY, dpop_htm_mismatch: CLIENT_KEY, dpop_ath_mismatch: CLIENT_KEY,
+  dpop_htu_mismatch: 'the caller used another URL than the metadata gives; behind a proxy look at external_url',
+  dpop_iat_outside_window: 'the clock of the caller or of this server is wrong',
+  dpop_nonce_missing: 'part of the protocol: the caller repeats the request with the nonce it was sent', dpop_nonce_stale: 'part of the protocol: the caller repeats the request with the nonce it was sent',
+  dpop_replayed: 'the caller used one proof twice, or somebody else did',
+  dpop_required: 'the workload or the resource is registered as bound; let the caller send a DPoP proof (mayfly token --dpop)',
+
+  target_missing: FORM, target_multiple: FORM, target_invalid: FORM, scope_malformed: FORM, details_malformed: FORM, details_unsupported: FORM,
+  target_unknown: 'register the resource (mayfly resource add), or check its spelling',
+  target_expired: 'the resource entry has expired: renew its expires if it is still needed',
+  target_denied: 'write a policy that permits issue on this resource or its scopes, if it should be permitted; the nearest policies are listed',
+  scope_unknown: 'register the scope at the resource, or ask for a registered one',
+  scope_denied: 'write a policy that permits issue on these scopes, if they should be permitted; the nearest policies are listed',
+  ceiling_exceeded: 'the session token was issued for less; a new one with a wider ceiling is decided anew',
+  lifetime_exhausted: 'the session ends now; a new run begins a new one',
+  depth_exceeded: 'the chain of actors is longer than this domain allows',
+
+  revoked: 'authority was taken back; mayfly lease show or session show says by what. A blocked workload or issuer comes back with mayfly enable',
+  session_ended: 'the session is over and never reopens; a new run begins a new one',
+
+  policy_error: 'a policy erred while it was evaluated, so the answer is no: mend the policy named in the detail, and alert on this',
+  store_unavailable: 'the database did not confirm the write: look at it, at its disk, and at mayfly_store_failures_total',
+  snapshot_stale: 'this node does not hear from the database; it recovers by itself when it does',
+  domain_unknown: 'the caller uses the URL of a domain that does not exist; compare with mayfly domain list',
+  domain_not_ready: 'a domain\'s keys or policies cannot be used; /readyz on the admin socket says which',
+
+  provider_denied: 'the target refused; the detail has its answer, docs/providers what to look at',
+  provider_unavailable: 'the target cannot be reached from this server',
+  provider_throttled: 'the target throttles; spread the load, or raise its quota',
+  provider_misconfigured: 'the registration does not fit the target; the detail has its answer, docs/providers what to look at',
+  provider_bad_request: 'what was asked does not fit the target; the detail has its answer',
+
+  admin_unauthenticated: 'show a token of an issuer that proves admins, made out to <issuer>/admin, or use the local socket',
+  admin_denied: 'a policy of the system domain, or of the domain itself, has to permit this admin action',
+  not_found: 'look it up with the matching listing',
+  conflict: 'somebody else changed the registry meanwhile; repeat the command',
+  manifest_invalid: 'mend the places that are listed; nothing was applied',
+  lint_error: 'mend the findings, or accept each with a reason and a date; nothing was applied',
+};
+
+const BY_CODE: ReadonlyMap<string, string> = new Map(Object.entries(MENDS));
+
+/** As {@link MENDS}, for a code that was read from the store; an older version may have had others. */
+export const mendFor = (code: string): string | null => BY_CODE.get(code) ?? null;
