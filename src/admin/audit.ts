@@ -5,7 +5,8 @@ import type { Clock } from '../core/clock.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import type { AuditRow } from '../store/rows.ts';
+import type { SigningKey } from '../keys/signing-key.ts';
+import type { AuditRow, KeyRow } from '../store/rows.ts';
 import type { StoreReads } from '../store/store.ts';
 import type { Admin, Authorize } from './access.ts';
 
@@ -13,6 +14,8 @@ export interface AuditAdminDeps {
   readonly clock: Clock;
   readonly store: Pick<StoreReads, 'auditChains' | 'audit' | 'checkpoints' | 'registryDelta'>;
   readonly authorize: Authorize;
+  /** Opens a key's sealed half; throws when it is not one of ours. */
+  readonly openKey: (row: KeyRow) => SigningKey;
 }
 
 const PAGE = 1000;
@@ -39,7 +42,7 @@ export const createAuditAdmin = (deps: AuditAdminDeps) => {
       const permitted = deps.authorize(admin, 'audit', undefined);
       if (!permitted.ok) return permitted;
       const { keys } = await deps.store.registryDelta(0);
-      return ok(await verifyAudit({ reads: deps.store, verifyCheckpoint: createVerifyCheckpoint(keys), outside, now: deps.clock.now() }));
+      return ok(await verifyAudit({ reads: deps.store, verifyCheckpoint: createVerifyCheckpoint(keys, deps.openKey), outside, now: deps.clock.now() }));
     },
   };
 };

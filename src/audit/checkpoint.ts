@@ -1,6 +1,6 @@
-import { compactVerify, importJWK } from 'jose';
-import type { CryptoKey, JWK } from 'jose';
+import { compactVerify } from 'jose';
 import { isObject } from '../core/json.ts';
+import type { SigningKey } from '../keys/signing-key.ts';
 import { TYPE_OF } from '../tokens/sign.ts';
 import type { KeyRow } from '../store/rows.ts';
 
@@ -13,11 +13,16 @@ export type VerifyCheckpoint = (jws: string) => Promise<CheckpointStatement | st
 /** The payload to sign; the key's purpose is `checkpoint`. */
 export const checkpointPayload = ({ chain, n, hash, at }: CheckpointStatement): CheckpointStatement => ({ chain, n, hash, at });
 
-/** Verifies with the checkpoint keys the registry ever had. A retired key still verifies what it signed; a revoked one proves nothing. */
-export const createVerifyCheckpoint = (keys: readonly KeyRow[]): VerifyCheckpoint => {
+/**
+ * Verifies with the checkpoint keys the registry ever had. A retired key still verifies what it signed; a revoked one proves
+ * nothing, and neither does one that is gone: what it sealed was purged before it.
+ *
+ * INVARIANT: a key counts only if `open` finds its private half sealed under our key-encryption key. Whoever can write the
+ * database but does not hold that key could otherwise plant a key of their own and seal a rewritten log with it.
+ */
+export const createVerifyCheckpoint = (keys: readonly KeyRow[], open: (row: KeyRow) => Pick<SigningKey, 'publicKey'>): VerifyCheckpoint => {
   const newest = new Map<string, KeyRow>();
   for (const key of keys) if (key.purpose === 'checkpoint' && key.version > (newest.get(key.kid)?.version ?? 0)) newest.set(key.kid, key);
-  const imported = new Map<string, Promise<CryptoKey | Uint8Array>>();
 
   return async (jws) => {
     if (jws.length > MAX_LENGTH) return 'it is too long';
@@ -26,10 +31,8 @@ export const createVerifyCheckpoint = (keys: readonly KeyRow[]): VerifyCheckpoin
       const { payload, protectedHeader } = await compactVerify(jws, ({ kid }) => {
         signedBy = newest.get(kid ?? '');
         if (signedBy === undefined) throw new Error('its key is not a checkpoint key of this installation');
-        if (signedBy.status === 'revoked') throw new Error('its key was revoked');
-        const known = imported.get(signedBy.kid) ?? importJWK(signedBy.publicJwk as JWK, signedBy.algorithm);
-        imported.set(signedBy.kid, known);
-        return known;
+        if (signedBy.status === 'revoked' || signedBy.status === 'gone') throw new Error(`its key is ${signedBy.status}`);
+        return open(signedBy).publicKey;
       }, { algorithms: ['ES256', 'RS256'] });
       if (protectedHeader.alg !== signedBy?.algorithm) return 'its alg is not its key\'s';
       if (protectedHeader.typ !== TYPE_OF.checkpoint) return 'its typ is not that of a checkpoint';

@@ -128,7 +128,7 @@ export const createNode = (deps: NodeDeps) => {
   const exchange = createExchange({
     clock, random, snapshot, store, denials,
     authenticate: createAuthenticate({
-      clock, attest: attestWorkload, leaseStanding: (id) => store.leaseStanding(id),
+      clock, attest: attestWorkload, leaseStanding: (id) => store.leaseStanding(id), session: (id) => store.session(id),
       verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
     }),
     admit(workloadId) {
@@ -173,7 +173,7 @@ export const createNode = (deps: NodeDeps) => {
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
     lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
     keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption }),
-    audit: createAuditAdmin({ clock, store, authorize }),
+    audit: createAuditAdmin({ clock, store, authorize, openKey }),
   };
 
   return {

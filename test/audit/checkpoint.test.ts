@@ -1,35 +1,45 @@
-import { generateKeyPairSync } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { CompactSign, exportJWK } from 'jose';
+import { CompactSign } from 'jose';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { checkpointPayload, createVerifyCheckpoint } from '../../src/audit/checkpoint.ts';
 import type { CheckpointStatement } from '../../src/audit/checkpoint.ts';
+import type { KeyEncryption } from '../../src/keys/kek.ts';
+import { openSigningKey } from '../../src/keys/signing-key.ts';
+import type { SigningKey } from '../../src/keys/signing-key.ts';
 import type { KeyRow } from '../../src/store/rows.ts';
+import { makeEncryption, makeRow } from '../keys/make-ring.ts';
 import { CHAIN, NOW } from './make-chain.ts';
 
 const STATEMENT: CheckpointStatement = { chain: CHAIN, n: 7, hash: 'h', at: NOW };
 
 describe('createVerifyCheckpoint', () => {
-  let privateKey: KeyObject;
+  let encryption: KeyEncryption;
   let key: KeyRow;
   beforeAll(async () => {
-    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    privateKey = pair.privateKey;
-    key = {
-      kid: 'k', version: 1, seq: 1, domainId: 'system' as KeyRow['domainId'], purpose: 'checkpoint', algorithm: 'ES256', publicJwk: await exportJWK(pair.publicKey), sealed: '', kekId: '',
-      status: 'current', notBefore: NOW, notAfter: null, changedAt: NOW,
-    };
+    encryption = makeEncryption();
+    key = await makeRow(encryption, { purpose: 'checkpoint' });
   });
+  const open = (row: KeyRow): SigningKey => openSigningKey(row, encryption);
+  const verify = (rows: readonly KeyRow[]) => createVerifyCheckpoint(rows, open);
   const sign = (payload: object, header: Record<string, string> = {}): Promise<string> =>
-    new CompactSign(Buffer.from(JSON.stringify(payload))).setProtectedHeader({ alg: 'ES256', typ: 'mayfly-checkpoint+jwt', kid: 'k', ...header }).sign(privateKey);
+    new CompactSign(Buffer.from(JSON.stringify(payload))).setProtectedHeader({ alg: 'ES256', typ: 'mayfly-checkpoint+jwt', kid: key.kid, ...header }).sign(open(key).privateKey);
 
-  test.each(['current', 'retired', 'gone'] as const)('reads a statement signed by a key that is %s', async (status) => {
-    expect(await createVerifyCheckpoint([{ ...key, status }])(await sign(checkpointPayload(STATEMENT)))).toEqual(STATEMENT);
+  test.each(['current', 'retired', 'next'] as const)('reads a statement signed by a key that is %s', async (status) => {
+    expect(await verify([{ ...key, status }])(await sign(checkpointPayload(STATEMENT)))).toEqual(STATEMENT);
   });
 
-  test('goes by the newest row of a key', async () => {
-    const rows: KeyRow[] = [{ ...key, version: 2, status: 'revoked' }, key];
-    expect(await createVerifyCheckpoint(rows)(await sign(STATEMENT))).toBe('its key was revoked');
+  test.each(['revoked', 'gone'] as const)('believes no key that is %s', async (status) => {
+    expect(await verify([{ ...key, version: 2, status, sealed: '' }, key])(await sign(STATEMENT))).toBe(`its key is ${status}`);
+  });
+
+  test('believes no key that somebody planted in the database without the key-encryption key', async () => {
+    const theirs = makeEncryption();
+    const planted = await makeRow(theirs, { purpose: 'checkpoint' });
+    const jws = await new CompactSign(Buffer.from(JSON.stringify(STATEMENT))).setProtectedHeader({ alg: 'ES256', typ: 'mayfly-checkpoint+jwt', kid: planted.kid }).sign(openSigningKey(planted, theirs).privateKey);
+    expect(await createVerifyCheckpoint([planted], (row) => openSigningKey(row, theirs))(jws)).toEqual(STATEMENT);
+    // Under our KEK's id, and with the sealed half of one of our own keys: neither makes it ours.
+    for (const row of [planted, { ...planted, kekId: encryption.currentId }, { ...planted, kekId: key.kekId, sealed: key.sealed }]) {
+      expect(typeof await verify([key, row])(jws)).toBe('string');
+    }
   });
 
   test.each([
@@ -37,7 +47,7 @@ describe('createVerifyCheckpoint', () => {
     { name: 'an unknown key', rows: (row: KeyRow): KeyRow => ({ ...row, kid: 'other' }), says: 'its key is not a checkpoint key of this installation' },
     { name: 'a key of another algorithm', rows: (row: KeyRow): KeyRow => ({ ...row, algorithm: 'RS256' }), says: /./ },
   ])('refuses $name', async ({ rows, says }) => {
-    expect(await createVerifyCheckpoint([rows(key)])(await sign(STATEMENT))).toEqual(expect.stringMatching(says));
+    expect(await verify([rows(key)])(await sign(STATEMENT))).toEqual(expect.stringMatching(says));
   });
 
   test.each([
@@ -47,6 +57,6 @@ describe('createVerifyCheckpoint', () => {
     { name: 'what is no JWS', make: () => Promise.resolve('x'), says: 'Invalid Compact JWS' },
     { name: 'what is too long', make: () => Promise.resolve('x'.repeat(5_000)), says: 'it is too long' },
   ])('refuses $name', async ({ make, says }) => {
-    expect(await createVerifyCheckpoint([key])(await make())).toBe(says);
+    expect(await verify([key])(await make())).toBe(says);
   });
 });

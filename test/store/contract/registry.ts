@@ -28,7 +28,7 @@ export const describeRegistry = (makePlace: MakePlace): void => {
 
     test('hands out versions in order: entries, keys, revocations, what is lifted', async () => {
       const from = await store.registryVersion();
-      const { key } = await makeSealer('registry-key');
+      const { key } = await makeSealer();
       const written: Omit<KeyRow, 'seq' | 'changedAt'> = { ...key, notAfter: NOW + HOUR };
       const entries = [makeEntry(), makeEntry({ id: 'res_1', kind: 'resource', name: 'https://deploy.acme.example', expiresAt: null, ended: true })];
       const first = await committed({
