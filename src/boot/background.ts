@@ -14,7 +14,10 @@ import { checkpointPayload } from '../audit/checkpoint.ts';
 import type { MayflyNode } from './node.ts';
 
 const POLL = 250;
+/** Whatever comes first (design section 11, Audit). */
 const CHECKPOINT_EVERY = 10 * SECOND;
+const CHECKPOINT_AFTER = 1000;
+const CHECKPOINT_LOOK = SECOND / 2;
 
 export interface BackgroundDeps {
   readonly clock: Clock;
@@ -58,9 +61,15 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
     rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, change: node.change }),
     retentionJob({ clock, store }),
   ];
+  let sealedAt = clock.now();
+  const sealWhenDue = async (): Promise<void> => {
+    if (clock.now() - sealedAt < CHECKPOINT_EVERY && store.unsealed() < CHECKPOINT_AFTER) return;
+    await store.checkpoint(sign, clock.now());
+    sealedAt = clock.now();
+  };
   const loops: readonly Loop[] = [
     startLoop('snapshot', POLL, deps.follow, deps),
-    startLoop('checkpoint', CHECKPOINT_EVERY, async () => { await store.checkpoint(sign, clock.now()); }, deps),
+    startLoop('checkpoint', CHECKPOINT_LOOK, sealWhenDue, deps),
     startLoop('denial-counts', MINUTE, () => node.denials.flush(), deps),
     ...(deps.jobs ? jobs.map((each) => startJob(each, job)) : []),
   ];

@@ -3,10 +3,11 @@ import type { Refusal } from '../core/refusal.ts';
 import type { IssuanceOutcome } from '../store/store.ts';
 
 /** What the commit said no to. The credential made meanwhile is dropped: nobody has seen it. */
-export const refuseOutcome = (outcome: Exclude<IssuanceOutcome, 'committed'>, evidenceIsOnce: boolean): Refusal => {
+export const refuseOutcome = (outcome: Exclude<IssuanceOutcome, 'committed'>): Refusal => {
   switch (outcome) {
-    case 'replayed': return evidenceIsOnce ? refusal('evidence_replayed', 'this evidence was used before') : refusal('dpop_replayed', 'this proof was used before');
+    case 'replayed': return refusal('evidence_replayed', 'this evidence was used before');
+    case 'proof_replayed': return refusal('dpop_replayed', 'this proof was used before');
     case 'revoked': return refusal('revoked', 'revoked before the commit');
-    case 'ended': return refusal('session_ended', 'the session or hop ended before the commit');
+    case 'ended': return refusal('session_ended', 'the session or hop ended before the commit, or ends before the credential would');
   }
 };

@@ -8,6 +8,7 @@ import type { Store } from './store.ts';
 import type { Channel } from './writer/channel.ts';
 import type { Durability } from './writer/connection.ts';
 import type { Perform } from './writer/group-commit.ts';
+import type { Operation, Reply } from './writer/operations.ts';
 import { createRemoteWrites, serveRemoteWrites } from './writer/remote.ts';
 import type { RemoteLink } from './writer/remote.ts';
 import { createWriter } from './writer/writer.ts';
@@ -44,9 +45,12 @@ export const createStore = async ({ url, clock, random, connections, limits = {}
   const listeners: (() => void)[] = [];
   const changed = (): void => { listeners.forEach((listener) => { listener(); }); };
 
+  let unsealed = 0;
+
   // INVARIANT: a change is confirmed to whoever made it only after every worker took it in, or can no longer answer from an older snapshot.
   const perform = (async (operation) => {
     const reply = await writer.perform(operation);
+    unsealed = operation.kind === 'seal' ? 0 : unsealed + entriesOf(operation, reply);
     if (operation.kind !== 'change' || links.size + listeners.length === 0) return reply;
     const outcome = reply as { readonly status: string; readonly version: number };
     if (outcome.status !== 'committed') return reply;
@@ -72,6 +76,7 @@ export const createStore = async ({ url, clock, random, connections, limits = {}
     ...reads,
     ...createWrites(perform),
     engine: database.engine,
+    unsealed: () => unsealed,
     onRegistryChange(listener) { listeners.push(listener); },
     serve(channel) {
       const link = serveRemoteWrites(channel, perform);
@@ -83,10 +88,16 @@ export const createStore = async ({ url, clock, random, connections, limits = {}
   };
 };
 
+const entriesOf = (operation: Operation, reply: Reply): number => {
+  if (operation.kind === 'issue') return reply === 'committed' ? 1 : 0;
+  if (operation.kind === 'append' || operation.kind === 'end-session') return 1;
+  return operation.kind === 'change' ? operation.events.length : 0;
+};
+
 /** The store of a worker process beside a primary: reads the file itself, and hands what it writes to the primary, which also migrates. */
 export const createWorkerStore = async ({ url, clock, primary, connections }: Pick<StoreOptions, 'url' | 'clock' | 'connections'> & { readonly primary: Channel }): Promise<Omit<Store, 'onRegistryChange'> & { onRegistryChange(listener: () => void | Promise<void>): void }> => {
   const database = parseDatabase(url);
   const reads = await openReads(database, clock, connections);
   const remote = createRemoteWrites(primary);
-  return { ...reads, ...remote.writes, engine: database.engine, onRegistryChange: (listener) => { remote.onRegistryChange(listener); }, close: () => reads.close() };
+  return { ...reads, ...remote.writes, engine: database.engine, unsealed: () => 0, onRegistryChange: (listener) => { remote.onRegistryChange(listener); }, close: () => reads.close() };
 };

@@ -26,8 +26,11 @@ export interface Issuance {
   readonly audit: AuditEvent;
 }
 
-/** `replayed`: a one-time thing was used before. `revoked`: something on the path is revoked, or the session began before a revocation. `ended`: session or hop is over. */
-export type IssuanceOutcome = 'committed' | 'replayed' | 'revoked' | 'ended';
+/**
+ * `replayed`: the evidence was used before; `proof_replayed`: one of `proofs` was. `revoked`: something on the path is revoked, or
+ * the session began before a revocation. `ended`: session or hop is over, or ends before the lease would.
+ */
+export type IssuanceOutcome = 'committed' | 'replayed' | 'proof_replayed' | 'revoked' | 'ended';
 
 export interface NewEntryVersion {
   readonly id: string;
@@ -117,6 +120,8 @@ export interface StoreReads {
 
 export interface Store extends StoreWrites, StoreReads {
   readonly engine: 'sqlite' | 'postgresql';
+  /** Audit entries this process wrote since it last sealed its chain. */
+  unsealed(): number;
   /** Calls back soon after another process changed the registry (LISTEN or IPC); polling stays the rule. */
   onRegistryChange(listener: () => void): void;
   close(): Promise<void>;

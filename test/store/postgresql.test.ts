@@ -92,7 +92,7 @@ describe('PostgreSQL', () => {
     const issueAll = (node: OwnStore, order: readonly number[], side: string) =>
       Promise.all(order.map((index) => node.issue(makeIssuance(`crossed-${index}-${side}`, `crossed-${index}`, { lease: { replayKey: `crossed ${index}` }, proofs: [{ key: `crossed-proof ${index}`, until: NOW }] }))));
     const [ahead, back] = await Promise.all([issueAll(near, keys, 'near'), issueAll(far, keys.toReversed(), 'far')]);
-    for (const index of keys) expect([ahead[index], back.toReversed()[index]].sort()).toEqual(['committed', 'replayed']);
+    for (const index of keys) expect([ahead[index], back.toReversed()[index]].sort()).toEqual(['committed', 'proof_replayed']);
   });
 
   test('lets nothing commit after a revocation was confirmed, on any node', async () => {

@@ -1,3 +1,4 @@
+import type { IssuanceOutcome } from '../store.ts';
 import { joinRows } from '../sql/tables.ts';
 import type { Statements } from '../sql/statements.ts';
 import type { Query } from './connection.ts';
@@ -20,7 +21,7 @@ export const runShared = async (query: Query, append: Append, statements: Statem
   return items.map(replyTo);
 };
 
-interface Item { readonly operation: SharedOperation; outcome: 'open' | 'committed' | 'replayed' | 'revoked' | 'ended'; hasSession: boolean; hasHop: boolean }
+interface Item { readonly operation: SharedOperation; outcome: 'open' | IssuanceOutcome; hasSession: boolean; hasHop: boolean }
 type Issue = Extract<SharedOperation, { kind: 'issue' }>;
 type IssueItem = Item & { readonly operation: Issue };
 
@@ -48,13 +49,13 @@ const consume = async (query: Query, statements: Statements['issue'], items: rea
   for (const item of items.filter(isOpen)) {
     const proofs = proofsOf(item);
     const keys = new Set(proofs.map((proof) => proof.key));
-    if (keys.size < proofs.length || proofs.some((proof) => claimed.has(proof.key))) item.outcome = 'replayed';
+    if (keys.size < proofs.length || proofs.some((proof) => claimed.has(proof.key))) item.outcome = 'proof_replayed';
     else for (const proof of proofs) claimed.set(proof.key, proof);
   }
   if (claimed.size === 0) return new Set();
   const rows = [...claimed.values()].sort((a, b) => compare(a.key, b.key)).map((proof) => proof.row);
   const won = new Set((await query(statements.consume, joinRows(rows))).map((row) => String(row.key)));
-  for (const item of items.filter(isOpen)) if (proofsOf(item).some((proof) => !won.has(proof.key))) item.outcome = 'replayed';
+  for (const item of items.filter(isOpen)) if (proofsOf(item).some((proof) => !won.has(proof.key))) item.outcome = 'proof_replayed';
   return won;
 };
 

@@ -51,7 +51,7 @@ const encodeIssuance = ({ session, hop, lease, proofs, audit }: Issuance): Extra
   kind: 'issue', id: lease.id, sessionId: session.id, hopId: hop.id, replayKey: lease.replayKey,
   claim: JSON.stringify({
     lease_id: lease.id, session_id: session.id, hop_id: hop.id, path: JSON.stringify(hop.path), lease_target: `lease:${lease.id}`, key_target: lease.kid === null ? null : `key:${lease.kid}`,
-    now: encodeTime(lease.issuedAt), session_expires_at: encodeTime(session.expiresAt), hop_expires_at: encodeTime(hop.expiresAt),
+    now: encodeTime(lease.issuedAt), lease_expires_at: encodeTime(lease.expiresAt), session_expires_at: encodeTime(session.expiresAt), hop_expires_at: encodeTime(hop.expiresAt),
   }),
   session: encodeRow(SESSION, session), hop: encodeRow(HOP, hop), lease: encodeRow(LEASE, lease), proofs: proofs.map(encodeProof), event: encodeEvent(audit),
 });

@@ -106,7 +106,7 @@ export const describeIssuing = (makePlace: MakePlace): void => {
 
     test('refuses an issuance whose proof was used, and issues with a fresh one', async () => {
       await store.consume([{ key: 'dpop-1', until: NOW }]);
-      expect(await store.issue(makeIssuance('dpop', 'dpop', { proofs: [{ key: 'dpop-1', until: NOW }] }))).toBe('replayed');
+      expect(await store.issue(makeIssuance('dpop', 'dpop', { proofs: [{ key: 'dpop-1', until: NOW }] }))).toBe('proof_replayed');
       expect(await store.issue(makeIssuance('dpop', 'dpop', { proofs: [{ key: 'dpop-2', until: NOW }] }))).toBe('committed');
     });
 
@@ -153,10 +153,24 @@ export const describeIssuing = (makePlace: MakePlace): void => {
     });
 
     test('goes by the stored ends of session and hop', async () => {
-      expect(await store.issue(makeIssuance('ends-1', 'ends', { hop: { expiresAt: NOW + MINUTE } }))).toBe('committed');
-      const later = (name: string, at: number): Issuance => makeIssuance(name, 'ends', { hop: { expiresAt: NOW + HOUR }, lease: { issuedAt: at } });
+      const within = { lease: { expiresAt: NOW + MINUTE } };
+      expect(await store.issue(makeIssuance('ends-1', 'ends', { hop: { expiresAt: NOW + MINUTE }, ...within }))).toBe('committed');
+      const later = (name: string, at: number): Issuance => makeIssuance(name, 'ends', { hop: { expiresAt: NOW + HOUR }, lease: { ...within.lease, issuedAt: at } });
       expect(await store.issue(later('ends-2', NOW + MINUTE))).toBe('ended');
       expect(await store.issue(later('ends-3', NOW + MINUTE - 1))).toBe('committed');
+    });
+
+    test('lets no credential outlive its hop or session as they are stored', async () => {
+      const hop = { expiresAt: NOW + MINUTE };
+      const longer = { hop: { expiresAt: NOW + HOUR } };
+      expect(await store.issue(makeIssuance('out-1', 'out', { hop, lease: { expiresAt: NOW + MINUTE + 1 } }))).toBe('ended');
+      expect(await store.issue(makeIssuance('out-2', 'out', { hop, lease: { expiresAt: NOW + MINUTE } }))).toBe('committed');
+      // What another node believes of the hop's end does not lengthen it.
+      expect(await store.issue(makeIssuance('out-3', 'out', { ...longer, lease: { expiresAt: NOW + MINUTE + 1 } }))).toBe('ended');
+      expect(await store.issue(makeIssuance('out-4', 'out', { ...longer, lease: { expiresAt: NOW + MINUTE } }))).toBe('committed');
+      const session = { expiresAt: NOW + MINUTE };
+      expect(await store.issue(makeIssuance('out-5', 'out of session', { session, lease: { expiresAt: NOW + MINUTE + 1 } }))).toBe('ended');
+      expect(await store.issue(makeIssuance('out-6', 'out of session', { session, lease: { expiresAt: NOW + MINUTE } }))).toBe('committed');
     });
 
     test('records a denial and its audit entry', async () => {
