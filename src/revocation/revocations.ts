@@ -1,3 +1,4 @@
+import { MINUTE } from '../core/duration.ts';
 import type { RevocationRow, Target } from '../store/rows.ts';
 
 /**
@@ -6,11 +7,13 @@ import type { RevocationRow, Target } from '../store/rows.ts';
  */
 export const createRevocations = () => {
   const byTarget = new Map<Target, Map<number, RevocationRow>>();
+  let nextPurge = Number.POSITIVE_INFINITY;
   return {
     add(row: RevocationRow): void {
       const rows = byTarget.get(row.target) ?? new Map<number, RevocationRow>();
       rows.set(row.seq, row);
       byTarget.set(row.target, rows);
+      if (row.purgeAfter !== null) nextPurge = Math.min(nextPurge, row.purgeAfter);
     },
     /** The first target of `path` that is blocked now, or that was revoked after the session began at registry version `beganVersion`. */
     find(path: readonly Target[], beganVersion: number): Target | undefined {
@@ -21,12 +24,18 @@ export const createRevocations = () => {
         return false;
       });
     },
-    /** Drops rows that cannot matter any more. */
+    /** Drops rows that cannot matter any more. Called with every poll, so it looks through them at most once a minute. */
     purge(now: number): void {
+      if (now < nextPurge) return;
+      nextPurge = now + MINUTE;
       for (const [target, rows] of byTarget) {
         for (const row of rows.values()) if (row.purgeAfter !== null && row.purgeAfter <= now) rows.delete(row.seq);
         if (rows.size === 0) byTarget.delete(target);
       }
+    },
+    /** How many are known. */
+    get size() {
+      return [...byTarget.values()].reduce((sum, rows) => sum + rows.size, 0);
     },
   };
 };

@@ -1,4 +1,4 @@
-import type { DomainId, ResourceId, WorkloadId } from '../core/ids.ts';
+import type { DomainId, IssuerId, ResourceId, WorkloadId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { Result } from '../core/result.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
@@ -14,8 +14,11 @@ export interface DomainView {
   readonly ring: KeyRing;
   /** Why the domain is not ready; empty if it is. */
   readonly problems: readonly string[];
+  /** Those of them that leave policies out of decisions: while there are any, nothing may be decided. */
+  readonly policyProblems: readonly string[];
   issuersFor(iss: string, purpose: Issuer['proves']): readonly Issuer[];
   issuer(name: string): Issuer | undefined;
+  issuerById(id: IssuerId): Issuer | undefined;
   resource(audience: string): Resource | undefined;
   identify(evidence: IdentifyingEvidence, clientId: string | undefined, now: number): Result<Workload, Refusal>;
   workloadById(id: WorkloadId): Workload | undefined;
@@ -32,9 +35,12 @@ export interface DomainViewPorts {
   openRing(rows: readonly KeyRow[]): { readonly ring: KeyRing; readonly problems: readonly string[] };
 }
 
+/** A row and what it says; neither an entry nor a problem where it ended. */
+export interface DecodedRow { readonly row: EntryRow; readonly entry: Entry | undefined; readonly problem: string | undefined }
+
 /** The domain's state and the one way to change it: all rows of a registry delta that concern it, at once. */
 export interface LiveDomain extends DomainView {
-  apply(entries: readonly { readonly row: EntryRow; readonly entry: Entry | undefined; readonly problem: string | undefined }[], keys: readonly KeyRow[]): void;
+  apply(entries: readonly DecodedRow[], keys: readonly KeyRow[]): void;
 }
 
 const NO_ISSUERS: readonly Issuer[] = [];
@@ -50,24 +56,29 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
   let domain = first;
   let introspection = introspectionResource(first);
   const issuers = new Map<string, Issuer>();
+  const issuersById = new Map<IssuerId, Issuer>();
   const resources = new Map<string, Resource>();
   const workloads = new Map<WorkloadId, Workload>();
   const workloadsByName = new Map<string, Workload>();
   const workloadsBySpiffeId = new Map<string, Workload>();
   const policies = new Map<string, Policy>();
   const keyRows = new Map<string, KeyRow>();
-  const undecodable = new Map<string, string>();
+  const undecodable = new Map<string, { readonly kind: EntryRow['kind']; readonly problem: string }>();
   let issuersByIss = new Map<string, Issuer[]>();
   let index: IdentifyIndex | undefined;
   let engine = ports.buildEngine(first.id, []);
   let keys = ports.openRing([]);
+  let problems: readonly string[] = [];
+  let policyProblems: readonly string[] = [];
 
   const place = (entry: Entry): void => {
     if (entry.kind === 'domain') {
       domain = entry;
       introspection = introspectionResource(entry);
-    } else if (entry.kind === 'issuer') issuers.set(entry.name, entry);
-    else if (entry.kind === 'resource') resources.set(entry.audience, entry);
+    } else if (entry.kind === 'issuer') {
+      issuers.set(entry.name, entry);
+      issuersById.set(entry.id, entry);
+    } else if (entry.kind === 'resource') resources.set(entry.audience, entry);
     else if (entry.kind === 'policy') policies.set(entry.name, entry);
     else {
       workloads.set(entry.id, entry);
@@ -75,6 +86,12 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
       workloadsBySpiffeId.set(entry.spiffeId, entry);
       index?.put(entry);
     }
+  };
+
+  const dropIssuer = (name: string): void => {
+    const issuer = issuers.get(name);
+    if (issuer !== undefined) issuersById.delete(issuer.id);
+    issuers.delete(name);
   };
 
   const dropWorkload = (name: string): void => {
@@ -88,7 +105,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
 
   /** An ended row frees its name; a row that cannot be read must not leave its older version in force. */
   const remove = (row: EntryRow): void => {
-    if (row.kind === 'issuer') issuers.delete(row.name);
+    if (row.kind === 'issuer') dropIssuer(row.name);
     else if (row.kind === 'resource') resources.delete(row.name);
     else if (row.kind === 'policy') policies.delete(row.name);
     else if (row.kind === 'workload') dropWorkload(row.name);
@@ -98,11 +115,11 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
     get domain() { return domain; },
     get engine() { return engine; },
     get ring() { return keys.ring; },
-    get problems() {
-      return [...undecodable.values(), ...engine.problems.map((problem) => `policy ${problem.policy}: ${problem.message}`), ...keys.problems];
-    },
+    get problems() { return problems; },
+    get policyProblems() { return policyProblems; },
     issuersFor: (iss, purpose) => issuersByIss.get(`${purpose} ${iss}`) ?? NO_ISSUERS,
     issuer: (name) => issuers.get(name),
+    issuerById: (id) => issuersById.get(id),
     resource: (audience) => resources.get(audience) ?? (audience === introspection.audience ? introspection : undefined),
     identify(evidence, clientId, now) {
       // Built on first use: a node that starts with 100,000 workloads reads them once and indexes them once.
@@ -118,7 +135,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
       for (const { row, entry, problem } of changes) {
         remove(row);
         undecodable.delete(row.id);
-        if (problem !== undefined) undecodable.set(row.id, problem);
+        if (problem !== undefined) undecodable.set(row.id, { kind: row.kind, problem });
         else if (entry !== undefined && !row.ended) place(entry);
       }
       const touched = new Set(changes.map(({ row }) => row.kind));
@@ -134,6 +151,10 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
         for (const row of changedKeys) keyRows.set(row.kid, row);
         keys = ports.openRing([...keyRows.values()]);
       }
+      // Told once for each change, not for each request that asks whether the domain is ready.
+      const unread = [...undecodable.values()];
+      policyProblems = [...unread.filter(({ kind }) => kind === 'policy').map(({ problem }) => problem), ...engine.problems.map((problem) => `policy ${problem.policy}: ${problem.message}`)];
+      problems = [...unread.filter(({ kind }) => kind !== 'policy').map(({ problem }) => problem), ...policyProblems, ...keys.problems];
     },
   };
 };

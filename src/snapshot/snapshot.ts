@@ -2,13 +2,13 @@ import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
 import type { DomainId } from '../core/ids.ts';
 import type { Result } from '../core/result.ts';
-import type { Domain, Entry } from '../registry/entries.ts';
+import type { Entry } from '../registry/entries.ts';
 import { createRevocations } from '../revocation/revocations.ts';
 import type { Revocations } from '../revocation/revocations.ts';
 import type { EntryRow, KeyRow, Target } from '../store/rows.ts';
 import type { RegistryDelta, StoreReads } from '../store/store.ts';
 import { createLiveDomain } from './domain-view.ts';
-import type { DomainView, DomainViewPorts, LiveDomain } from './domain-view.ts';
+import type { DecodedRow, DomainView, DomainViewPorts, LiveDomain } from './domain-view.ts';
 
 /** Past this a node answers exchange, introspection and status list with 503 (design section 10). */
 export const STALENESS_BOUND = 2 * SECOND;
@@ -19,6 +19,8 @@ export const STALENESS_BOUND = 2 * SECOND;
  */
 export interface Snapshot {
   readonly version: number;
+  /** Why domains are missing here that the registry holds; empty if none is. */
+  readonly problems: readonly string[];
   /** Milliseconds since the registry was last known to be as the snapshot shows it. */
   age(): number;
   domain(name: string): DomainView | undefined;
@@ -35,74 +37,107 @@ export interface SnapshotPorts extends DomainViewPorts {
   decode(row: EntryRow): Result<Entry, string>;
 }
 
+/** Rows of a domain whose own entry this version cannot read, by id: they take effect together with it, policies that forbid among them. */
+interface Waiting { readonly rows: Map<string, DecodedRow>; readonly keys: Map<string, KeyRow> }
+
 export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
   const byId = new Map<DomainId, LiveDomain>();
   const byName = new Map<string, LiveDomain>();
-  const revocations: Revocations = createRevocations();
+  const waiting = new Map<DomainId, Waiting>();
+  let revocations: Revocations = createRevocations();
   let version = 0;
   let confirmedAt = Number.NEGATIVE_INFINITY;
   let inFlight: Promise<void> | undefined;
   let next: Promise<void> | undefined;
 
-  /** Only the newest version of an entry counts. */
-  const newest = (rows: readonly EntryRow[]): EntryRow[] => [...new Map(rows.map((row) => [row.id, row])).values()];
+  const decode = (row: EntryRow): DecodedRow => {
+    if (row.ended) return { row, entry: undefined, problem: undefined };
+    const decoded = ports.decode(row);
+    return decoded.ok ? { row, entry: decoded.value, problem: undefined } : { row, entry: undefined, problem: `${row.kind} ${row.name}: ${decoded.error}` };
+  };
+
+  const wait = (id: DomainId, rows: readonly DecodedRow[], keys: readonly KeyRow[]): void => {
+    const held = waiting.get(id) ?? { rows: new Map<string, DecodedRow>(), keys: new Map<string, KeyRow>() };
+    for (const decoded of rows) held.rows.set(decoded.row.id, decoded);
+    for (const key of keys) held.keys.set(key.kid, key);
+    waiting.set(id, held);
+  };
+
+  const drop = (id: DomainId, live: LiveDomain): void => {
+    byId.delete(id);
+    if (byName.get(live.domain.name) === live) byName.delete(live.domain.name);
+  };
+
+  const applyTo = (id: DomainId, rows: readonly DecodedRow[], keys: readonly KeyRow[]): void => {
+    const known = byId.get(id);
+    if (known !== undefined) {
+      known.apply(rows, keys);
+      if (rows.some(({ row }) => row.kind === 'domain' && row.ended)) drop(id, known);
+      return;
+    }
+    const own = rows.find(({ entry }) => entry?.kind === 'domain')?.entry;
+    if (own?.kind !== 'domain') return wait(id, rows, keys);
+    const held = waiting.get(id);
+    waiting.delete(id);
+    const live = createLiveDomain(own, ports);
+    live.apply(newest([...held?.rows.values() ?? [], ...rows], ({ row }) => row.id), [...held?.keys.values() ?? [], ...keys]);
+    byId.set(id, live);
+    byName.set(own.name, live);
+  };
 
   const apply = (delta: RegistryDelta): void => {
-    const rows = newest(delta.entries).map((row) => {
-      if (row.ended) return { row, entry: undefined, problem: undefined };
-      const decoded = ports.decode(row);
-      return decoded.ok ? { row, entry: decoded.value, problem: undefined } : { row, entry: undefined, problem: `${row.kind} ${row.name}: ${decoded.error}` };
-    });
-    for (const { row, entry } of rows) {
-      if (row.kind !== 'domain' || entry?.kind !== 'domain' || byId.has(entry.id)) continue;
-      const live = createLiveDomain(entry satisfies Domain, ports);
-      byId.set(entry.id, live);
-      byName.set(entry.name, live);
-    }
-    for (const [id, live] of byId) {
-      const own = rows.filter(({ row }) => row.domainId === id);
-      const keys: readonly KeyRow[] = delta.keys.filter((row) => row.domainId === id);
-      if (own.length > 0 || keys.length > 0) live.apply(own, keys);
-      if (own.some(({ row }) => row.kind === 'domain' && row.ended)) {
-        byId.delete(id);
-        byName.delete(live.domain.name);
-      }
-    }
+    // First, and they cannot fail: whatever the rest is like, what was taken back is known to be.
     for (const row of delta.revocations) revocations.add(row);
+    const rows = Map.groupBy(newest(delta.entries, (row) => row.id).map(decode), ({ row }) => row.domainId);
+    const keys = Map.groupBy(delta.keys, (row) => row.domainId);
+    for (const id of new Set([...rows.keys(), ...keys.keys()])) applyTo(id, rows.get(id) ?? [], keys.get(id) ?? []);
     version = delta.version;
+  };
+
+  /** The database is an older one: a copy was put back, or a standby took over that had not heard all. Nothing known before counts. */
+  const startOver = (delta: RegistryDelta): void => {
+    for (const known of [byId, byName, waiting]) known.clear();
+    revocations = createRevocations();
+    apply(delta);
   };
 
   const read = async (): Promise<void> => {
     const askedAt = ports.clock.now();
     const delta = await ports.store.registryDelta(version);
     if (delta.version > version) apply(delta);
+    else if (delta.version < version) startOver(await ports.store.registryDelta(0));
     confirmedAt = askedAt;
     revocations.purge(askedAt);
   };
 
   const start = (): Promise<void> => {
-    const run = read().finally(() => {
-      if (inFlight === run) inFlight = undefined;
-    });
+    const run = read().finally(() => { inFlight = undefined; });
     inFlight = run;
     return run;
   };
 
   return {
     get version() { return version; },
+    get problems() {
+      return [...waiting].map(([id, { rows }]) => [...rows.values()].find(({ row }) => row.kind === 'domain')?.problem ?? `domain ${id}: its own entry is missing`);
+    },
     age: () => ports.clock.now() - confirmedAt,
     domain: (name) => byName.get(name),
     domainById: (id) => byId.get(id),
     domains: () => [...byId.values()],
     revokedBy: (path, beganVersion) => revocations.find(path, beganVersion),
     refresh() {
-      if (inFlight === undefined) return start();
       // A read that began before this call may have missed the caller's own commit: wait for one that begins after.
-      next ??= inFlight.then(() => undefined, () => undefined).then(() => {
+      if (next !== undefined) return next;
+      if (inFlight === undefined) return start();
+      next = inFlight.then(() => undefined, () => undefined).then(() => {
         next = undefined;
-        return inFlight ?? start();
+        return start();
       });
       return next;
     },
   };
 };
+
+/** The last of each id, in the order in which ids first appear: whoever gets a name again comes after who had it. */
+const newest = <T>(rows: readonly T[], idOf: (row: T) => string): T[] => [...new Map(rows.map((row) => [idOf(row), row])).values()];
