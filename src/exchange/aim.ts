@@ -45,10 +45,12 @@ export const aim = (request: ExchangeRequest, view: DomainView, now: number): Re
   return ask.ok ? ok({ kind: 'resource', ask: ask.value }) : ask;
 };
 
-/** What the hop still holds of an ask; scopes it does not hold are left out, an audience it does not hold is refused. */
+/** What the hop still holds of an ask; registered scopes it does not hold are left out, an audience it does not hold is refused. */
 export const withinCeiling = (ask: Ask, held: readonly CeilingPair[]): Result<Ask, Refusal> => {
   const kept = narrow({ audience: ask.resource.audience, scopes: ask.scopes }, held);
   if (kept === undefined) return err(refusal('ceiling_exceeded', `${ask.resource.audience} is outside the session token's ceiling`));
+  const unknown = ask.scopes.filter((scope) => !ask.resource.scopes.includes(scope));
+  if (unknown.length > 0) return err(refusal('scope_unknown', `not registered at ${ask.resource.audience}: ${unknown.join(' ')}`));
   if (ask.scopes.length > 0 && kept.scopes.length === 0) return err(refusal('ceiling_exceeded', 'no asked scope is within the session token\'s ceiling'));
   return ok({ resource: ask.resource, scopes: kept.scopes });
 };

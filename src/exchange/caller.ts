@@ -2,7 +2,7 @@ import type { Evidence } from '../attestation/evidence.ts';
 import { openSession, sessionPath } from '../authority/session.ts';
 import type { Clock } from '../core/clock.ts';
 import { HOUR } from '../core/duration.ts';
-import type { LeaseId } from '../core/ids.ts';
+import type { LeaseId, SessionId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
@@ -38,10 +38,14 @@ export interface CallerPorts {
   attest(token: string, candidates: (iss: string) => readonly Issuer[], view: DomainView): Promise<Result<Evidence, Refusal>>;
   verifySessionToken(token: string, view: DomainView): Promise<Result<OwnToken, Refusal>>;
   leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined>;
+  session(id: SessionId): Promise<{ readonly session: SessionRow; readonly revokedBy: Target | undefined } | undefined>;
 }
 
 /** Evidence is remembered this long after it expired: clocks differ, and a purge may lag (design section 5, Replay). */
 const REPLAY_MARGIN = HOUR;
+
+/** Evidence that is its own anchor and is used once opens a session nobody else can name: no need to look for it. */
+const mayJoin = ({ anchor, replayKey }: Evidence): boolean => anchor !== replayKey;
 
 export type Authenticate = (request: ExchangeRequest, view: DomainView, snapshotVersion: number, learnt: (workload: Workload | undefined, evidence: EvidenceFacts) => void) => Promise<Result<Caller, Refusal>>;
 
@@ -57,14 +61,19 @@ export const createAuthenticate = (ports: CallerPorts): Authenticate => {
     learnt(workload.value, facts);
     // Design section 5: the one-shot exchange fits the bounded model; the other models ask for more than evidence.
     if (workload.value.authority !== 'bounded') return err(refusal('model_mismatch', `a ${workload.value.authority} workload cannot exchange evidence alone`));
-    const session = openSession(view.domain, workload.value, evidence.value, now);
+    const opened = openSession(view.domain, workload.value, evidence.value, now);
+    // A run's later evidence joins the session its first one opened, with that one's age and end: neither begins anew.
+    const running = mayJoin(evidence.value) ? await ports.session(opened.id) : undefined;
+    if (running?.revokedBy !== undefined) return err(refusal('revoked', `${running.revokedBy} is revoked`));
+    if (running !== undefined && (running.session.endedAt !== null || running.session.expiresAt <= now)) return err(refusal('session_ended', 'the session of this run is over'));
+    const session = running?.session ?? opened;
     return ok({
       workload: workload.value,
       evidence: facts,
       session,
       hop: undefined,
       path: sessionPath(session),
-      beganVersion: snapshotVersion,
+      beganVersion: running?.session.beganVersion ?? snapshotVersion,
       replayKey: evidence.value.replayKey ?? null,
       replayUntil: evidence.value.replayKey === undefined ? null : evidence.value.expiresAt + REPLAY_MARGIN,
       jkt: evidence.value.boundTo ?? null,

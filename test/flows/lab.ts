@@ -27,6 +27,8 @@ export interface Lab {
   leases(): Promise<readonly string[]>;
   /** Does it and holds it to a plain "no": inner code, OAuth error, status, nothing cached, nothing issued, nothing told about others. */
   refused(expected: Refused, act: () => Promise<Answer>): Promise<Answer>;
+  /** Moves the clock on and waits until the node has looked at its registry again. Only of {@link startTimedLab}. */
+  pass(milliseconds: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -123,11 +125,34 @@ export const startLab = async (options: { readonly clock?: Clock; readonly overr
       expect(await leases()).toEqual(before);
       return answer;
     },
+    pass: () => Promise.reject(new Error('this lab is on the real clock')),
     async close() {
       await mayfly.close();
       await platform.close();
     },
   };
+};
+
+/** A lab whose server and platform live on one clock that only the test moves. */
+export const startTimedLab = async (options: { readonly overrides?: Readonly<Record<string, unknown>> } = {}): Promise<Lab> => {
+  let now = Date.UTC(2026, 10, 22, 12);
+  const lab = await startLab({ ...options, clock: { now: () => now } });
+  return {
+    ...lab,
+    async pass(milliseconds) {
+      now += milliseconds;
+      await until(async () => (await fetch(`${lab.mayfly.url}/readyz`)).status === 200);
+    },
+  };
+};
+
+/** Asks until it is so, or gives up after 10 seconds. */
+export const until = async (holds: () => Promise<boolean>): Promise<void> => {
+  const end = Date.now() + 10_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error('waited 10 seconds in vain');
+    await new Promise((resolve) => { setTimeout(resolve, 25); });
+  }
 };
 
 /** RFC 6749 section 5.2: what may stand in error_description. */
