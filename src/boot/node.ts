@@ -23,6 +23,7 @@ import { createExchange } from '../exchange/exchange.ts';
 import { createIntrospect } from '../exchange/introspect.ts';
 import { createMint } from '../exchange/mint.ts';
 import { createRevokeToken } from '../exchange/revoke-token.ts';
+import { traceExchange } from '../exchange/traced.ts';
 import { signSessionToken, SESSION_TOKEN_SECONDS } from '../exchange/session-token.ts';
 import { createFindAdmin } from '../http/admin-caller.ts';
 import { createPossessionCheck } from '../http/caller.ts';
@@ -51,6 +52,7 @@ import type { DenialRow } from '../store/rows.ts';
 import type { RegistryChange, RegistryOutcome, Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { createInSpan } from '../telemetry/trace.ts';
 import { signAwsToken } from '../tokens/aws.ts';
 import { createNonces } from '../tokens/nonce.ts';
 import { signToken } from '../tokens/sign.ts';
@@ -125,7 +127,7 @@ export const createNode = (deps: NodeDeps) => {
 
   const denials = createDenials({ clock, random, store, log });
   const limitByWorkload = createRateLimit(clock, deps.config.limits.per_workload);
-  const exchange = createExchange({
+  const exchange = traceExchange(createExchange({
     clock, random, snapshot, store, denials,
     authenticate: createAuthenticate({
       clock, attest: attestWorkload, leaseStanding: (id) => store.leaseStanding(id), session: (id) => store.session(id),
@@ -143,7 +145,7 @@ export const createNode = (deps: NodeDeps) => {
       },
     }),
     sealHandle: (lease, handle) => encryption.seal(Buffer.from(handle), `lease-handle/${lease}`),
-  });
+  }), createInSpan());
 
   const nonceSecret = encryption.derive('dpop-nonce');
   const nonceCache = new Map<string, DomainNonces>();
