@@ -17,55 +17,62 @@ export interface DenialContext {
   readonly workloadId: WorkloadId | null;
   readonly verified: boolean;
   readonly facts: JsonObject;
+  /** Set when an admin's action was refused: the audit log then says whose and what. */
+  readonly admin?: { readonly by: string; readonly verb: string };
 }
 
 export interface Denials {
   record(refusal: Refusal, context: DenialContext): Promise<DecisionId>;
   /** One of the newest refusals of this process that have no row. */
   recent(id: DecisionId): DenialRow | undefined;
-  /** Writes the counts of denials beyond the cap whose minute has passed; called by a job and at shutdown. */
+  /** Writes the counts of denials beyond the cap; called by a job and at shutdown. A minute that still runs keeps its cap. */
   flush(): Promise<void>;
 }
 
 const KEPT_IN_MEMORY = 10_000;
+/** Characters of them all: strangers choose what they ask for, up to the size of a request. */
+const KEPT_TEXT = 32 * 1024 * 1024;
 /** Durable rows per workload and minute; the rest are counted, or a denied loop would fill the disk (design section 11). */
 const ROWS_PER_MINUTE = 60;
 /** One log line in this many for refusals of unverified requests. */
 const SAMPLE = 100;
 
-interface Window { readonly startedAt: number; rows: number; over: number; readonly domainId: DomainId; readonly workloadId: WorkloadId | null; lastCode: string }
+interface Window { readonly startedAt: number; rows: number; over: number; readonly context: Pick<DenialContext, 'domainId' | 'workloadId' | 'admin'>; lastCode: string }
 
 export const createDenials = (deps: { readonly clock: Clock; readonly random: Random; readonly store: Pick<StoreWrites, 'deny'>; readonly log: Log }): Denials => {
-  const recent = new LRUCache<DecisionId, DenialRow>({ max: KEPT_IN_MEMORY });
+  // As text: kept as objects, its strings would keep the whole requests they were cut from.
+  const kept = new LRUCache<DecisionId, string>({ max: KEPT_IN_MEMORY, maxSize: KEPT_TEXT, sizeCalculation: (text) => text.length });
   const windows = new Map<string, Window>();
   let unverified = 0;
 
-  const write = async (row: DenialRow): Promise<void> => {
+  const keep = (row: DenialRow): void => { kept.set(row.id, JSON.stringify(row)); };
+
+  const write = async (row: DenialRow, { admin }: Pick<DenialContext, 'admin'>): Promise<void> => {
+    const said = { decision: row.id, code: row.code, detail: row.detail, count: row.count };
     try {
-      await deps.store.deny(row, { at: row.at, action: 'exchange.denied', domainId: row.domainId, body: { decision: row.id, code: row.code, detail: row.detail, workload: row.workloadId, count: row.count } });
+      await deps.store.deny(row, {
+        at: row.at, domainId: row.domainId,
+        ...(admin === undefined ? { action: 'exchange.denied', body: { ...said, workload: row.workloadId } } : { action: 'admin.denied', body: { ...said, by: admin.by, verb: admin.verb } }),
+      });
     } catch (cause) {
       if (!(cause instanceof StoreUnavailable)) throw cause;
       // A "no" needs no database. It stays explainable from memory, and the log says that its row is missing.
-      recent.set(row.id, row);
+      keep(row);
       deps.log.error({ decision: row.id, code: row.code }, 'denial could not be written');
     }
   };
 
-  const countRow = (window: Window, now: number): DenialRow => ({
-    id: newId('decision', deps.clock, deps.random),
-    at: now,
-    domainId: window.domainId,
-    workloadId: window.workloadId,
-    code: window.lastCode,
-    detail: `${window.over} more denials in the minute from ${new Date(window.startedAt).toISOString()}`,
-    facts: {},
-    count: window.over,
-  });
+  const isOver = (window: Window, now: number): boolean => window.startedAt + MINUTE <= now;
 
-  const flush = async (now: number, all: boolean): Promise<void> => {
-    const closed = [...windows].filter(([, window]) => all || window.startedAt + MINUTE <= now);
-    for (const [key] of closed) windows.delete(key);
-    await Promise.all(closed.filter(([, window]) => window.over > 0).map(([, window]) => write(countRow(window, now))));
+  /** Taken before anything is awaited, so that nobody else counts the same denials. */
+  const writeCount = async (window: Window, now: number): Promise<void> => {
+    const { over, context } = window;
+    if (over === 0) return;
+    window.over = 0;
+    await write({
+      id: newId('decision', deps.clock, deps.random), at: now, domainId: context.domainId, workloadId: context.workloadId, code: window.lastCode,
+      detail: `${over} more denials in the minute from ${new Date(window.startedAt).toISOString()}`, facts: {}, count: over,
+    }, context);
   };
 
   return {
@@ -76,28 +83,36 @@ export const createDenials = (deps: { readonly clock: Clock; readonly random: Ra
         code: refused.code, detail: refused.detail, facts: context.facts, count: 1,
       };
       if (!context.verified) {
-        recent.set(row.id, row);
+        keep(row);
         unverified += 1;
         if (unverified % SAMPLE === 1) deps.log.info({ decision: row.id, code: row.code, detail: row.detail, sampled: SAMPLE }, 'refused');
         return row.id;
       }
-      const key = `${context.domainId} ${context.workloadId ?? ''}`;
+      const key = context.admin === undefined ? `${context.domainId} ${context.workloadId ?? ''}` : `${context.domainId} admin ${context.admin.by}`;
       const window = windows.get(key);
-      if (window === undefined || window.startedAt + MINUTE <= now) {
-        if (window !== undefined && window.over > 0) await write(countRow(window, now));
-        windows.set(key, { startedAt: now, rows: 1, over: 0, domainId: context.domainId, workloadId: context.workloadId, lastCode: row.code });
+      if (window === undefined || isOver(window, now)) {
+        windows.set(key, { startedAt: now, rows: 1, over: 0, context: { domainId: context.domainId, workloadId: context.workloadId, ...(context.admin === undefined ? {} : { admin: context.admin }) }, lastCode: row.code });
+        if (window !== undefined) await writeCount(window, now);
       } else if (window.rows < ROWS_PER_MINUTE) {
         window.rows += 1;
       } else {
         window.over += 1;
         window.lastCode = row.code;
-        recent.set(row.id, row);
+        keep(row);
         return row.id;
       }
-      await write(row);
+      await write(row, context);
       return row.id;
     },
-    recent: (id) => recent.get(id),
-    flush: () => flush(deps.clock.now(), true),
+    recent(id) {
+      const text = kept.get(id);
+      return text === undefined ? undefined : JSON.parse(text) as DenialRow;
+    },
+    async flush() {
+      const now = deps.clock.now();
+      const all = [...windows];
+      for (const [key, window] of all) if (isOver(window, now)) windows.delete(key);
+      await Promise.all(all.map(([, window]) => writeCount(window, now)));
+    },
   };
 };
