@@ -1,0 +1,30 @@
+import { claimsOf, exchangeForm, signEvidence } from './evidence.ts';
+import type { Pool } from './pool.ts';
+import { DOMAIN, ISSUER, SCOPE, apiOf } from './scenery.ts';
+
+/** Single requests to a node, as its callers make them. */
+const post = async (url: string, body: string, authorization?: string): Promise<Record<string, unknown>> => {
+  const response = await fetch(url, { method: 'POST', body, headers: { 'content-type': 'application/x-www-form-urlencoded', ...(authorization === undefined ? {} : { authorization }) } });
+  const answer = (await response.json()) as Record<string, unknown>;
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${JSON.stringify(answer)}`);
+  return answer;
+};
+
+export const createCalls = (pool: Pool) => {
+  let run = 900_000_000;
+  const evidence = (workload: number, repositoryId?: string): string => {
+    run += 1;
+    return signEvidence(claimsOf(workload, String(run), Math.floor(Date.now() / 1000), repositoryId), pool.key);
+  };
+  const token = async (url: string, form: string): Promise<string> => String((await post(`${url}/${DOMAIN}/token`, form))['access_token']);
+  return {
+    /** A token for the team's API of this workload. */
+    exchange: (url: string, workload: number): Promise<string> => token(url, exchangeForm(evidence(workload), apiOf(workload), SCOPE)),
+    /** The token with which the gateway introspects. */
+    gatewayToken: (url: string): Promise<string> => token(url, exchangeForm(evidence(0, '999'), `${ISSUER}/introspect`, '')),
+    introspect: async (url: string, tokenOfGateway: string, asked: string): Promise<boolean> =>
+      (await post(`${url}/${DOMAIN}/introspect`, new URLSearchParams({ token: asked }).toString(), `Bearer ${tokenOfGateway}`))['active'] === true,
+  };
+};
+
+export const leaseOf = (token: string): string => (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string }).jti;

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { reckon } from './books.ts';
+import type { Reckoning } from './books.ts';
+import type { ApplyLoad } from './load.ts';
+import type { Machine } from './machine.ts';
+import { startNode } from './node.ts';
+import type { MayflyNode } from './node.ts';
+import type { Engine, Options } from './options.ts';
+import type { Pool } from './pool.ts';
+import type { Postgres } from './postgres.ts';
+import { freePort, serve } from './processes.ts';
+import type { Served } from './processes.ts';
+import { measureInTurn } from './rounds.ts';
+import type { Row } from './rounds.ts';
+import { baseManifest, policyManifest, timePolicyManifest, workloadManifest } from './scenery.ts';
+
+/** What every section measures with. */
+export interface Bench {
+  readonly options: Options;
+  readonly machine: Machine;
+  readonly folder: string;
+  readonly postgres: Postgres | undefined;
+  readonly load: ApplyLoad;
+  readonly pool: Pool;
+  readonly say: (line: string) => void;
+}
+
+export interface Exchanged { readonly rows: readonly Row[]; readonly books: readonly (Reckoning & { readonly name: string })[] }
+
+const WORKLOADS = 1000;
+/** Per apply: what one request of the admin API takes. */
+const BATCH = 10_000;
+
+/** A filled node on a database of its own. */
+export const openNode = async (bench: Bench, engine: Engine, more: { readonly workloads?: number; readonly workers?: number; readonly readsTime?: boolean; readonly beside?: MayflyNode; readonly kekFile?: string; readonly nodeOptions?: string } = {}): Promise<MayflyNode> => {
+  const folder = join(bench.folder, `node-${randomBytes(4).toString('hex')}`);
+  mkdirSync(folder, { recursive: true });
+  const kekFile = more.kekFile ?? join(folder, 'kek');
+  if (more.kekFile === undefined && engine === 'postgresql') writeFileSync(kekFile, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+  const databaseUrl = engine === 'sqlite' ? undefined : more.beside?.databaseUrl ?? await bench.postgres?.freshDatabase();
+  const node = await startNode({
+    machine: bench.machine, folder, databaseUrl, workers: more.workers ?? 1, ...(engine === 'sqlite' ? {} : { kekFile }),
+    nodeOptions: more.nodeOptions ?? (bench.options.profile === '' ? '' : `--cpu-prof --cpu-prof-dir=${join(resolve(bench.options.profile), engine)}`),
+  });
+  if (more.beside !== undefined) return node;
+  const workloads = more.workloads ?? WORKLOADS;
+  await node.apply(baseManifest(bench.pool.jwks));
+  for (let from = 0; from < workloads; from += BATCH) await node.apply(workloadManifest(from, Math.min(workloads, from + BATCH)));
+  await node.apply(policyManifest());
+  if (more.readsTime === true) await node.apply(timePolicyManifest());
+  return node;
+};
+
+const serveFloor = async (bench: Bench, script: string, file: string): Promise<Served> => {
+  const port = await freePort();
+  const profile = bench.options.profile === '' ? {} : { env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(resolve(bench.options.profile), script)}` } };
+  return serve({ pin: bench.machine.pin('server'), port, logFile: join(bench.folder, `${script}.log`), script: [join(import.meta.dirname, `${script}.ts`), String(port), file], ...profile });
+};
+
+const closeAll = async (servers: readonly Served[]): Promise<void> => { for (const server of servers) await server.stop(); };
+
+/** Both floors and the full exchange on each engine, in turn. */
+export const measureExchange = async (bench: Bench): Promise<Exchanged> => {
+  bench.say('exchange');
+  const bare = await serveFloor(bench, 'bare-floor', bench.pool.publicKeyFile);
+  const floor = await serveFloor(bench, 'server-floor', bench.pool.jwksFile);
+  const nodes: { readonly name: string; readonly node: MayflyNode }[] = [];
+  for (const engine of bench.options.engines) {
+    nodes.push({ name: `full exchange, ${engine}`, node: await openNode(bench, engine) });
+    nodes.push({ name: `full exchange, ${engine}, a policy reads the time`, node: await openNode(bench, engine, { readsTime: true }) });
+  }
+  const rows = await measureInTurn([
+    { name: 'bare floor', server: bare, workloads: WORKLOADS, consumes: false },
+    { name: 'server floor', server: floor, workloads: WORKLOADS, consumes: false },
+    ...nodes.map(({ name, node }) => ({ name, server: node, workloads: WORKLOADS, consumes: true })),
+  ], bench.load, bench.pool, { ...bench.options, folder: bench.folder, say: bench.say });
+  const books = await reckonAll(rows, nodes);
+  await closeAll([bare, floor, ...nodes.map(({ node }) => node)]);
+  return { rows, books };
+};
+
+/** One serving process for each core. */
+export const measureWorkers = async (bench: Bench): Promise<Exchanged> => {
+  bench.say(`one worker for each of ${bench.machine.cores} cores`);
+  const nodes: { readonly name: string; readonly node: MayflyNode }[] = [];
+  for (const engine of bench.options.engines) {
+    nodes.push({ name: `full exchange, ${engine}, 1 worker`, node: await openNode(bench, engine) });
+    nodes.push({ name: `full exchange, ${engine}, ${bench.machine.cores} workers`, node: await openNode(bench, engine, { workers: bench.machine.cores }) });
+  }
+  const rows = await measureInTurn(nodes.map(({ name, node }) => ({ name, server: node, workloads: WORKLOADS, consumes: true })), bench.load, bench.pool, { ...bench.options, folder: bench.folder, say: bench.say });
+  const books = await reckonAll(rows, nodes);
+  await closeAll(nodes.map(({ node }) => node));
+  return { rows, books };
+};
+
+/** The same exchange beside few and beside many registered workloads. */
+export const measureScale = async (bench: Bench): Promise<Exchanged> => {
+  const { small, large } = bench.options;
+  const nodes: { readonly name: string; readonly node: MayflyNode; readonly workloads: number }[] = [];
+  for (const engine of bench.options.engines) {
+    for (const workloads of [small, large]) {
+      bench.say(`registering ${workloads} workloads on ${engine}`);
+      nodes.push({ name: `full exchange, ${engine}, ${workloads} workloads`, workloads, node: await openNode(bench, engine, { workloads }) });
+    }
+  }
+  const rows = await measureInTurn(nodes.map(({ name, node, workloads }) => ({ name, server: node, workloads, consumes: true })), bench.load, bench.pool, { ...bench.options, folder: bench.folder, say: bench.say });
+  const books = await reckonAll(rows, nodes);
+  await closeAll(nodes.map(({ node }) => node));
+  return { rows, books };
+};
+
+const reckonAll = async (rows: readonly Row[], nodes: readonly { readonly name: string; readonly node: MayflyNode }[]): Promise<Exchanged['books']> => {
+  const books = [];
+  for (const { name, node } of nodes) books.push({ name, ...(await reckon(rows.find((row) => row.name === name)?.answers ?? [], node.databaseUrl)) });
+  return books;
+};
+
