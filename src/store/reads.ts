@@ -5,7 +5,7 @@ import { createListings } from './listings.ts';
 import { toAudit, toCheckpoint, toDenial, toEntry, toKey, toLease, toRevocation } from './map.ts';
 import type { RevocationRow } from './rows.ts';
 import type { Dialect } from './sql/dialect.ts';
-import { chainNames } from './sql/reads.ts';
+import { chainNames, currentEntries } from './sql/reads.ts';
 import { StoreUnavailable } from './store.ts';
 import type { StoreReads } from './store.ts';
 
@@ -31,6 +31,12 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       return { version, entries: entries.map(toEntry), keys: keys.map(toKey), revocations: revocations.map(toRevocation).map((row) => asOf(row, version)) };
     }),
     entryHistory: (id) => reading(async () => (await prisma.entry.findMany({ where: { id }, orderBy: { version: 'asc' } })).map(toEntry)),
+    entries: (filter, page) => reading(async () => {
+      const { sql, parameters } = currentEntries(dialect, filter, page);
+      const found = await prisma.$queryRawUnsafe<{ seq: bigint | number }[]>(sql, ...parameters);
+      const rows = new Map((await prisma.entry.findMany({ where: { seq: { in: found.map(({ seq }) => BigInt(seq)) } } })).map((row) => [BigInt(row.seq), row]));
+      return found.flatMap(({ seq }) => rows.get(BigInt(seq)) ?? []).map(toEntry);
+    }),
     leaseStanding: (id) => reading(() => listings.lease(id)),
     leases: (filter, page) => reading(() => listings.leases(filter, page)),
     session: (id) => reading(() => listings.session(id)),

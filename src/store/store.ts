@@ -104,6 +104,8 @@ export interface StoreReads {
   registryVersion(): Promise<number>;
   registryDelta(after: number): Promise<RegistryDelta>;
   entryHistory(id: string): Promise<readonly EntryRow[]>;
+  /** Newest versions of what has not ended in one domain, by name; `after` is the last name of the page before. */
+  entries(filter: { readonly kind: EntryKind; readonly domainId: DomainId; readonly name?: string }, page: PageRequest): Promise<readonly EntryRow[]>;
   leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined>;
   leases(filter: { readonly domainId?: DomainId; readonly sessionId?: SessionId; readonly workloadId?: WorkloadId; readonly activeAt?: number }, page: PageRequest): Promise<Page<LeaseStanding>>;
   session(id: SessionId): Promise<{ readonly session: SessionRow; readonly hops: readonly HopRow[]; readonly revokedBy: Target | undefined } | undefined>;

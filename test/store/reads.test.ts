@@ -27,6 +27,21 @@ describeRegistries(clock, (registry) => {
     expect(await registry().reads.denial(denial.id)).toEqual(denial);
   });
 
+  test('entries are listed as they are now, by name and page', async () => {
+    const row = (id: string, version: number, seq: number, name: string, more: object = {}) => ({ ...makeEntry({ id, version, name, kind: 'workload', ...more }), seq, changedAt: NOW, changedBy: 'ada' });
+    const listed = [row('wkl_b', 2, 9002, 'b', { body: { newer: true } }), row('wkl_c', 1, 9003, 'c'), row('wkl_d', 1, 9004, 'd')];
+    const others = [
+      row('wkl_b', 1, 9001, 'b'), row('wkl_gone', 1, 9005, 'bb'), row('wkl_gone', 2, 9006, 'bb', { ended: true }), row('iss_b', 1, 9007, 'bc', { kind: 'issuer' }), row('wkl_other', 1, 9008, 'bd', { domainId: 'dom_other' }),
+    ];
+    for (const each of [...others, ...listed]) await registry().seed.entry(each);
+    const filter = { kind: 'workload', domainId: DOMAIN } as const;
+    expect(await registry().reads.entries(filter, { limit: 10, after: undefined })).toEqual(listed);
+    expect(await registry().reads.entries(filter, { limit: 2, after: undefined })).toEqual(listed.slice(0, 2));
+    expect(await registry().reads.entries(filter, { limit: 2, after: 'c' })).toEqual(listed.slice(2));
+    expect(await registry().reads.entries({ ...filter, name: 'c' }, { limit: 1, after: undefined })).toEqual([listed[1]]);
+    expect(await registry().reads.entries({ ...filter, name: 'bb' }, { limit: 1, after: undefined })).toEqual([]);
+  });
+
   test('chains, their entries and their checkpoints are read in order', async () => {
     const entry = (chain: string, n: number) => ({ chain, n, at: NOW + n, body: '{"b":1, "a":2}', action: 'exchange.issued', domainId: DOMAIN, prev: `p${n}`, hash: `h${n}` });
     const checkpoint = (chain: string, n: number) => ({ chain, n, hash: `h${n}`, at: NOW, kid: 'k', jws: 'a.b.c' });

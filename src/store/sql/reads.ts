@@ -39,6 +39,16 @@ const revokedBy = (targets: string): string =>
   `(SELECT f.target FROM (SELECT t.value AS target, (SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND (r.enabled_seq IS NULL OR r.seq > s.began_version)) AS seq
     FROM (${targets}) t) f WHERE f.seq IS NOT NULL ORDER BY f.seq LIMIT 1)`;
 
+/** Sequence numbers of what is registered now, by name: along the index on kind, domain and name. */
+export const currentEntries = (dialect: Dialect, filter: { readonly kind: string; readonly domainId: string; readonly name?: string }, page: { readonly limit: number; readonly after: string | undefined }): Query =>
+  build(dialect, (where) => {
+    where.add(`e.kind = ${where.bind(filter.kind)} AND e.domain_id = ${where.bind(filter.domainId)} AND NOT e.ended`);
+    where.add('NOT EXISTS (SELECT 1 FROM entry later WHERE later.id = e.id AND later.version > e.version)');
+    if (filter.name !== undefined) where.add(`e.name = ${where.bind(filter.name)}`);
+    if (page.after !== undefined) where.add(`e.name > ${where.bind(page.after)}`);
+    return { select: 'SELECT e.seq FROM entry e', rest: `ORDER BY e.name LIMIT ${where.bind(page.limit)}` };
+  });
+
 /** Names of all chains by one index probe each: `DISTINCT` would read the whole log. */
 export const chainNames = (table: 'audit' | 'checkpoint'): string =>
   `WITH RECURSIVE found(chain) AS (SELECT min(chain) FROM ${table} UNION ALL SELECT (SELECT min(a.chain) FROM ${table} a WHERE a.chain > found.chain) FROM found WHERE found.chain IS NOT NULL)
