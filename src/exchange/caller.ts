@@ -62,8 +62,9 @@ export const createAuthenticate = (ports: CallerPorts): Authenticate => {
     // Design section 5: the one-shot exchange fits the bounded model; the other models ask for more than evidence.
     if (workload.value.authority !== 'bounded') return err(refusal('model_mismatch', `a ${workload.value.authority} workload cannot exchange evidence alone`));
     const opened = openSession(view.domain, workload.value, evidence.value, now);
-    // A run's later evidence joins the session its first one opened, with that one's age and end: neither begins anew.
-    const running = mayJoin(evidence.value) ? await ports.session(opened.id) : undefined;
+    // A run's later evidence joins the session its first one opened, with that one's age and end. The commit holds to the
+    // stored end in any case, so the row is read here only where a policy asks for the age: this path is kept free of queries.
+    const running = view.engine.readsSessionAge && mayJoin(evidence.value) ? await ports.session(opened.id) : undefined;
     if (running?.revokedBy !== undefined) return err(refusal('revoked', `${running.revokedBy} is revoked`));
     if (running !== undefined && (running.session.endedAt !== null || running.session.expiresAt <= now)) return err(refusal('session_ended', 'the session of this run is over'));
     const session = running?.session ?? opened;

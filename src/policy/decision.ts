@@ -56,6 +56,8 @@ export interface PolicyEngine {
   readonly domainId: DomainId;
   /** Empty when every stored policy validates; otherwise the domain is not ready. */
   readonly problems: readonly PolicyProblem[];
+  /** Some policy asks for `context.session.age_seconds`; otherwise the question may leave the age of a session to the commit. */
+  readonly readsSessionAge: boolean;
   decide(question: Question): Answer;
   decideAdmin(question: AdminQuestion): Answer;
   nearMisses(question: Question): readonly NearMiss[];

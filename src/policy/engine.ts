@@ -3,6 +3,7 @@ import type { Result } from '../core/result.ts';
 import { createPolicyCompiler } from './compile.ts';
 import type { Compiled } from './compile.ts';
 import type { AdminQuestion, Answer, BuildPolicyEngine, PolicyCitation, PolicyEngine, Question } from './decision.ts';
+import { readsSessionAge } from './mentions.ts';
 import { createEvaluate } from './evaluate.ts';
 import type { Evaluate, EvaluationLimits, Verdict } from './evaluate.ts';
 import { findNearMisses } from './explain.ts';
@@ -47,6 +48,7 @@ const createEngine = (domainId: PolicyEngine['domainId'], { policies, problems }
   return {
     domainId,
     problems,
+    readsSessionAge: readsSessionAge(policies.map(({ statement }) => statement)),
     decide,
     decideAdmin: (question: AdminQuestion) => decideFacts(question, () => adminFactsOf(question)),
     nearMisses(question) {

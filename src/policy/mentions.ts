@@ -26,6 +26,13 @@ export const collectMentions = (statements: readonly PolicyJson[]): Mentions => 
   return collected;
 };
 
+/** Whether an answer can depend on how old a session is: only then is it worth a query to know. */
+export const readsSessionAge = (statements: readonly PolicyJson[]): boolean => {
+  const { context } = collectMentions(statements);
+  const session = context.members.get('session');
+  return context.whole || session?.whole === true || session?.members.has('age_seconds') === true;
+};
+
 export const projectContext = (context: Context, mentions: Mentions): Context => {
   const projected = project(context, mentions.context);
   return isObject(projected) ? (projected as Context) : {};
