@@ -33,7 +33,8 @@ export const createPrepareIssuer = (catalogue: AttestorCatalogue): PrepareIssuer
       profile,
       discriminator: attestor.discriminator(entry.options),
       algorithms: entry.algorithms ?? profile.algorithms,
-      replay: entry.replay ?? profile.replay,
+      // An admin's command is several calls, and a login several commands: one token each would be a login each.
+      replay: entry.replay ?? (entry.proves === 'admins' ? 'within-session' : profile.replay),
     };
     prepared.set(entry, made);
     return made;

@@ -151,6 +151,13 @@ describe('attest', () => {
     expect(within).toMatchObject({ replayKey: undefined, anchor: once.anchor });
   });
 
+  test('lets an admin\'s token count for several calls unless the entry says once', async () => {
+    const attest = createAttest({ clock: fixedClock, catalogue: attestorCatalogue, keys: served });
+    const present = async (replay: 'once' | undefined) => accepted(await attest(token(), { candidates: () => [{ ...entry, proves: 'admins' as const, replay }], purpose: 'admins' }));
+    expect((await present(undefined)).replayKey).toBeUndefined();
+    expect((await present('once')).replayKey).toBeDefined();
+  });
+
   test('answers from the entry\'s new version as soon as it is there', async () => {
     const versions = [entry, { ...entry, version: 2, audience: 'https://sts.acme.example/other' }];
     let current = 0;

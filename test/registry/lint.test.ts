@@ -84,6 +84,12 @@ describe('lint', () => {
     expect(found(withChange(clean(), ['issuers', 1], { ...gitlab, replay: 'once' }))).toEqual(['unused-issuer gitlab']);
   });
 
+  test('lets an admin\'s token be shown again: one command is several calls', () => {
+    const staff = { name: 'staff', kind: 'oidc', issuer: 'https://login.acme.example', replay: 'within-session', owner: 'x', expires: '2027-11-22' };
+    expect(found(withChange(clean(), ['issuers', 1], { ...staff, domain: 'system', proves: 'admins' }))).toEqual([]);
+    expect(found(withChange(clean(), ['issuers', 1], { ...staff, domain: 'prod', proves: 'workloads' }))).toContain('replay-within-session staff');
+  });
+
   test('finds what nothing uses', () => {
     const { policies: _policies, ...rest } = clean() as { policies: unknown };
     expect(found(rest)).toEqual(['unused-resource https://deploy.acme.example', 'unused-workload ci/deployer']);
