@@ -35,7 +35,8 @@ export const failureOf = (status: number, body: string): CliError => {
   ];
   const code = problem.code ?? problem.error;
   const message = problem.detail ?? problem.title ?? code ?? `the server answered ${status}`;
-  const mend = problem.mend ?? (problem.problems === undefined ? undefined : 'mend these places and run the command again; nothing was changed') ?? (problem.decision_id === undefined ? MENDS[status] : `ask why with \`mayfly explain ${problem.decision_id}\``) ?? 'see the server\'s log under the request id';
+  const mend = problem.mend ?? (problem.problems === undefined ? undefined : 'mend these places and run the command again; nothing was changed') ??
+    (problem.findings === undefined ? undefined : 'mend what is an error, or let the entry say `accept: [{ rule, reason, until }]`; nothing was changed') ?? (problem.decision_id === undefined ? MENDS[status] : `ask why with \`mayfly explain ${problem.decision_id}\``) ?? 'see the server\'s log under the request id';
   const said = code === undefined || code === message ? message : `${message} (${code})`;
   return status === 400 || status === 422 ? badInput(said, mend, notes) : failed(said, mend, notes);
 };

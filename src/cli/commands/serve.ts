@@ -30,7 +30,7 @@ const serve = async (context: CliContext, { config, listen, workers }: Options):
     const server = await startServer({
       ...(config === undefined ? {} : { configFile: config }), ...(listen === undefined ? {} : { listen }), ...(workers === undefined ? {} : { workers }),
     });
-    tell(context, `mayfly is ready at ${server.externalUrl}; its admin API is at ${server.adminSocket}\n  next: mayfly domain list${isWhereCommandsLook(context, server.adminSocket) ? '' : ` --server ${server.adminSocket}`}`);
+    tell(context, `mayfly is ready at ${server.externalUrl}; its admin API is at ${server.adminSocket}\n  next: ${commandName(context)} domain list${isWhereCommandsLook(context, server.adminSocket) ? '' : ` --server ${server.adminSocket}`}`);
     await ended;
     await server.close();
   } catch (fault) {
@@ -39,6 +39,9 @@ const serve = async (context: CliContext, { config, listen, workers }: Options):
     stopListening();
   }
 };
+
+/** Who typed `npm start` stands in a checkout, where no `mayfly` is on the path. */
+const commandName = (context: CliContext): string => (context.env['npm_lifecycle_event'] === 'start' ? 'node bin/mayfly.js' : 'mayfly');
 
 const isWhereCommandsLook = (context: CliContext, socket: string): boolean => {
   const given = context.env['MAYFLY_SERVER'] ?? localSocket(context.env);
