@@ -40,7 +40,8 @@ export const createIntrospect = (deps: IntrospectDeps) => {
     const resource = view.resource(verified.value.audience);
     if (resource === undefined || !resource.servedBy.includes(workload)) return INACTIVE;
     const standing = await deps.store.leaseStanding(verified.value.jti);
-    if (!isActive(standing, deps.clock.now())) return INACTIVE;
+    // A resource registered anew under an old audience is another one: tokens of the removed one stay dead.
+    if (!isActive(standing, deps.clock.now()) || standing.lease.resourceId !== resource.id) return INACTIVE;
     return { active: true, ...verified.value.claims, token_type: verified.value.jkt === undefined ? 'Bearer' : 'DPoP' };
   };
 
