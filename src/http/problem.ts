@@ -17,7 +17,7 @@ const PROVIDER = 'The target could not issue a credential.';
 /** The one bridge between inner codes and outward answers. A new code does not compile until it has its row here. */
 export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   request_malformed: request('Send one POST with an application/x-www-form-urlencoded body.'),
-  parameter_missing: request('A required parameter is missing: grant_type, subject_token and subject_token_type are needed.'),
+  parameter_missing: request('A required parameter is missing: a token request needs grant_type, subject_token and subject_token_type; introspection and revocation need token.'),
   parameter_repeated: request('A parameter is repeated. Only resource and audience may be.'),
   parameter_invalid: request('A parameter has a value that is not understood.'),
   parameter_unsupported: request('A parameter is not supported here: actor_token, requested_actor, and completion_mode are not.'),

@@ -20,11 +20,12 @@ export const sendRefusal = (response: Response, refused: Refusal, decisionId?: D
 const quote = (text: string): string => `"${text.replaceAll(/["\\]/g, '')}"`;
 
 /** RFC 6750 section 3, RFC 9449 section 7.1: what to send instead. Without any credential the challenge names no error. */
-export const sendChallenge = (response: Response, algorithms: readonly string[], refused: Refusal | undefined, nonce?: string): void => {
-  if (nonce !== undefined) response.set('DPoP-Nonce', nonce);
+export const sendChallenge = (response: Response, algorithms: readonly string[], refused: Refusal | undefined, more: { readonly nonce?: string | undefined; readonly decisionId?: DecisionId } = {}): void => {
+  if (more.nonce !== undefined) response.set('DPoP-Nonce', more.nonce);
+  if (more.decisionId !== undefined) response.locals['decision'] = more.decisionId;
   const shown = refused === undefined ? undefined : PUBLIC_REFUSALS[refused.code];
   const error = refused?.code.startsWith('dpop_') === true ? shown?.error : 'invalid_token';
   const detail = shown === undefined ? '' : `, error=${quote(error ?? 'invalid_token')}, error_description=${quote(shown.sentence)}`;
   response.set('WWW-Authenticate', [`Bearer realm="mayfly"${refused?.code.startsWith('dpop_') === true ? '' : detail}`, `DPoP algs=${quote(algorithms.join(' '))}${detail}`]);
-  noStore(response).status(401).json({ error: error ?? 'invalid_token', error_description: shown?.sentence ?? PUBLIC_REFUSALS.token_missing.sentence });
+  noStore(response).status(401).json({ error: error ?? 'invalid_token', error_description: shown?.sentence ?? PUBLIC_REFUSALS.token_missing.sentence, ...(more.decisionId === undefined ? {} : { decision_id: more.decisionId }) });
 };

@@ -3,7 +3,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import type { Claims, ForeignIssuer, MintOptions } from '../support/foreign-issuer.ts';
 import { ACCESS_TOKEN_TYPE, GRANT, JWT_TYPE, startMayfly } from '../support/mayfly.ts';
-import type { Answer, Mayfly } from '../support/mayfly.ts';
+import type { Answer, Headers, Mayfly } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 
 /** A real server, and a platform that signs whatever a test wants with keys the server fetches from it. */
@@ -16,11 +16,11 @@ export interface Lab {
   /** Evidence of the deploy API itself, which serves API. */
   service(claims?: Claims): string;
   /** Exchange of this evidence; the audience is API unless given. */
-  exchange(values: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  exchange(values: Readonly<Record<string, string>>, headers?: Headers): Promise<Answer>;
   /** A session token of a job over these pairs. */
-  session(ceiling: readonly CeilingPair[], options?: { readonly evidence?: string; readonly headers?: Readonly<Record<string, string>> }): Promise<string>;
+  session(ceiling: readonly CeilingPair[], options?: { readonly evidence?: string; readonly headers?: Headers }): Promise<string>;
   /** Exchange of a session token. */
-  spend(session: string, values?: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  spend(session: string, values?: Readonly<Record<string, string>>, headers?: Headers): Promise<Answer>;
   /** A resource token, whatever it takes. */
   token(values?: Readonly<Record<string, string>>): Promise<string>;
   /** Ids of every lease the registry holds. */

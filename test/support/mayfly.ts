@@ -22,6 +22,9 @@ export const freePort = (): Promise<number> => new Promise((resolve, reject) => 
 
 export interface Answer { readonly status: number; readonly body: Record<string, unknown>; readonly headers: Readonly<Record<string, string | string[] | undefined>> }
 
+/** A list sends the header once for each value. */
+export type Headers = Readonly<Record<string, string | string[]>>;
+
 /** A real server in this process, reached over real HTTP and its real admin socket. */
 export interface Mayfly {
   readonly url: string;
@@ -31,8 +34,8 @@ export interface Mayfly {
   /** Registers a manifest; throws unless it was applied. */
   apply(manifest: object): Promise<Answer>;
   /** POST of a form; `values` may repeat a name. */
-  form(path: string, values: Readonly<Record<string, string>> | readonly (readonly [string, string])[], headers?: Readonly<Record<string, string>>): Promise<Answer>;
-  exchange(values: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>, domain?: string): Promise<Answer>;
+  form(path: string, values: Readonly<Record<string, string>> | readonly (readonly [string, string])[], headers?: Headers): Promise<Answer>;
+  exchange(values: Readonly<Record<string, string>>, headers?: Headers, domain?: string): Promise<Answer>;
   /** The internal reason code behind a refusal. */
   reason(answer: Answer): Promise<string>;
   /** Ends the server and starts it anew on the same store. */

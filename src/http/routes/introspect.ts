@@ -1,6 +1,8 @@
 import type { Request, Response } from 'express';
+import type { DecisionId } from '../../core/ids.ts';
 import { refusal } from '../../core/refusal.ts';
 import type { Refusal } from '../../core/refusal.ts';
+import type { Denials } from '../../exchange/denials.ts';
 import type { Introspect } from '../../exchange/introspect.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { introspectionAudience } from '../../snapshot/domain-view.ts';
@@ -18,6 +20,7 @@ export interface IntrospectRouteDeps {
   readonly snapshot: Pick<Snapshot, 'domain' | 'age'>;
   readonly introspect: Introspect;
   readonly checkPossession: PossessionCheck;
+  readonly denials: Pick<Denials, 'record'>;
   readonly nonces: NoncesOf;
   readonly metrics: Pick<Metrics, 'introspections'>;
 }
@@ -28,16 +31,21 @@ export const createIntrospectRoute = (deps: IntrospectRouteDeps) => async (reque
   if (!found.ok) return sendRefusal(response, found.error);
   const view = found.value;
   const { rs } = deps.nonces(view);
-  const challenge = (refused: Refusal | undefined): void => sendChallenge(response, PROOF_ALGORITHMS, refused, refused?.code.startsWith('dpop_nonce') === true ? rs.issue() : undefined);
+  const record = (refused: Refusal): Promise<DecisionId> => deps.denials.record(refused, { domainId: view.domain.id, workloadId: null, verified: false, facts: { endpoint: 'introspect' } });
+  const refuse = async (refused: Refusal): Promise<void> => { sendRefusal(response, refused, await record(refused)); };
+  const challenge = async (refused: Refusal): Promise<void> => {
+    const nonce = refused.code.startsWith('dpop_nonce') ? rs.issue() : undefined;
+    sendChallenge(response, PROOF_ALGORITHMS, refused.code === 'token_missing' ? undefined : refused, { nonce, decisionId: await record(refused) });
+  };
 
   const presented = readAuthorization(request);
   if (!presented.ok) return challenge(presented.error);
-  if (presented.value === undefined) return challenge(undefined);
+  if (presented.value === undefined) return challenge(refusal('token_missing', 'no Authorization header'));
   const form = readForm(request);
-  if (!form.ok) return sendRefusal(response, form.error);
+  if (!form.ok) return refuse(form.error);
   const token = one(form.value, 'token');
-  if (!token.ok) return sendRefusal(response, token.error);
-  if (token.value === undefined) return sendRefusal(response, refusal('parameter_missing', 'token'));
+  if (!token.ok) return refuse(token.error);
+  if (token.value === undefined) return refuse(refusal('parameter_missing', 'token'));
 
   try {
     const audience = introspectionAudience(view.domain);
@@ -50,6 +58,6 @@ export const createIntrospectRoute = (deps: IntrospectRouteDeps) => async (reque
     noStore(response).json(answer);
   } catch (cause) {
     if (!(cause instanceof StoreUnavailable)) throw cause;
-    sendRefusal(response, refusal('store_unavailable', cause.message));
+    await refuse(refusal('store_unavailable', cause.message));
   }
 };

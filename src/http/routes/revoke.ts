@@ -1,5 +1,7 @@
 import type { Request, Response } from 'express';
 import { refusal } from '../../core/refusal.ts';
+import type { Refusal } from '../../core/refusal.ts';
+import type { Denials } from '../../exchange/denials.ts';
 import type { RevokeToken } from '../../exchange/revoke-token.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { StoreUnavailable } from '../../store/store.ts';
@@ -11,6 +13,7 @@ import { noStore, sendRefusal } from '../reply.ts';
 export interface RevokeRouteDeps {
   readonly snapshot: Pick<Snapshot, 'domain' | 'age'>;
   readonly revokeToken: RevokeToken;
+  readonly denials: Pick<Denials, 'record'>;
   readonly metrics: Pick<Metrics, 'revocations'>;
 }
 
@@ -18,20 +21,24 @@ export interface RevokeRouteDeps {
 export const createRevokeRoute = (deps: RevokeRouteDeps) => async (request: Request<{ domain: string }>, response: Response): Promise<void> => {
   const found = findDomain(deps.snapshot, request.params.domain);
   if (!found.ok) return sendRefusal(response, found.error);
+  const { id: domainId } = found.value.domain;
+  const refuse = async (refused: Refusal): Promise<void> => {
+    sendRefusal(response, refused, await deps.denials.record(refused, { domainId, workloadId: null, verified: false, facts: { endpoint: 'revoke' } }));
+  };
   const form = readForm(request);
-  if (!form.ok) return sendRefusal(response, form.error);
+  if (!form.ok) return refuse(form.error);
   const token = one(form.value, 'token');
   const clientId = one(form.value, 'client_id');
   const hint = one(form.value, 'token_type_hint');
-  for (const value of [token, clientId, hint]) if (!value.ok) return sendRefusal(response, value.error);
-  if (!token.ok || !clientId.ok || token.value === undefined) return sendRefusal(response, refusal('parameter_missing', 'token'));
+  for (const value of [token, clientId, hint]) if (!value.ok) return refuse(value.error);
+  if (!token.ok || !clientId.ok || token.value === undefined) return refuse(refusal('parameter_missing', 'token'));
   try {
     const outcome = await deps.revokeToken(token.value, clientId.value, found.value);
-    if (!outcome.ok) return sendRefusal(response, outcome.error);
+    if (!outcome.ok) return refuse(outcome.error);
     if (outcome.value === 'revoked') deps.metrics.revocations.inc({ kind: 'lease' });
     noStore(response).status(200).end();
   } catch (cause) {
     if (!(cause instanceof StoreUnavailable)) throw cause;
-    sendRefusal(response, refusal('store_unavailable', cause.message));
+    await refuse(refusal('store_unavailable', cause.message));
   }
 };
