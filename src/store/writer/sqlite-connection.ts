@@ -53,8 +53,7 @@ interface Handle { readonly database: Database.Database; readonly prepare: (stat
 const open = (path: string, busyMs: number): Handle => {
   const database = new Database(path, { timeout: busyMs });
   try {
-    // On macOS an ordinary fsync leaves the data in the drive's cache; elsewhere fullfsync means nothing.
-    for (const setting of ['journal_mode = WAL', 'synchronous = FULL', 'fullfsync = ON']) database.pragma(setting);
+    for (const setting of SETTINGS) database.pragma(setting);
     const found = readDurability(database);
     if (found.journal_mode !== 'wal' || found.synchronous !== SYNCHRONOUS_FULL) throw new Error(`the database file does not take WAL with synchronous=FULL, without which a commit is not durable (found ${JSON.stringify(found)})`);
   } catch (cause) {
@@ -72,6 +71,10 @@ const open = (path: string, busyMs: number): Handle => {
   };
 };
 
+// On macOS an ordinary fsync leaves the data in the drive's cache; elsewhere fullfsync means nothing. The last two cost
+// memory and disk, not durability: indexes over hashes touch pages everywhere, which stay in memory, and are carried from
+// the log to the file once for many commits (pages, of 4 kB).
+const SETTINGS = ['journal_mode = WAL', 'synchronous = FULL', 'fullfsync = ON', 'cache_size = -65536', 'wal_autocheckpoint = 4000'];
 const SYNCHRONOUS_FULL = 2;
 
 const readDurability = (database: Database.Database): Durability => ({
