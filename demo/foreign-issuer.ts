@@ -107,9 +107,9 @@ const askForToken = async (issuer: string, name: string, audience: string): Prom
   throw new Error(`the foreign issuer answered ${response.status}: ${JSON.stringify(body)}`);
 };
 
-/** As its own process: one line of JSON with the issuer and its jobs, then it serves until it is told to end. */
+/** As its own process, on the port named as argument or any: one line of JSON with the issuer and its jobs, then it serves until it is told to end. */
 if (import.meta.main) {
-  const foreign = await startForeignIssuer();
+  const foreign = await startForeignIssuer({ port: Number(process.argv[2] ?? 0) });
   console.log(JSON.stringify({ issuer: foreign.issuer, token_endpoint: `${foreign.issuer}/token`, jobs: Object.keys(JOBS), secret: JOB_SECRET }));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void foreign.close());
 }
