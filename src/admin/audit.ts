@@ -34,12 +34,12 @@ export const createAuditAdmin = (deps: AuditAdminDeps) => {
   }
   return {
     /** The whole log spans all domains, so it is the installation's to read. */
-    export(chain: string | undefined, after: number, admin: Admin): Result<AsyncIterable<AuditRow>, Refusal> {
-      const permitted = deps.authorize(admin, 'audit', undefined);
+    async export(chain: string | undefined, after: number, admin: Admin): Promise<Result<AsyncIterable<AuditRow>, Refusal>> {
+      const permitted = await deps.authorize(admin, 'audit', undefined);
       return permitted.ok ? ok(readChains(chain, after)) : permitted;
     },
     async verify(outside: readonly string[], admin: Admin): Promise<Result<AuditReport, Refusal>> {
-      const permitted = deps.authorize(admin, 'audit', undefined);
+      const permitted = await deps.authorize(admin, 'audit', undefined);
       if (!permitted.ok) return permitted;
       const { keys } = await deps.store.registryDelta(0);
       return ok(await verifyAudit({ reads: deps.store, verifyCheckpoint: createVerifyCheckpoint(keys, deps.openKey), outside, now: deps.clock.now() }));

@@ -13,6 +13,7 @@ import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { DenialRow, LeaseRow } from '../store/rows.ts';
 import type { StoreReads } from '../store/store.ts';
+import { domainMeant, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import { mendFor } from './mends.ts';
 
@@ -81,11 +82,15 @@ export const createExplain = (deps: ExplainDeps) => {
     const denial = await deps.denials.recent(id) ?? await deps.store.denial(id);
     const lease = denial === undefined ? await deps.store.leaseByDecision(id) : undefined;
     const domainId = denial?.domainId ?? lease?.domainId;
-    const view = domainId === undefined ? undefined : deps.snapshot.domainById(domainId);
-    const permitted = deps.authorize(admin, 'explain', view);
+    const view = withinReach(admin, domainId === undefined ? undefined : deps.snapshot.domainById(domainId));
+    const permitted = await deps.authorize(admin, 'explain', view ?? domainMeant(admin));
     if (!permitted.ok) return permitted;
+    // Of a domain that is not loaded the installation's admins still learn.
+    if (view === undefined && domainMeant(admin) !== undefined) return err(unknownDecision(raw));
     if (denial !== undefined) return ok(explainDenial(denial, view));
-    return lease === undefined ? err(refusal('not_found', `no decision ${raw}; refusals of unverified requests are kept in the memory of the node that made them`)) : ok(explainLease(lease, view));
+    return lease === undefined ? err(unknownDecision(raw)) : ok(explainLease(lease, view));
   };
 };
 export type Explain = ReturnType<typeof createExplain>;
+
+const unknownDecision = (raw: string): Refusal => refusal('not_found', `no decision ${raw}; refusals of unverified requests are kept in the memory of the node that made them`);

@@ -5,17 +5,16 @@ import type { Result } from '../core/result.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import { carryOut, DEFAULT_SCHEDULE, planKeyRevocation, planRewrap, planRotation } from '../keys/key-plan.ts';
 import type { KeyPlan } from '../keys/key-plan.ts';
-import { newestVersions } from '../keys/key-ring.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { KeyPurpose, KeyRow } from '../store/rows.ts';
 import type { NewRevocation, StoreReads } from '../store/store.ts';
-import { nameOf } from './access.ts';
+import { domainMeant, nameOf, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
 
 export interface KeyAdminDeps extends AdminPorts {
   readonly store: Pick<StoreReads, 'registryDelta'>;
-  readonly snapshot: Pick<Snapshot, 'domain' | 'domainById'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'domainById' | 'version'>;
   readonly authorize: Authorize;
   readonly encryption: KeyEncryption;
 }
@@ -29,18 +28,22 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
     not_before: new Date(row.notBefore).toISOString(), not_after: row.notAfter === null ? null : new Date(row.notAfter).toISOString(), kek_id: row.kekId,
   });
 
+  interface Rows { readonly version: number; readonly keys: readonly KeyRow[] }
+  /** From memory: a change that meets another brings the snapshot up to date, and the next attempt sees it. */
+  const known = (): Rows => ({ version: deps.snapshot.version, keys: deps.snapshot.domains().flatMap((view) => view.keyRows()) });
+
   /** Plans against the rows as they are and writes only if they still are. */
-  const run = async (admin: Admin, action: string, plan: (rows: readonly KeyRow[]) => Result<KeyPlan, Refusal>, extra: { readonly revocations?: readonly NewRevocation[]; readonly reason?: string } = {}): Promise<Result<readonly KeyLine[], Refusal>> => {
+  const run = async (admin: Admin, action: string, readRows: () => Rows | Promise<Rows>, plan: (rows: readonly KeyRow[]) => Result<KeyPlan, Refusal>, extra: { readonly revocations?: readonly NewRevocation[]; readonly reason?: string } = {}): Promise<Result<readonly KeyLine[], Refusal>> => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const delta = await deps.store.registryDelta(0);
-      const planned = plan(delta.keys);
+      const rows = await readRows();
+      const planned = plan(rows.keys);
       if (!planned.ok) return planned;
       const keys = await carryOut(planned.value, deps.encryption);
       if (keys.length === 0) return ok([]);
       const at = deps.clock.now();
       const by = nameOf(admin);
       const outcome = await deps.change({
-        at, by, basedOn: delta.version, keys, revocations: extra.revocations ?? [],
+        at, by, basedOn: rows.version, keys, revocations: extra.revocations ?? [],
         audit: keys.map((row) => ({ at, action, domainId: row.domainId, body: { by, kid: row.kid, purpose: row.purpose, status: row.status, ...(extra.reason === undefined ? {} : { reason: extra.reason }) } })),
       });
       if (outcome.status === 'committed') return ok(keys.map(show));
@@ -50,42 +53,41 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
 
   return {
     async list(domain: string | undefined, admin: Admin): Promise<Result<readonly KeyLine[], Refusal>> {
-      const view = domain === undefined ? undefined : deps.snapshot.domain(domain);
-      const permitted = deps.authorize(admin, 'keys', view);
+      const view = domain === undefined ? domainMeant(admin) : deps.snapshot.domain(domain);
+      const permitted = await deps.authorize(admin, 'keys', view);
       if (!permitted.ok) return permitted;
       if (domain !== undefined && view === undefined) return err(refusal('not_found', `no domain ${domain}`));
-      const delta = await deps.store.registryDelta(0);
-      return ok(newestVersions(delta.keys).filter((row) => view === undefined || row.domainId === view.domain.id).map(show));
+      return ok((view === undefined ? known().keys : view.keyRows()).map(show));
     },
 
     /** Publishes the next key now; it signs once every verifier had time to see it. */
     async rotate(domain: string, purpose: KeyPurpose, admin: Admin): Promise<Result<readonly KeyLine[], Refusal>> {
       const view = deps.snapshot.domain(domain);
-      const permitted = deps.authorize(admin, 'keys', view);
+      const permitted = await deps.authorize(admin, 'keys', view);
       if (!permitted.ok) return permitted;
       if (view === undefined) return err(refusal('not_found', `no domain ${domain}`));
       const wanted = DEFAULT_SCHEDULE.wanted.filter((kind) => kind.purpose === purpose);
       if (wanted.length === 0) return err(refusal('not_found', `no key of purpose ${purpose}`));
-      return run(admin, 'key.rotated', (rows) => ok(planRotation(view.domain.id, rows, deps.clock.now(), { ...DEFAULT_SCHEDULE, wanted, period: 0 })));
+      return run(admin, 'key.rotated', known, (rows) => ok(planRotation(view.domain.id, rows, deps.clock.now(), { ...DEFAULT_SCHEDULE, wanted, period: 0 })));
     },
 
     async rewrap(admin: Admin): Promise<Result<number, Refusal>> {
-      const permitted = deps.authorize(admin, 'keys', undefined);
+      const permitted = await deps.authorize(admin, 'keys', undefined);
       if (!permitted.ok) return permitted;
-      const done = await run(admin, 'key.rewrapped', (rows) => ok(planRewrap(rows, deps.encryption)));
+      // Of domains that could not be loaded too: the old key-encryption key may be thrown away after this.
+      const done = await run(admin, 'key.rewrapped', () => deps.store.registryDelta(0), (rows) => ok(planRewrap(rows, deps.encryption)));
       return done.ok ? ok(done.value.length) : done;
     },
 
     /** Out of the JWKS at once, and every lease it signed is revoked in the same commit. */
     async revoke(kid: string, reason: string, admin: Admin): Promise<Result<readonly KeyLine[], Refusal>> {
-      const delta = await deps.store.registryDelta(0);
-      const row = newestVersions(delta.keys).find((candidate) => candidate.kid === kid);
-      const view = row === undefined ? undefined : deps.snapshot.domainById(row.domainId);
-      const permitted = deps.authorize(admin, 'keys', view);
+      const row = known().keys.find((candidate) => candidate.kid === kid);
+      const view = withinReach(admin, row === undefined ? undefined : deps.snapshot.domainById(row.domainId));
+      const permitted = await deps.authorize(admin, 'keys', view ?? domainMeant(admin));
       if (!permitted.ok) return permitted;
-      if (row === undefined) return err(refusal('not_found', `no key ${kid}`));
+      if (row === undefined || view === undefined) return err(refusal('not_found', `no key ${kid}`));
       const revocations: readonly NewRevocation[] = [{ target: `key:${kid}`, domainId: row.domainId, reason, purgeAfter: null }];
-      return run(admin, 'key.revoked', (rows) => planKeyRevocation(row.domainId, rows, kid, deps.clock.now()), { revocations, reason });
+      return run(admin, 'key.revoked', known, (rows) => planKeyRevocation(row.domainId, rows, kid, deps.clock.now()), { revocations, reason });
     },
   };
 };

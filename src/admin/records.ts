@@ -1,4 +1,5 @@
 import { parseId, parseSessionId } from '../core/ids.ts';
+import type { DomainId, IssuerId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -8,6 +9,7 @@ import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { HopRow, SessionRow, Target } from '../store/rows.ts';
 import type { LeaseStanding, StoreReads } from '../store/store.ts';
+import { domainMeant, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
 
@@ -30,7 +32,7 @@ export interface Listing { readonly items: readonly JsonObject[]; readonly next:
 const iso = (at: number): string => new Date(at).toISOString();
 
 export const createRecordAdmin = (deps: RecordAdminDeps) => {
-  const issuerName = (view: DomainView | undefined, id: string): string => view?.entries().issuers.find((issuer) => issuer.id === id)?.name ?? id;
+  const issuerName = (view: DomainView | undefined, id: IssuerId): string => view?.issuerById(id)?.name ?? id;
 
   const standingOf = (revokedBy: Target | undefined, over: boolean): string => (revokedBy !== undefined ? 'revoked' : over ? 'ended' : 'active');
 
@@ -62,7 +64,6 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
 
   /** The store's filter from names; undefined when a name is of nothing, so that a misspelt filter shows nothing rather than all. */
   const storeFilter = (filter: RecordFilter, view: DomainView | undefined) => {
-    if (filter.domain !== undefined && view === undefined) return undefined;
     const workload = filter.workload === undefined ? undefined : view?.workloadByName(filter.workload)?.id ?? parseId('workload', filter.workload);
     if (filter.workload !== undefined && workload === undefined) return undefined;
     const session = filter.session === undefined ? undefined : parseSessionId(filter.session);
@@ -73,12 +74,27 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
     };
   };
 
+  /** The domain that is listed; undefined: all of them. */
+  const listed = async ({ domain }: RecordFilter, admin: Admin): Promise<Result<DomainView | undefined, Refusal>> => {
+    const view = domain === undefined ? domainMeant(admin) : deps.snapshot.domain(domain);
+    const permitted = await deps.authorize(admin, 'list', view);
+    if (!permitted.ok) return permitted;
+    return domain !== undefined && view === undefined ? err(refusal('not_found', `no domain ${domain}`)) : ok(view);
+  };
+
+  /** Whether something found in a domain may be shown; what lies beyond an admin's reach does not exist. */
+  const showable = async (domainId: DomainId | undefined, admin: Admin, missing: string): Promise<Result<undefined, Refusal>> => {
+    const view = withinReach(admin, domainId === undefined ? undefined : deps.snapshot.domainById(domainId));
+    const permitted = await deps.authorize(admin, 'show', view ?? domainMeant(admin));
+    if (!permitted.ok) return permitted;
+    return domainId === undefined || (view === undefined && domainMeant(admin) !== undefined) ? err(refusal('not_found', missing)) : ok(undefined);
+  };
+
   return {
     async leases(filter: RecordFilter, admin: Admin): Promise<Result<Listing, Refusal>> {
-      const view = filter.domain === undefined ? undefined : deps.snapshot.domain(filter.domain);
-      const permitted = deps.authorize(admin, 'list', view);
-      if (!permitted.ok) return permitted;
-      const where = storeFilter(filter, view);
+      const view = await listed(filter, admin);
+      if (!view.ok) return view;
+      const where = storeFilter(filter, view.value);
       if (where === undefined) return ok({ items: [], next: undefined });
       const now = deps.clock.now();
       const page = await deps.store.leases(where, { limit: filter.limit, after: filter.after });
@@ -87,16 +103,14 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
     async lease(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
       const id = parseId('lease', raw);
       const standing = id === undefined ? undefined : await deps.store.leaseStanding(id);
-      const view = standing === undefined ? undefined : deps.snapshot.domainById(standing.lease.domainId);
-      const permitted = deps.authorize(admin, 'show', view);
-      if (!permitted.ok) return permitted;
+      const shown = await showable(standing?.lease.domainId, admin, `no lease ${raw}`);
+      if (!shown.ok) return shown;
       return standing === undefined ? err(refusal('not_found', `no lease ${raw}`)) : ok({ ...showLease(standing, deps.clock.now()), hash: standing.lease.credentialHash, facts: standing.lease.decision });
     },
     async sessions(filter: RecordFilter, admin: Admin): Promise<Result<Listing, Refusal>> {
-      const view = filter.domain === undefined ? undefined : deps.snapshot.domain(filter.domain);
-      const permitted = deps.authorize(admin, 'list', view);
-      if (!permitted.ok) return permitted;
-      const where = storeFilter({ ...filter, session: undefined, active: false }, view);
+      const view = await listed(filter, admin);
+      if (!view.ok) return view;
+      const where = storeFilter({ ...filter, session: undefined, active: false }, view.value);
       if (where === undefined) return ok({ items: [], next: undefined });
       const now = deps.clock.now();
       const page = await deps.store.sessions(where, { limit: filter.limit, after: filter.after });
@@ -105,8 +119,8 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
     async session(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
       const id = parseSessionId(raw);
       const found = id === undefined ? undefined : await deps.store.session(id);
-      const permitted = deps.authorize(admin, 'show', found === undefined ? undefined : deps.snapshot.domainById(found.session.domainId));
-      if (!permitted.ok) return permitted;
+      const shown = await showable(found?.session.domainId, admin, `no session ${raw}`);
+      if (!shown.ok) return shown;
       if (found === undefined) return err(refusal('not_found', `no session ${raw}`));
       const now = deps.clock.now();
       const leases = await deps.store.leases({ sessionId: found.session.id }, { limit: 100, after: undefined });

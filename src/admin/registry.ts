@@ -13,16 +13,17 @@ import type { Change, Plan } from '../registry/plan.ts';
 import type { Problem } from '../registry/problem.ts';
 import type { RegistryView } from '../registry/scene.ts';
 import type { Planner, Removal } from '../registry/resolve.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { EntryRow } from '../store/rows.ts';
 import type { StoreReads } from '../store/store.ts';
-import { nameOf } from './access.ts';
+import { domainMeant, nameOf } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
 
 export interface RegistryAdminDeps extends AdminPorts {
-  readonly store: Pick<StoreReads, 'registryDelta'>;
-  readonly snapshot: Pick<Snapshot, 'domain'>;
+  readonly store: Pick<StoreReads, 'registryDelta' | 'entries'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domains'>;
   readonly authorize: Authorize;
   readonly planner: Planner;
   lint(subjects: readonly Entry[], context: readonly Entry[], now: number): readonly Finding[];
@@ -52,23 +53,31 @@ const ATTEMPTS = 5;
 const newestRows = (rows: readonly EntryRow[]): readonly EntryRow[] => [...new Map(rows.map((row) => [row.id, row])).values()];
 
 export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
-  /** Each permission a plan needs, asked of the policies before anything is written. */
-  const authorizePlan = (admin: Admin, changes: readonly Change[]): Result<undefined, Refusal> => {
-    for (const change of changes) {
-      const on = deps.snapshot.domain(change.domain);
-      // A new domain, and what is registered into it in the same apply, is the installation's matter.
-      const permitted = deps.authorize(admin, 'apply', change.kind === 'domain' ? undefined : on);
+  /** Asked before anything is planned: the problems of a plan tell of entries that are not everybody's to know. */
+  const authorizeNamed = async (admin: Admin, verb: 'apply' | 'show', names: ReadonlySet<string>): Promise<Result<undefined, Refusal>> => {
+    const views = names.size === 0 ? [domainMeant(admin)] : [...names].map((name) => deps.snapshot.domain(name));
+    for (const on of new Set(views)) {
+      const permitted = await deps.authorize(admin, verb, on);
       if (!permitted.ok) return permitted;
+    }
+    return ok(undefined);
+  };
+
+  /** Each permission the writing of a plan needs, asked of the policies once each. */
+  const authorizePlan = async (admin: Admin, changes: readonly Change[]): Promise<Result<undefined, Refusal>> => {
+    const needed = new Map<string, readonly ['apply' | 'register_admin_issuer' | 'allow_address', DomainView | undefined]>();
+    for (const change of changes) {
+      // A new domain, and what is registered into it in the same apply, is the installation's matter.
+      const on = change.kind === 'domain' ? undefined : deps.snapshot.domain(change.domain);
+      needed.set(`apply ${on?.domain.id ?? ''}`, ['apply', on]);
       if (change.kind !== 'issuer' || change.after === undefined) continue;
-      if (change.after['proves'] === 'admins' && admin.kind === 'person') {
-        const allowed = deps.authorize(admin, 'register_admin_issuer', undefined);
-        if (!allowed.ok) return allowed;
-      }
+      if (change.after['proves'] === 'admins') needed.set('register_admin_issuer', ['register_admin_issuer', undefined]);
       const ranges = change.after['allow_addresses'];
-      if (Array.isArray(ranges) && ranges.length > 0) {
-        const allowed = deps.authorize(admin, 'allow_address', undefined);
-        if (!allowed.ok) return allowed;
-      }
+      if (Array.isArray(ranges) && ranges.length > 0) needed.set('allow_address', ['allow_address', undefined]);
+    }
+    for (const [verb, on] of needed.values()) {
+      const permitted = await deps.authorize(admin, verb, on);
+      if (!permitted.ok) return permitted;
     }
     return ok(undefined);
   };
@@ -90,14 +99,16 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
   };
 
   const run = async (
-    admin: Admin, options: { readonly dryRun: boolean; readonly reason: string; readonly lint: boolean }, makePlan: (view: RegistryView) => Result<Plan, readonly Problem[]>,
+    admin: Admin, options: { readonly names: ReadonlySet<string>; readonly dryRun: boolean; readonly reason: string; readonly lint: boolean }, makePlan: (view: RegistryView) => Result<Plan, readonly Problem[]>,
   ): Promise<Result<Applied, ApplyFailure>> => {
+    const asked = await authorizeNamed(admin, options.dryRun ? 'show' : 'apply', options.names);
+    if (!asked.ok) return refuse(asked.error);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const delta = await deps.store.registryDelta(0);
       const plan = makePlan({ rows: newestRows(delta.entries) });
       if (!plan.ok) return err({ kind: 'problems', problems: plan.error });
       const changes = plan.value.changes.filter((change) => change.action !== 'unchanged');
-      const permitted = authorizePlan(admin, changes);
+      const permitted = options.dryRun ? ok(undefined) : await authorizePlan(admin, changes);
       if (!permitted.ok) return refuse(permitted.error);
       const findings = options.lint ? deps.lint(plan.value.subjects, plan.value.context, deps.clock.now()) : [];
       const applied = { changes, text: deps.render({ changes }), findings };
@@ -111,45 +122,61 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
 
   return {
     apply: (manifest: unknown, options: { readonly dryRun: boolean; readonly prune: boolean }, admin: Admin) =>
-      run(admin, { dryRun: options.dryRun, reason: 'apply', lint: true }, (view) => deps.planner.plan(manifest, view, { prune: options.prune })),
+      run(admin, { names: domainsNamed(manifest), dryRun: options.dryRun, reason: 'apply', lint: true }, (view) => deps.planner.plan(manifest, view, { prune: options.prune })),
 
     /** Adds or changes one entry: a manifest of one. */
-    put: (section: string, entry: unknown, admin: Admin) =>
-      run(admin, { dryRun: false, reason: 'put', lint: true }, (view) => deps.planner.plan({ [section]: [entry] }, view, { prune: false })),
+    put(section: string, entry: unknown, admin: Admin) {
+      const manifest = { [section]: [entry] };
+      return run(admin, { names: domainsNamed(manifest), dryRun: false, reason: 'put', lint: true }, (view) => deps.planner.plan(manifest, view, { prune: false }));
+    },
 
     remove: (removal: Removal, reason: string, admin: Admin) =>
-      run(admin, { dryRun: false, reason, lint: false }, (view) => deps.planner.remove([removal], view)),
+      run(admin, { names: new Set([removal.domain]), dryRun: false, reason, lint: false }, (view) => deps.planner.remove([removal], view)),
 
-    /** Entries in the shape of a manifest, with id, version and status. Sorted by domain and name; `after` is the last name of the page before. */
+    /** Entries in the shape of a manifest, with id, version and status, sorted by domain and name; `after` is `next` of the page before. */
     async list(kind: EntryKind, filter: { readonly domain: string | undefined; readonly limit: number; readonly after: string | undefined }, admin: Admin): Promise<Result<{ readonly items: readonly JsonObject[]; readonly next: string | undefined }, Refusal>> {
-      const permitted = deps.authorize(admin, 'list', filter.domain === undefined ? undefined : deps.snapshot.domain(filter.domain));
+      const one = filter.domain === undefined ? domainMeant(admin) : deps.snapshot.domain(filter.domain);
+      const permitted = await deps.authorize(admin, 'list', one);
       if (!permitted.ok) return permitted;
-      const delta = await deps.store.registryDelta(0);
-      const rows = newestRows(delta.entries);
-      const names = new Map(rows.filter((row) => row.kind === 'domain').map((row) => [row.domainId, row.name]));
-      const shown = rows
-        .filter((row) => row.kind === kind && !row.ended && (filter.domain === undefined || names.get(row.domainId) === filter.domain))
-        .map((row) => ({ key: `${names.get(row.domainId) ?? ''}/${row.name}`, row }))
-        .sort((a, b) => (a.key < b.key ? -1 : 1))
-        .filter(({ key }) => filter.after === undefined || key > filter.after);
-      const page = shown.slice(0, filter.limit);
-      return ok({ items: page.map(({ row }) => showRow(row, names.get(row.domainId))), next: shown.length > page.length ? page.at(-1)?.key : undefined });
+      if (filter.domain !== undefined && one === undefined) return err(refusal('not_found', `no domain ${filter.domain}`));
+      const [, fromDomain = '', fromName] = /^([^/]*)\/(.*)$/s.exec(filter.after ?? '') ?? [];
+      const views = (one === undefined ? [...deps.snapshot.domains()] : [one]).sort((a, b) => (a.domain.name < b.domain.name ? -1 : 1)).filter(({ domain }) => domain.name >= fromDomain);
+      const found: { readonly row: EntryRow; readonly domain: string }[] = [];
+      for (const { domain } of views) {
+        if (found.length > filter.limit) break;
+        const rows = await deps.store.entries({ kind, domainId: domain.id }, { limit: filter.limit + 1 - found.length, after: domain.name === fromDomain ? fromName : undefined });
+        found.push(...rows.map((row) => ({ row, domain: domain.name })));
+      }
+      const page = found.slice(0, filter.limit);
+      const last = found.length > page.length ? page.at(-1) : undefined;
+      return ok({ items: page.map(({ row, domain }) => showRow(row, domain)), next: last === undefined ? undefined : `${last.domain}/${last.row.name}` });
     },
 
     async show(kind: EntryKind, domain: string, name: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
       const view = deps.snapshot.domain(domain);
-      const permitted = deps.authorize(admin, 'show', view);
+      const permitted = await deps.authorize(admin, 'show', view);
       if (!permitted.ok) return permitted;
-      const delta = await deps.store.registryDelta(0);
-      const row = newestRows(delta.entries).find((candidate) => candidate.kind === kind && candidate.name === name && candidate.domainId === view?.domain.id && !candidate.ended);
+      const [row] = view === undefined ? [] : await deps.store.entries({ kind, domainId: view.domain.id, name }, { limit: 1, after: undefined });
       return row === undefined ? err(refusal('not_found', `no ${kind} ${name} in ${domain}`)) : ok(showRow(row, domain));
     },
   };
 };
 export type RegistryAdmin = ReturnType<typeof createRegistryAdmin>;
 
-const showRow = (row: EntryRow, domain: string | undefined): JsonObject => ({
-  ...(row.kind === 'domain' ? {} : { domain: domain ?? row.domainId }),
+/** Names of the domains a manifest is about, as far as its shape can be read. */
+const domainsNamed = (manifest: unknown): ReadonlySet<string> => {
+  const names = new Set<string>();
+  for (const [section, entries] of Object.entries(isObject(manifest) ? manifest : {})) {
+    for (const entry of Array.isArray(entries) ? entries as readonly unknown[] : []) {
+      const name = isObject(entry) ? entry[section === 'domains' ? 'name' : 'domain'] : undefined;
+      if (typeof name === 'string') names.add(name);
+    }
+  }
+  return names;
+};
+
+const showRow = (row: EntryRow, domain: string): JsonObject => ({
+  ...(row.kind === 'domain' ? {} : { domain }),
   ...(isObject(row.body) ? row.body : {}),
   id: row.id,
   version: row.version,

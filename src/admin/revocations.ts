@@ -4,6 +4,8 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import { findFalling, honouredEntries } from '../exchange/falling.ts';
+import type { HonouredNote } from '../exchange/falling.ts';
 import { revocationOfLease } from '../exchange/revoke-token.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -31,13 +33,11 @@ export interface RevocationAdminDeps extends AdminPorts {
   readonly store: Pick<StoreReads, 'leaseStanding' | 'session' | 'leases'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'domainById'>;
   readonly authorize: Authorize;
-  /** For lease kinds whose target keeps honouring them: what to say of it. */
-  honouredNote(leaseKind: string): string | undefined;
+  readonly honouredNote: HonouredNote;
 }
 
 interface Found { readonly view: DomainView; readonly revocation: NewRevocation; readonly filter: Parameters<StoreReads['leases']>[0] | undefined; readonly only: LeaseStanding | undefined }
 
-const PAGE = 1000;
 /** Sessions are named by evidence that may outlive them; their revocation is kept as long as their rows. */
 const SESSION_KEPT = 90 * DAY;
 
@@ -83,17 +83,10 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
     return ok({ view, revocation: { target: `${kind}:${named.id}`, domainId: view.domain.id, reason, purgeAfter: null }, filter, only: undefined });
   };
 
-  /** Active leases that rest on the target, looked up before the commit so that the answer can say how many fell. */
-  const findFalling = async (found: Found, now: number): Promise<readonly LeaseStanding[]> => {
-    if (found.filter === undefined) return found.only === undefined || found.only.revokedBy !== undefined || found.only.lease.expiresAt <= now ? [] : [found.only];
-    const falling: LeaseStanding[] = [];
-    let after: string | undefined;
-    do {
-      const page = await deps.store.leases({ ...found.filter, activeAt: now }, { limit: PAGE, after });
-      falling.push(...page.items.filter((standing) => standing.revokedBy === undefined && [...standing.hop.path, `lease:${standing.lease.id}`].includes(found.revocation.target)));
-      after = page.next;
-    } while (after !== undefined);
-    return falling;
+  /** Those that fall with it: of a lease that is no session token, itself alone. */
+  const fallingOf = async ({ filter, only, revocation }: Found, now: number): Promise<readonly LeaseStanding[]> => {
+    if (filter !== undefined) return findFalling(deps.store, filter, revocation.target, now);
+    return only === undefined || only.revokedBy !== undefined || only.lease.expiresAt <= now ? [] : [only];
   };
 
   return {
@@ -106,8 +99,9 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       const at = deps.clock.now();
       const by = nameOf(admin);
       // Counted before the commit, which is the moment they fell: what joined them in between fell too and is not in the figure.
-      const falling = await findFalling(found.value, at);
-      await deps.change({ at, by, revocations: [revocation], audit: [{ at, action: 'revocation.made', domainId: view.domain.id, body: { target: revocation.target, by, reason: request.reason } }] });
+      const falling = await fallingOf(found.value, at);
+      const body = { target: revocation.target, by, reason: request.reason, ...honouredEntries(falling.map(({ lease }) => lease), deps.honouredNote) };
+      await deps.change({ at, by, revocations: [revocation], audit: [{ at, action: 'revocation.made', domainId: view.domain.id, body }] });
       const honoured = falling.flatMap(({ lease }) => {
         const note = deps.honouredNote(lease.kind);
         return note === undefined ? [] : [{ lease: lease.id, audience: lease.audience, until: lease.expiresAt, note }];

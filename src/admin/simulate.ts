@@ -75,9 +75,10 @@ export const createSimulate = (deps: SimulateDeps) => {
 
   return async (request: SimulateRequest, admin: Admin): Promise<Result<Simulation, Refusal>> => {
     const view = deps.snapshot.domain(request.domain);
-    const permitted = deps.authorize(admin, 'simulate', view);
+    const permitted = await deps.authorize(admin, 'simulate', view);
     if (!permitted.ok) return permitted;
     if (view === undefined) return err(refusal('not_found', `no domain ${request.domain}`));
+    if (view.problems.length > 0) return ok({ allow: false, stoppedBy: refusal('domain_not_ready', view.problems.join('; ')), attributes: undefined, workload: undefined, decisions: [] });
     const now = deps.clock.now();
     const shown = await readShown(request, view);
     if (!shown.ok) return ok({ allow: false, stoppedBy: shown.error, attributes: undefined, workload: undefined, decisions: [] });

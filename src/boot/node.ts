@@ -170,7 +170,7 @@ export const createNode = (deps: NodeDeps) => {
       planner: createPlanner({ ...catalogues, clock, random, externalUrl, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]), validatePolicy }),
     }),
     records: createRecordAdmin({ clock, store, snapshot, authorize }),
-    revocations: createRevocationAdmin({ clock, change, store, snapshot, authorize, honouredNote: (kind) => HONOURED[kind] }),
+    revocations: createRevocationAdmin({ clock, change, store, snapshot, authorize, honouredNote }),
     explain: createExplain({ clock, store, snapshot, authorize, denials: { recent: async (id) => denials.recent(id) ?? await deps.denialElsewhere?.(id) } }),
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
     lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
@@ -185,13 +185,14 @@ export const createNode = (deps: NodeDeps) => {
       clock, snapshot, exchange, denials, nonces, metrics,
       introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),
       checkPossession: createPossessionCheck({ clock, store }),
-      revokeToken: createRevokeToken({ clock, store, change, readToken: (token, view) => verify(token, { kind: 'any' }, view) }),
+      revokeToken: createRevokeToken({ clock, store, change, honouredNote, readToken: (token, view) => verify(token, { kind: 'any' }, view) }),
     },
     close: () => fetch.close(),
   };
 };
 export type MayflyNode = ReturnType<typeof createNode>;
 
-const HONOURED: Readonly<Record<string, string>> = { 'aws-credentials': 'recorded; AWS honours these keys until then' };
+const HONOURED: ReadonlyMap<string, string> = new Map([['aws-credentials', 'recorded; AWS honours these keys until then']]);
+const honouredNote = (leaseKind: string): string | undefined => HONOURED.get(leaseKind);
 
 const createLint = (lintDeps: LintDeps) => (subjects: readonly Entry[], context: readonly Entry[], now: number) => lint(lintDeps, context, now, subjects);

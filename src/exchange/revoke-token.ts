@@ -11,6 +11,8 @@ import type { Result } from '../core/result.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { LeaseStanding, NewRevocation, RegistryChange, RegistryOutcome, StoreReads } from '../store/store.ts';
 import type { OwnToken } from '../tokens/verify.ts';
+import { findFalling, honouredEntries } from './falling.ts';
+import type { HonouredNote } from './falling.ts';
 
 /** What revoking one lease means: a session token stands for its hop, so all that was exchanged from it falls with it. */
 export const revocationOfLease = ({ lease, session }: Pick<LeaseStanding, 'lease' | 'session'>, reason: string): NewRevocation =>
@@ -22,9 +24,10 @@ export interface RevokeTokenDeps {
   readonly clock: Clock;
   /** The lease a token of ours names, its signature verified; expiry does not matter here. */
   readToken(token: string, view: DomainView): Promise<Result<OwnToken, Refusal>>;
-  readonly store: Pick<StoreReads, 'leaseStanding'>;
+  readonly store: Pick<StoreReads, 'leaseStanding' | 'leases'>;
   /** Commits and brings the snapshots up to date. */
   change(change: RegistryChange): Promise<RegistryOutcome>;
+  readonly honouredNote: HonouredNote;
 }
 
 /** A credential that is no token of ours carries its lease's id (AWS keys in credential_process form); the hash proves possession. */
@@ -48,9 +51,10 @@ export const createRevokeToken = (deps: RevokeTokenDeps) => async (credential: s
   const now = deps.clock.now();
   if (standing.revokedBy !== undefined || standing.lease.expiresAt <= now) return ok('nothing');
   const revocation = revocationOfLease(standing, 'revoked by its holder (RFC 7009)');
+  const falling = standing.lease.kind === 'session_token' ? await findFalling(deps.store, { sessionId: standing.session.id }, revocation.target, now) : [standing];
   await deps.change({
     at: now, by: standing.hop.actor, revocations: [revocation],
-    audit: [{ at: now, action: 'revocation.made', domainId: view.domain.id, body: { target: revocation.target, by: standing.hop.actor, reason: revocation.reason, lease: leaseId } }],
+    audit: [{ at: now, action: 'revocation.made', domainId: view.domain.id, body: { target: revocation.target, by: standing.hop.actor, reason: revocation.reason, lease: leaseId, ...honouredEntries(falling.map(({ lease }) => lease), deps.honouredNote) } }],
   });
   return ok('revoked');
 };

@@ -47,7 +47,7 @@ export const GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const JWT_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
 export const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
 
-const read = async (response: Awaited<ReturnType<typeof request>>): Promise<Answer> => {
+export const read = async (response: Awaited<ReturnType<typeof request>>): Promise<Answer> => {
   const text = await response.body.text();
   let body: unknown;
   try {

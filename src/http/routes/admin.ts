@@ -97,7 +97,11 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
     if (found === undefined) return;
     const { domain, name } = request.params;
     const named = found.kind === 'domain' ? { name: domain } : { domain, [found.kind === 'resource' ? 'audience' : 'name']: name };
-    const outcome = await deps.registry.put(found.section, { ...(isObject(request.body) ? request.body : {}), ...named }, caller);
+    const body: unknown = request.body;
+    if (!isObject(body)) return sendProblem(response, refusal('parameter_invalid', 'the body is not one entry, as JSON'));
+    const other = Object.entries(named).find(([field, value]) => body[field] !== undefined && body[field] !== value)?.[0];
+    if (other !== undefined) return sendProblem(response, refusal('parameter_invalid', `${other} in the body is not that of the path`));
+    const outcome = await deps.registry.put(found.section, { ...body, ...named }, caller);
     if (outcome.ok) response.json(showApplied(outcome.value));
     else showFailure(response, outcome.error);
   };
@@ -160,7 +164,7 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
     route('get', 'audit', 'audit', async (request, caller, response) => {
       const query = read(auditQuery, request.query, response);
       if (query === undefined) return;
-      const entries = deps.audit.export(query.chain, query.after, caller);
+      const entries = await deps.audit.export(query.chain, query.after, caller);
       if (!entries.ok) return sendProblem(response, entries.error);
       response.set('Cache-Control', 'no-store').type('application/x-ndjson');
       for await (const entry of entries.value) if (!response.write(`${JSON.stringify(entry)}\n`)) await new Promise((resolve) => response.once('drain', resolve));
