@@ -94,7 +94,7 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       const found = await find(request);
       if (!found.ok) return found;
       const { view, revocation } = found.value;
-      const permitted = deps.authorize(admin, 'revoke', view);
+      const permitted = await deps.authorize(admin, 'revoke', view);
       if (!permitted.ok) return permitted;
       const at = deps.clock.now();
       const by = nameOf(admin);
@@ -113,7 +113,7 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
     async enable(request: { readonly kind: 'workload' | 'issuer'; readonly id: string; readonly domain: string | undefined }, admin: Admin): Promise<Result<{ readonly enabled: string }, Refusal>> {
       const named = findNamed(request.kind, request);
       if (named === undefined) return notFound(request);
-      const permitted = deps.authorize(admin, 'enable', named.view);
+      const permitted = await deps.authorize(admin, 'enable', named.view);
       if (!permitted.ok) return permitted;
       const target = `${request.kind}:${named.id}` as const;
       const at = deps.clock.now();

@@ -158,7 +158,7 @@ export const createNode = (deps: NodeDeps) => {
     return made;
   };
 
-  const authorize = createAuthorize({ clock, snapshot });
+  const authorize = createAuthorize({ clock, snapshot, denials });
   const lintDeps = { ...catalogues, describePolicy: (cedar: string) => {
     const statement = parseStatement(cedar);
     return statement === undefined ? undefined : policyShape(statement);
