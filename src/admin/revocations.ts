@@ -1,7 +1,9 @@
 import { DAY } from '../core/duration.ts';
 import { parseId, parseSessionId } from '../core/ids.ts';
+import type { DomainId, IssuerId, WorkloadId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
+import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import { findFalling, honouredEntries } from '../exchange/falling.ts';
@@ -10,7 +12,7 @@ import { revocationOfLease } from '../exchange/revoke-token.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { LeaseStanding, NewRevocation, StoreReads } from '../store/store.ts';
-import { nameOf } from './access.ts';
+import { domainMeant, nameOf, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
 
@@ -31,7 +33,7 @@ export interface Revoked {
 
 export interface RevocationAdminDeps extends AdminPorts {
   readonly store: Pick<StoreReads, 'leaseStanding' | 'session' | 'leases'>;
-  readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'domainById'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'domainById' | 'revokedBy' | 'version' | 'refresh'>;
   readonly authorize: Authorize;
   readonly honouredNote: HonouredNote;
 }
@@ -44,22 +46,28 @@ const SESSION_KEPT = 90 * DAY;
 export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
   const notFound = (request: { readonly kind: string; readonly id: string }): Result<never, Refusal> => err(refusal('not_found', `no ${request.kind} ${request.id}`));
 
-  const findNamed = (kind: 'workload' | 'issuer', request: Pick<RevocationRequest, 'id' | 'domain'>): { readonly view: DomainView; readonly id: string } | undefined => {
-    const views = request.domain === undefined ? deps.snapshot.domains() : [deps.snapshot.domain(request.domain)].filter((view) => view !== undefined);
-    for (const view of views) {
-      const { issuers, workloads } = view.entries();
-      const entry = (kind === 'workload' ? workloads : issuers).find((candidate) => candidate.id === request.id || (request.domain !== undefined && candidate.name === request.id));
-      if (entry !== undefined) return { view, id: entry.id };
+  const findNamed = (kind: 'workload' | 'issuer', request: Pick<RevocationRequest, 'id' | 'domain'>, admin: Admin): { readonly view: DomainView; readonly id: string } | undefined => {
+    const views = request.domain === undefined ? deps.snapshot.domains() : [deps.snapshot.domain(request.domain)];
+    for (const view of views.map((each) => withinReach(admin, each))) {
+      // By id before by name: a name may look like another's id. By name only in a domain that was named or is the only one meant.
+      const entry = kind === 'workload' ? view?.workloadById(request.id as WorkloadId) : view?.issuerById(request.id as IssuerId);
+      const byName = request.domain === undefined && domainMeant(admin) === undefined ? undefined : kind === 'workload' ? view?.workloadByName(request.id) : view?.issuer(request.id);
+      const found = entry ?? byName;
+      if (view !== undefined && found !== undefined) return { view, id: found.id };
     }
     return undefined;
   };
 
-  const find = async (request: RevocationRequest): Promise<Result<Found, Refusal>> => {
+  /** Where a "no" is decided for what was not found: in the domain that was named, else in that which the admin means. */
+  const domainAsked = (request: { readonly domain: string | undefined }, admin: Admin): DomainView | undefined =>
+    (request.domain === undefined ? domainMeant(admin) : deps.snapshot.domain(request.domain));
+
+  const find = async (request: RevocationRequest, admin: Admin): Promise<Result<Found, Refusal>> => {
     const { kind, reason } = request;
     if (kind === 'lease') {
       const id = parseId('lease', request.id);
       const standing = id === undefined ? undefined : await deps.store.leaseStanding(id);
-      const view = standing === undefined ? undefined : deps.snapshot.domainById(standing.lease.domainId);
+      const view = withinReach(admin, standing === undefined ? undefined : deps.snapshot.domainById(standing.lease.domainId));
       if (standing === undefined || view === undefined) return notFound(request);
       const wholeHop = standing.lease.kind === 'session_token';
       return ok({ view, revocation: revocationOfLease(standing, reason), filter: wholeHop ? { sessionId: standing.lease.sessionId } : undefined, only: standing });
@@ -67,19 +75,21 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
     if (kind === 'session') {
       const id = parseSessionId(request.id);
       const found = id === undefined ? undefined : await deps.store.session(id);
-      const view = found === undefined ? undefined : deps.snapshot.domainById(found.session.domainId);
+      const view = withinReach(admin, found === undefined ? undefined : deps.snapshot.domainById(found.session.domainId));
       if (found === undefined || view === undefined || id === undefined) return notFound(request);
       return ok({ view, revocation: { target: `session:${id}`, domainId: view.domain.id, reason, purgeAfter: found.session.expiresAt + SESSION_KEPT }, filter: { sessionId: id }, only: undefined });
     }
     if (kind === 'domain') {
-      const view = deps.snapshot.domain(request.id) ?? deps.snapshot.domains().find((candidate) => candidate.domain.id === request.id);
+      const view = withinReach(admin, deps.snapshot.domainById(request.id as DomainId) ?? deps.snapshot.domain(request.id));
       if (view === undefined) return notFound(request);
+      // Nothing is issued there, no admin could log in any more, and a domain is never enabled again.
+      if (view.domain.name === SYSTEM_DOMAIN) return err(refusal('parameter_invalid', 'the system domain cannot be revoked: it would lock every admin out for good; revoke the issuer that proves them'));
       return ok({ view, revocation: { target: `domain:${view.domain.id}`, domainId: view.domain.id, reason, purgeAfter: null }, filter: { domainId: view.domain.id }, only: undefined });
     }
-    const named = findNamed(kind, request);
+    const named = findNamed(kind, request, admin);
     if (named === undefined) return notFound(request);
     const { view } = named;
-    const filter = kind === 'workload' ? { domainId: view.domain.id, workloadId: named.id as LeaseStanding['lease']['workloadId'] } : { domainId: view.domain.id };
+    const filter = kind === 'workload' ? { domainId: view.domain.id, workloadId: named.id as WorkloadId } : { domainId: view.domain.id };
     return ok({ view, revocation: { target: `${kind}:${named.id}`, domainId: view.domain.id, reason, purgeAfter: null }, filter, only: undefined });
   };
 
@@ -91,11 +101,11 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
 
   return {
     async revoke(request: RevocationRequest, admin: Admin): Promise<Result<Revoked, Refusal>> {
-      const found = await find(request);
+      const found = await find(request, admin);
+      const permitted = await deps.authorize(admin, 'revoke', found.ok ? found.value.view : domainAsked(request, admin));
+      if (!permitted.ok) return permitted;
       if (!found.ok) return found;
       const { view, revocation } = found.value;
-      const permitted = await deps.authorize(admin, 'revoke', view);
-      if (!permitted.ok) return permitted;
       const at = deps.clock.now();
       const by = nameOf(admin);
       // Counted before the commit, which is the moment they fell: what joined them in between fell too and is not in the figure.
@@ -111,11 +121,14 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
 
     /** Blocks no longer; what ended stays ended (design section 7). */
     async enable(request: { readonly kind: 'workload' | 'issuer'; readonly id: string; readonly domain: string | undefined }, admin: Admin): Promise<Result<{ readonly enabled: string }, Refusal>> {
-      const named = findNamed(request.kind, request);
-      if (named === undefined) return notFound(request);
-      const permitted = await deps.authorize(admin, 'enable', named.view);
+      // Another node may have revoked it a moment ago.
+      await deps.snapshot.refresh();
+      const named = findNamed(request.kind, request, admin);
+      const permitted = await deps.authorize(admin, 'enable', named === undefined ? domainAsked(request, admin) : named.view);
       if (!permitted.ok) return permitted;
+      if (named === undefined) return notFound(request);
       const target = `${request.kind}:${named.id}` as const;
+      if (deps.snapshot.revokedBy([target], deps.snapshot.version) === undefined) return err(refusal('conflict', `${request.kind} ${request.id} is not revoked`));
       const at = deps.clock.now();
       const by = nameOf(admin);
       await deps.change({ at, by, enable: [target], audit: [{ at, action: 'revocation.lifted', domainId: named.view.domain.id, body: { target, by } }] });
