@@ -7,8 +7,8 @@ import { TRUST_DOMAIN_PATTERN } from '../core/ids.ts';
  */
 const described = <S extends z.ZodType>(schema: S, description: string, example: unknown): S => schema.meta({ description, examples: [example] });
 
-// No control characters: names and owners are printed on terminals and written to logs.
-const PRINTABLE = /^[^\p{Cc}\p{Zl}\p{Zp}]+$/u;
+// No control characters: names and owners are printed on terminals and written to logs. No halves of surrogate pairs: they are no text.
+const PRINTABLE = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 const text = (max: number): z.ZodString => z.string().min(1).max(max).regex(PRINTABLE);
 
 /** Also an attribute of policies and the end of an issuer URL. Undefined shape errors are told by {@link wordIssue}. */

@@ -32,8 +32,14 @@ const encodeValue = (type: ColumnType, value: unknown): string => {
   if (type === 'json') return JSON.stringify(JSON.stringify(value));
   if (type === 'time' && typeof value === 'number') return `"${encodeTime(value)}"`;
   if (isObject(value) || type === 'time') throw new TypeError(`a value does not fit a column of type ${type}`);
-  return JSON.stringify(value);
+  return JSON.stringify(typeof value === 'string' ? storable(value) : value);
 };
+
+/**
+ * INVARIANT: every text column is UTF-8 without NUL, whoever chose the text. JSON can spell half a surrogate pair: SQLite would
+ * store the broken bytes, and libsql ends the process that reads them; PostgreSQL refuses the row, as it does for NUL.
+ */
+export const storable = (value: string): string => value.toWellFormed().replaceAll('\0', '\ufffd');
 
 const table = <Row>(name: string, columns: { readonly [P in keyof Row & string]-?: Column }): Table<Row> =>
   ({ name, columns: Object.values<Column>(columns), properties: Object.keys(columns) as (keyof Row & string)[] });

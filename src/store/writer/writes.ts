@@ -1,6 +1,6 @@
 import { auditText } from '../../core/hash-chain.ts';
 import type { AuditEvent, CheckpointRow } from '../rows.ts';
-import { CHECKPOINT, DENIAL, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, encodeRow, encodeTime } from '../sql/tables.ts';
+import { CHECKPOINT, DENIAL, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, encodeRow, encodeTime, storable } from '../sql/tables.ts';
 import type { Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import type { Perform } from './group-commit.ts';
@@ -59,7 +59,7 @@ const encodeIssuance = ({ session, hop, lease, proofs, audit }: Issuance): Extra
 const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'change' }> => {
   const { at, by } = change;
   return {
-    kind: 'change', at, by, basedOn: change.basedOn ?? null, enable: change.enable ?? [], events: change.audit.map(encodeEvent),
+    kind: 'change', at, by: storable(by), basedOn: change.basedOn ?? null, enable: change.enable ?? [], events: change.audit.map(encodeEvent),
     entries: (change.entries ?? []).map((entry) => encodeRow(ENTRY, { ...entry, changedAt: at, changedBy: by })),
     keys: (change.keys ?? []).map((key) => encodeRow(SIGNING_KEY, { ...key, changedAt: at })),
     revocations: (change.revocations ?? []).map((revocation) => encodeRow(REVOCATION, { ...revocation, at, by })),
