@@ -180,7 +180,7 @@ export const createNode = (deps: NodeDeps) => {
 
   return {
     snapshot, change, firstKeys, denials, admin,
-    findAdmin: createFindAdmin({ clock, snapshot, store, attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }) }),
+    findAdmin: createFindAdmin({ clock, snapshot, store, denials, attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }) }),
     publicDeps: {
       clock, snapshot, exchange, denials, nonces, metrics,
       introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),

@@ -14,6 +14,7 @@ import { refusal } from '../../core/refusal.ts';
 import type { Refusal } from '../../core/refusal.ts';
 import type { Result } from '../../core/result.ts';
 import type { EntryKind } from '../../registry/entries.ts';
+import { InvalidCursor } from '../../store/cursor.ts';
 import { StoreUnavailable } from '../../store/store.ts';
 import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
 import type { FindAdmin } from '../admin-caller.ts';
@@ -72,11 +73,12 @@ const showApplied = (applied: Applied): object => ({
 
 export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
   const admin = (work: Work) => handler<Params>(async (request, response) => {
-    const caller = await deps.findAdmin(request);
-    if (!caller.ok) return sendProblem(response, caller.error);
     try {
+      const caller = await deps.findAdmin(request);
+      if (!caller.ok) return sendProblem(response, caller.error);
       await work(request, caller.value, response);
     } catch (cause) {
+      if (cause instanceof InvalidCursor) return sendProblem(response, refusal('parameter_invalid', `after: ${cause.message}`));
       if (!(cause instanceof StoreUnavailable)) throw cause;
       sendProblem(response, refusal('store_unavailable', cause.message));
     }
