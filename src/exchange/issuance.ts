@@ -31,6 +31,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
   const { caller, view, aim, issued, binding } = facts;
   const resource = aim.kind === 'resource' ? aim.ask.resource : undefined;
   const audience = resource?.audience ?? view.domain.issuer;
+  const credentialHash = sha256url(issued.credential);
   const scope = resource === undefined ? '' : (facts.pairs[0]?.scopes ?? []).join(' ');
   return {
     session: caller.session,
@@ -53,7 +54,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       decision: facts.decision,
       replayKey: caller.replayKey,
       replayUntil: caller.replayUntil,
-      credentialHash: sha256url(issued.credential),
+      credentialHash,
       kid: issued.kid ?? null,
       jkt: binding?.jkt ?? null,
       handle: facts.sealedHandle?.sealed ?? null,
@@ -69,7 +70,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       body: {
         lease: facts.leaseId, kind: issued.kind, decision: facts.decisionId, session: caller.session.id, hop: facts.hop.id,
         workload: caller.workload.spiffeId, owner: caller.workload.owner, principal: caller.session.principal,
-        audience, scope, expires: issued.expiresAt, hash: sha256url(issued.credential), request: facts.requestId,
+        audience, scope, expires: issued.expiresAt, hash: credentialHash, request: facts.requestId,
       },
     },
   };

@@ -22,6 +22,8 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       // INVARIANT: the version comes first. Changes appear in the order of their versions, so every row up to the one seen
       // is there already, and rows above it wait for the next delta; no transaction is needed.
       const version = await registryVersion();
+      // Nothing is above it: the answer of nearly every poll.
+      if (version <= after) return { version, entries: [], keys: [], revocations: [] };
       const seq = { gt: after, lte: version };
       const [entries, keys, revocations] = await Promise.all([
         prisma.entry.findMany({ where: { seq }, orderBy: { seq: 'asc' } }),
