@@ -32,7 +32,10 @@ export interface ExchangeRequest {
 /** What the HTTP layer read from the body: every value of every parameter, in order. */
 export type Form = ReadonlyMap<string, readonly string[]>;
 
-const MAX_DETAILS = 16 * 1024;
+/** The session token repeats them, and must stay within what is read of a token (tokens/verify.ts). */
+const MAX_DETAILS = 10 * 1024;
+/** Each is a decision, here and when an admin asks why: one request must not hold up all others for seconds. */
+const MAX_ASKED = 128;
 const MAX_SCOPES = 64;
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/;
 /** What a registered audience can be (registry/fields.ts). Anything else is told at the door and kept out of the records: they hold what was asked. */
@@ -75,6 +78,8 @@ const parseCeiling = (raw: string | undefined): Result<readonly CeilingPair[] | 
   }
   const parsed = details.safeParse(value);
   if (!parsed.success) return err(refusal('details_malformed', `authorization_details: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`));
+  const asked = parsed.data.reduce((sum, { scopes }) => sum + Math.max(1, scopes.length), 0);
+  if (asked > MAX_ASKED) return err(refusal('details_malformed', `authorization_details asks for ${asked} scopes, at most are ${MAX_ASKED}`));
   return ok(parsed.data.map(({ audience, scopes }) => ({ audience, scopes })));
 };
 

@@ -5,7 +5,7 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Form } from '../exchange/request.ts';
 
-/** Larger than any sane request: evidence of 16 KiB, twice, and details of 16 KiB. */
+/** Larger than any sane request: evidence of 16 KiB, twice, and details of 10 KiB. */
 export const FORM_LIMIT = 64 * 1024;
 export const FORM_TYPE = 'application/x-www-form-urlencoded';
 
