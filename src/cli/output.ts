@@ -48,7 +48,13 @@ export const renderDetails = (value: Record<string, unknown>, indent = ''): stri
 
 const renderMember = (name: string, member: unknown, indent: string): string => {
   if (isObject(member) && Object.keys(member).length > 0) return `${indent}${name}:\n${renderDetails(member, `${indent}  `)}`;
-  if (Array.isArray(member) && member.some(isObject)) return `${indent}${name}:\n${member.map((each) => `${indent}  - ${printable(each)}`).join('\n')}`;
+  if (Array.isArray(member) && member.some(isObject)) return `${indent}${name}:\n${member.map((each) => renderItem(each, `${indent}  `)).join('\n')}`;
   if (typeof member === 'string' && member.includes('\n')) return `${indent}${name}: |\n${member.split('\n').map((line) => `${indent}  ${escapeSteering(line)}`).join('\n')}`;
   return `${indent}${name}: ${printable(member)}`;
+};
+
+/** On one line if it has no parts of its own; else like an object, with the dash before its first member. */
+const renderItem = (item: unknown, indent: string): string => {
+  if (!isObject(item) || !Object.values(item).some((part) => isObject(part) || (Array.isArray(part) && part.some(isObject)))) return `${indent}- ${printable(item)}`;
+  return `${indent}- ${renderDetails(item, `${indent}  `).slice(indent.length + 2)}`;
 };

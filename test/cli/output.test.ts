@@ -28,6 +28,11 @@ describe('what a terminal gets', () => {
     expect(renderDetails({ name: 'p', cedar: 'permit(\n);', match: { issuer: 'github' } })).toBe('name: p\ncedar: |\n  permit(\n  );\nmatch:\n  issuer: github');
   });
 
+  test('puts what is inside the items of a list below them, and leaves flat items on a line', () => {
+    const decisions = [{ scope: 'deploy:write', allow: false, nearest: [{ policy: 'a', why: 'x' }, { policy: 'b', why: 'y' }] }];
+    expect(renderDetails({ decisions })).toBe('decisions:\n  - scope: deploy:write\n    allow: false\n    nearest:\n      - policy=a why=x\n      - policy=b why=y');
+  });
+
   test('reads times in either form', () => {
     expect(asTime(1_800_000_000_000)).toBe('2027-01-15T08:00:00.000Z');
     expect(asTime('2027-01-15T08:00:00Z')).toBe('2027-01-15T08:00:00Z');

@@ -13,7 +13,7 @@ import { say, tell } from '../context.ts';
 import { findDomain, segment } from '../domain.ts';
 import { badInput } from '../errors.ts';
 import type { ListingOptions } from '../listing.ts';
-import { addListingOptions, list, read, show, showItems } from '../listing.ts';
+import { addListingOptions, list, read, showItems } from '../listing.ts';
 import { column, timeColumn } from '../output.ts';
 
 interface Options extends ServerOptions { readonly domain?: string; readonly purpose: string; readonly reason: string; readonly json?: boolean }
@@ -59,7 +59,7 @@ const registerRevoke = (group: Command, context: CliContext): void => {
   group.command('revoke').description('take a key out of the JWKS at once and revoke every lease it signed').argument('<kid>').requiredOption('--reason <text>', 'why, for the audit log').option('--json', 'JSON instead of text')
     .action(async (kid: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      show(context, await withAdmin(context, options, (admin) => admin.post(`keys/${segment(kid)}/revoke`, { reason: options.reason })), options.json);
+      showItems(context, await withAdmin(context, options, (admin) => admin.post(`keys/${segment(kid)}/revoke`, { reason: options.reason })), COLUMNS, options.json);
     });
 };
 

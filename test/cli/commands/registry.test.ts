@@ -201,6 +201,6 @@ describe('keys', () => {
   });
 
   test('revoke names one key and a reason', async () => {
-    expect(await talk(['keys', 'revoke', 'kid/1', '--reason', 'leaked'], () => ({ body: {} }))).toMatchObject({ received: [{ method: 'POST', path: '/admin/v1/keys/kid%2F1/revoke', body: { reason: 'leaked' } }] });
+    expect(await talk(['keys', 'revoke', 'kid/1', '--reason', 'leaked'], () => ({ body: { items: [{ kid: 'kid/1', status: 'revoked' }] } }))).toMatchObject({ code: 0, received: [{ method: 'POST', path: '/admin/v1/keys/kid%2F1/revoke', body: { reason: 'leaked' } }] });
   });
 });
