@@ -17,6 +17,8 @@ export interface Listening {
 
 /** Slow senders hold a connection no longer than this. */
 const REQUEST_TIMEOUT = 15 * SECOND;
+/** How often they are looked for. */
+const SLOW_CHECK = 5 * SECOND;
 /** How long a server that closes waits for requests under way: what the store and a provider may take, and a sender at its slowest. */
 export const LONGEST_GOODBYE = 20 * SECOND;
 /** A balancer closes idle connections before we do, so that none is cut under a request (commonly 60 s). */
@@ -83,7 +85,8 @@ export interface ListenOptions {
 }
 
 export const listen = async (where: Listen, app: RequestListener, { tls, shared = false }: ListenOptions = {}): Promise<Listening> => {
-  const server = tls === undefined ? createServer() : createTlsServer({ cert: readFileSync(tls.cert_file), key: readFileSync(tls.key_file), minVersion: 'TLSv1.2' });
+  const checks = { connectionsCheckingInterval: SLOW_CHECK };
+  const server = tls === undefined ? createServer(checks) : createTlsServer({ ...checks, cert: readFileSync(tls.cert_file), key: readFileSync(tls.key_file), minVersion: 'TLSv1.2' });
   const close = prepareClose(server);
   server.on('request', app);
   server.requestTimeout = REQUEST_TIMEOUT;

@@ -9,6 +9,7 @@ import type { RefusalCode } from '../core/refusal.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { FORM_LIMIT, FORM_TYPE } from './form.ts';
+import { limitKeyOf } from './limits.ts';
 import type { RateLimit } from './limits.ts';
 import { sendRefusal } from './reply.ts';
 import type { Route } from './route.ts';
@@ -40,16 +41,12 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
   app.set('trust proxy', deps.trustedProxies.length === 0 ? false : [...deps.trustedProxies]);
   app.use(helmet({ contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] }, useDefaults: false }, xDownloadOptions: false, xDnsPrefetchControl: false }));
 
-  let inFlight = 0;
   app.use((request, response, next) => {
     const id = newId('request', deps.clock, deps.random);
     response.setHeader('X-Request-Id', id);
-    if (inFlight >= deps.inFlight) return sendRefusal(response, refusal('overloaded', 'too many requests in flight'));
-    inFlight += 1;
     const startedAt = performance.now();
     // 'close' comes once on every way out, also when the peer goes away.
     response.once('close', () => {
-      inFlight -= 1;
       const elapsed = performance.now() - startedAt;
       const route = response.locals['route'] as string | undefined ?? 'none';
       deps.metrics.http.observe({ route, status: String(response.statusCode) }, elapsed / 1000);
@@ -58,8 +55,18 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
     next();
   });
 
+  let inFlight = 0;
+  const admit: RequestHandler = (_request, response, next) => {
+    // Who went away while the body came is told by nobody any more.
+    if (response.closed) return;
+    if (inFlight >= deps.inFlight) return sendRefusal(response, refusal('overloaded', 'too many requests in flight'));
+    inFlight += 1;
+    response.once('close', () => { inFlight -= 1; });
+    next();
+  };
+
   const byAddress: RequestHandler = (request, response, next) => {
-    const wait = deps.limitByAddress(request.ip ?? 'unknown');
+    const wait = deps.limitByAddress(limitKeyOf(request.ip));
     if (wait === undefined) return next();
     sendRefusal(response, refusal('rate_limited', 'by address', wait));
   };
@@ -70,7 +77,9 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
       response.locals['route'] = route.name;
       next();
     };
-    const steps = [name, ...(route.limit === 'address' ? [byAddress] : []), ...(route.body === 'form' ? [readText] : route.body === 'json' ? [json] : []), route.handle];
+    // A form is small and counts once it is here: a thousand senders that never finish theirs must not shut everybody out.
+    const reading = route.body === 'form' ? [readText, admit] : route.body === 'json' ? [admit, json] : [admit];
+    const steps = [name, ...(route.limit === 'address' ? [byAddress] : []), ...reading, route.handle];
     app[route.method](route.path, ...steps);
   }
   const methods = new Map<string, Set<string>>();

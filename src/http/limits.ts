@@ -1,3 +1,4 @@
+import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
@@ -20,3 +21,10 @@ export const createRateLimit = (clock: Clock, perSecond: number, keys = 50_000) 
   };
 };
 export type RateLimit = ReturnType<typeof createRateLimit>;
+
+/** What counts as one address: of IPv6 the /64, since whoever has one address there has them all (RFC 6177 section 2). */
+export const limitKeyOf = (address: string | undefined): string => {
+  if (address === undefined || !ipaddr.isValid(address)) return 'unknown';
+  const parsed = ipaddr.process(address);
+  return parsed.kind() === 'ipv4' ? parsed.toString() : parsed.toByteArray().slice(0, 8).join('.');
+};

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createRateLimit } from '../../src/http/limits.ts';
+import { createRateLimit, limitKeyOf } from '../../src/http/limits.ts';
 
 const at = (start: number) => {
   let now = start;
@@ -39,5 +39,18 @@ describe('the rate limit', () => {
     limit('b');
     limit('c');
     expect(limit('a')).toBeUndefined();
+  });
+});
+
+describe('what counts as one address', () => {
+  test.each([
+    { name: 'an IPv4 address', one: '192.0.2.1', other: '192.0.2.2', same: false },
+    { name: 'an IPv4 address, however the socket spells it', one: '192.0.2.1', other: '::ffff:192.0.2.1', same: true },
+    { name: 'two IPv4 addresses of a socket that spells them as IPv6', one: '::ffff:192.0.2.1', other: '::ffff:192.0.2.2', same: false },
+    { name: 'all of an IPv6 /64', one: '2001:db8:0:1::1', other: '2001:db8:0:1:ffff::2', same: true },
+    { name: 'another IPv6 /64', one: '2001:db8:0:1::1', other: '2001:db8:0:2::1', same: false },
+    { name: 'whatever is no address', one: 'spoofed', other: undefined, same: true },
+  ])('$name', ({ one, other, same }) => {
+    expect(limitKeyOf(one) === limitKeyOf(other)).toBe(same);
   });
 });
