@@ -18,6 +18,7 @@ import { InvalidCursor } from '../../store/cursor.ts';
 import { StoreUnavailable } from '../../store/store.ts';
 import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
 import type { FindAdmin } from '../admin-caller.ts';
+import { sendLines } from '../lines.ts';
 import { sendProblem } from '../problem-json.ts';
 import { handler } from '../route.ts';
 import type { Route } from '../route.ts';
@@ -137,8 +138,8 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
       if (body === undefined) return;
       const outcome = await deps.revocations.revoke({ kind: body.kind, id: body.id, domain: body.domain, reason: body.reason }, caller);
       if (!outcome.ok) return sendProblem(response, outcome.error);
-      const { revoked, at, leases, endsByItself } = outcome.value;
-      response.json({ revoked, at: new Date(at).toISOString(), leases, ends_by_itself: endsByItself.map(({ until, ...rest }) => ({ ...rest, until: new Date(until).toISOString() })) });
+      const { revoked, at, leases, more, endsByItself } = outcome.value;
+      response.json({ revoked, at: new Date(at).toISOString(), leases, ...(more ? { more } : {}), ends_by_itself: endsByItself.map(({ until, ...rest }) => ({ ...rest, until: new Date(until).toISOString() })) });
     }),
     route('post', 'enable', 'enable', async (request, caller, response) => {
       const body = read(enableBody, request.body, response);
@@ -168,9 +169,8 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
       if (query === undefined) return;
       const entries = await deps.audit.export(query.chain, query.after, caller);
       if (!entries.ok) return sendProblem(response, entries.error);
-      response.set('Cache-Control', 'no-store').type('application/x-ndjson');
-      for await (const entry of entries.value) if (!response.write(`${JSON.stringify(entry)}\n`)) await new Promise((resolve) => response.once('drain', resolve));
-      response.end();
+      response.set('Cache-Control', 'no-store');
+      await sendLines(response, entries.value);
     }),
     route('post', 'audit/verify', 'audit-verify', async (request, caller, response) => {
       const body = read(verifyBody, request.body, response);
