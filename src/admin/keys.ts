@@ -32,8 +32,8 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
   /** From memory: a change that meets another brings the snapshot up to date, and the next attempt sees it. */
   const known = (): Rows => ({ version: deps.snapshot.version, keys: deps.snapshot.domains().flatMap((view) => view.keyRows()) });
 
-  /** Plans against the rows as they are and writes only if they still are. */
-  const run = async (admin: Admin, action: string, readRows: () => Rows | Promise<Rows>, plan: (rows: readonly KeyRow[]) => Result<KeyPlan, Refusal>, extra: { readonly revocations?: readonly NewRevocation[]; readonly reason?: string } = {}): Promise<Result<readonly KeyLine[], Refusal>> => {
+  /** Plans against the rows as they are and writes only if they still are. What takes a revoked key's place is rotated, not revoked. */
+  const run = async (admin: Admin, action: 'key.rotated' | 'key.rewrapped' | 'key.revoked', readRows: () => Rows | Promise<Rows>, plan: (rows: readonly KeyRow[]) => Result<KeyPlan, Refusal>, extra: { readonly revocations?: readonly NewRevocation[]; readonly reason?: string } = {}): Promise<Result<readonly KeyLine[], Refusal>> => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const rows = await readRows();
       const planned = plan(rows.keys);
@@ -44,7 +44,7 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       const by = nameOf(admin);
       const outcome = await deps.change({
         at, by, basedOn: rows.version, keys, revocations: extra.revocations ?? [],
-        audit: keys.map((row) => ({ at, action, domainId: row.domainId, body: { by, kid: row.kid, purpose: row.purpose, status: row.status, ...(extra.reason === undefined ? {} : { reason: extra.reason }) } })),
+        audit: keys.map((row) => ({ at, action: action === 'key.revoked' && row.status !== 'revoked' ? 'key.rotated' : action, domainId: row.domainId, body: { by, kid: row.kid, purpose: row.purpose, status: row.status, ...(extra.reason === undefined ? {} : { reason: extra.reason }) } })),
       });
       if (outcome.status === 'committed') return ok(keys.map(show));
     }

@@ -111,7 +111,7 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
       const permitted = options.dryRun ? ok(undefined) : await authorizePlan(admin, changes);
       if (!permitted.ok) return refuse(permitted.error);
       const findings = options.lint ? deps.lint(plan.value.subjects, plan.value.context, deps.clock.now()) : [];
-      const applied = { changes, text: deps.render({ changes }), findings };
+      const applied = { changes, text: deps.render(plan.value), findings };
       if (options.dryRun || changes.length === 0) return ok({ ...applied, applied: false, version: delta.version });
       if (blocking(findings).length > 0) return err({ kind: 'findings', findings });
       const outcome = await write(plan.value, changes, delta.version, admin, options.reason);

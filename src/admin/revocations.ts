@@ -7,7 +7,7 @@ import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import { findFalling, honouredEntries } from '../exchange/falling.ts';
-import type { HonouredNote } from '../exchange/falling.ts';
+import type { Falling, HonouredNote } from '../exchange/falling.ts';
 import { revocationOfLease } from '../exchange/revoke-token.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -28,6 +28,8 @@ export interface Revoked {
   readonly at: number;
   /** Leases that were active and are not any more. */
   readonly leases: number;
+  /** There were more than were counted, and they fell too. */
+  readonly more: boolean;
   readonly endsByItself: readonly { readonly lease: string; readonly audience: string; readonly until: number; readonly note: string }[];
 }
 
@@ -94,9 +96,9 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
   };
 
   /** Those that fall with it: of a lease that is no session token, itself alone. */
-  const fallingOf = async ({ filter, only, revocation }: Found, now: number): Promise<readonly LeaseStanding[]> => {
+  const fallingOf = async ({ filter, only, revocation }: Found, now: number): Promise<Falling> => {
     if (filter !== undefined) return findFalling(deps.store, filter, revocation.target, now);
-    return only === undefined || only.revokedBy !== undefined || only.lease.expiresAt <= now ? [] : [only];
+    return { standings: only === undefined || only.revokedBy !== undefined || only.lease.expiresAt <= now ? [] : [only], more: false };
   };
 
   return {
@@ -109,14 +111,14 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       const at = deps.clock.now();
       const by = nameOf(admin);
       // Counted before the commit, which is the moment they fell: what joined them in between fell too and is not in the figure.
-      const falling = await fallingOf(found.value, at);
+      const { standings: falling, more } = await fallingOf(found.value, at);
       const body = { target: revocation.target, by, reason: request.reason, ...honouredEntries(falling.map(({ lease }) => lease), deps.honouredNote) };
       await deps.change({ at, by, revocations: [revocation], audit: [{ at, action: 'revocation.made', domainId: view.domain.id, body }] });
       const honoured = falling.flatMap(({ lease }) => {
         const note = deps.honouredNote(lease.kind);
         return note === undefined ? [] : [{ lease: lease.id, audience: lease.audience, until: lease.expiresAt, note }];
       });
-      return ok({ revoked: revocation.target, at, leases: falling.length, endsByItself: honoured });
+      return ok({ revoked: revocation.target, at, leases: falling.length, more, endsByItself: honoured });
     },
 
     /** Blocks no longer; what ended stays ended (design section 7). */
@@ -128,7 +130,7 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       if (!permitted.ok) return permitted;
       if (named === undefined) return notFound(request);
       const target = `${request.kind}:${named.id}` as const;
-      if (deps.snapshot.revokedBy([target], deps.snapshot.version) === undefined) return err(refusal('conflict', `${request.kind} ${request.id} is not revoked`));
+      if (deps.snapshot.revokedBy([target], deps.snapshot.version) === undefined) return err(refusal('parameter_invalid', `${request.kind} ${request.id} is not revoked`));
       const at = deps.clock.now();
       const by = nameOf(admin);
       await deps.change({ at, by, enable: [target], audit: [{ at, action: 'revocation.lifted', domainId: named.view.domain.id, body: { target, by } }] });
