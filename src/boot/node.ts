@@ -18,6 +18,7 @@ import { refusal } from '../core/refusal.ts';
 import { createProviders } from '../credentials/catalogue.ts';
 import { AWS_DEFAULT_AUDIENCE } from '../credentials/reserved-audiences.ts';
 import { createAuthenticate } from '../exchange/caller.ts';
+import { countFaults } from '../exchange/counted.ts';
 import { createDenials } from '../exchange/denials.ts';
 import { createExchange } from '../exchange/exchange.ts';
 import { createIntrospect } from '../exchange/introspect.ts';
@@ -125,7 +126,7 @@ export const createNode = (deps: NodeDeps) => {
   const attestWorkload = (token: string, candidates: Parameters<typeof attest>[1]['candidates']) => attest(token, { candidates, purpose: 'workloads' });
   const verify = (token: string, expected: Parameters<typeof verifyToken>[1], view: DomainView) => verifyToken(token, expected, { issuer: view.domain.issuer, ring: view.ring, now: clock.now() });
 
-  const denials = createDenials({ clock, random, store, log });
+  const denials = countFaults(createDenials({ clock, random, store, log }), metrics, (id) => snapshot.domainById(id)?.domain.name ?? id);
   const limitByWorkload = createRateLimit(clock, deps.config.limits.per_workload);
   const exchange = traceExchange(createExchange({
     clock, random, snapshot, store, denials,

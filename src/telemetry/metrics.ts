@@ -14,7 +14,7 @@ export const createMetrics = () => {
     policyErrors: new Counter({ name: 'mayfly_policy_errors_total', help: 'Decisions denied because the policy engine erred: alert on any', labelNames: ['domain'], registers }),
     snapshotAge: new Gauge({ name: 'mayfly_snapshot_age_seconds', help: 'Age of the registry snapshot decisions are made from; of several processes the oldest', aggregator: 'max', registers }),
     snapshotVersion: new Gauge({ name: 'mayfly_snapshot_version', help: 'Registry version of the snapshot; of several processes the lowest', aggregator: 'min', registers }),
-    storeFailures: new Counter({ name: 'mayfly_store_failures_total', help: 'Writes the database did not confirm', registers }),
+    storeFailures: new Counter({ name: 'mayfly_store_failures_total', help: 'Requests refused because the database did not answer or did not confirm: alert on any', registers }),
     http: new Histogram({ name: 'mayfly_http_request_seconds', help: 'HTTP requests by route and status', labelNames: ['route', 'status'], buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5], registers }),
     jobRuns: new Counter({ name: 'mayfly_job_runs_total', help: 'Background job runs by outcome', labelNames: ['job', 'outcome'], registers }),
   };
