@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseId } from '../core/ids.ts';
 import type { AdminClient } from './admin-client.ts';
 import type { CliContext } from './context.ts';
 import { badInput } from './errors.ts';
@@ -20,6 +21,10 @@ export const findDomain = async (context: CliContext, admin: AdminClient, given:
     only === undefined ? 'register one with `mayfly apply -f FILE`' : `give --domain (${names.join(', ')}) or set MAYFLY_DOMAIN`,
   );
 };
+
+/** The trust domain a listing is of: all of them unless one is said, but a workload's name means one. */
+export const findListed = async (context: CliContext, admin: AdminClient, { domain, workload }: { readonly domain?: string; readonly workload?: string }): Promise<string | undefined> =>
+  (workload === undefined || parseId('workload', workload) !== undefined ? (domain ?? context.env['MAYFLY_DOMAIN']) : findDomain(context, admin, domain));
 
 /** Names hold slashes and colons: one path segment each. */
 export const segment = (name: string): string => encodeURIComponent(name);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { AdminClient, ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
+import { tell } from '../context.ts';
 import { appliedSentence, applyAnswerSchema, finishApply, showPlan } from '../apply-answer.ts';
 import { readYaml } from '../input.ts';
 import { read } from '../listing.ts';
@@ -15,11 +16,12 @@ export const registerApply = (program: Command, context: CliContext): void => {
     .description('register domains, issuers, resources, workloads and policies from YAML; the same file twice changes nothing')
     .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
     .option('--dry-run', 'show the difference and change nothing')
-    .option('--prune', 'end entries of the manifest\'s domains that it does not name, and revoke what hangs on them')
+    .option('--prune', 'end what the domains of the manifest\'s `domains` section have and it does not name, and revoke what hangs on it')
     .option('--json', 'JSON instead of text')
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const manifest = await readYaml(context, options.file);
+      if (options.prune === true && manifest['domains'] === undefined) tell(context, 'warning: --prune ends nothing here: it looks at the domains the manifest lists under `domains`, and there is no such section');
       await withAdmin(context, options, (admin) => apply(context, admin, manifest, options));
     });
 };

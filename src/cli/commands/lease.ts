@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
-import { segment } from '../domain.ts';
+import { findListed, segment } from '../domain.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, show } from '../listing.ts';
 import { column, timeColumn } from '../output.ts';
@@ -21,8 +21,8 @@ export const registerLease = (program: Command, context: CliContext): void => {
       .option('-d, --domain <name>', 'of this trust domain').option('--workload <name>', 'of this workload').option('--session <id>', 'of this session').option('--active', 'only those that are active now'),
   ).action(async (_options: unknown, command: Command) => {
     const options = command.optsWithGlobals<Options>();
-    const query = { domain: options.domain ?? context.env['MAYFLY_DOMAIN'], workload: options.workload, session: options.session, active: options.active };
-    await withAdmin(context, options, (admin) => list(context, admin, 'leases', query, COLUMNS, options));
+    const { workload, session, active } = options;
+    await withAdmin(context, options, async (admin) => list(context, admin, 'leases', { domain: await findListed(context, admin, options), workload, session, active }, COLUMNS, options));
   });
   group.command('show').description('one lease with its decision').argument('<lease>').option('--json', 'JSON instead of text')
     .action(async (id: string, _options: unknown, command: Command) => {

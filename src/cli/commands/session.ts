@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
-import { segment } from '../domain.ts';
+import { findListed, segment } from '../domain.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, show } from '../listing.ts';
 import { column, timeColumn } from '../output.ts';
@@ -17,7 +17,7 @@ export const registerSession = (program: Command, context: CliContext): void => 
   addListingOptions(group.command('list').description('list sessions, newest first').option('-d, --domain <name>', 'of this trust domain').option('--workload <name>', 'of this workload'))
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      await withAdmin(context, options, (admin) => list(context, admin, 'sessions', { domain: options.domain ?? context.env['MAYFLY_DOMAIN'], workload: options.workload }, COLUMNS, options));
+      await withAdmin(context, options, async (admin) => list(context, admin, 'sessions', { domain: await findListed(context, admin, options), workload: options.workload }, COLUMNS, options));
     });
   group.command('show').description('one session with its hops').argument('<session>').option('--json', 'JSON instead of text')
     .action(async (id: string, _options: unknown, command: Command) => {
