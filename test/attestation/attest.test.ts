@@ -77,6 +77,25 @@ describe('attest', () => {
     expect(await codes(forTenant('a', 'a'), forTenant('b', 'b'))).toBe('accepted');
   });
 
+  test('tells entries of several domains apart by whose audience the token has', async () => {
+    const audiences = ['https://sts.acme.example/system/admin', 'https://sts.acme.example/prod/admin'];
+    const entries = audiences.map((audience, at) => issuerEntry('oidc', platform.issuer, {}, { name: `admins-${at}`, audience }));
+    const attest = attestVia(served, entries);
+    for (const [at, aud] of audiences.entries()) expect(accepted(await attest(token({ aud })))).toMatchObject({ issuerName: `admins-${at}` });
+    expect(accepted(await attest(token({ aud: [audiences[0]] })))).toMatchObject({ issuerName: 'admins-0' });
+    expect(outcome(await attest(token({ aud: audiences })))).toBe('evidence_audience_wrong');
+    expect(outcome(await attest(token()))).toBe('evidence_audience_wrong');
+  });
+
+  test('refuses a token whose key the issuer published as no point of its curve', async () => {
+    const good = await createSigningKey('ES256');
+    const signed = platform.mint({ aud: AUDIENCE, sub: 'a' }, { key: good });
+    const es256 = issuerEntry('oidc', platform.issuer, {}, { algorithms: ['ES256'] });
+    const publish = (jwk: typeof good.publicJwk): IssuerKeys => () => Promise.resolve(ok(createLocalJWKSet({ keys: [jwk] })));
+    expect(outcome(await attestVia(publish({ ...good.publicJwk, x: 'AQAB' }), [es256])(signed))).toBe('evidence_key_unknown');
+    expect(outcome(await attestVia(publish(good.publicJwk), [es256])(signed))).toBe('accepted');
+  });
+
   test('never tries another entry\'s keys, even one of the same issuer URL', async () => {
     const other = await createSigningKey('RS256');
     const entries = ['a', 'b'].map((value) => issuerEntry('oidc', platform.issuer, { discriminator: { claim: 'tenant', value } }, { name: value }));
