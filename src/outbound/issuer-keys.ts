@@ -40,6 +40,8 @@ const STALE_IF_ERROR = HOUR;
 const UNKNOWN_KID_COOLDOWN = 30 * SECOND;
 const RETRY_COOLDOWN = 5 * SECOND;
 const MAX_ISSUERS = 1000;
+/** Anyone can send a token that names an issuer: when it does not answer, its callers must not take all places of the server. */
+const MAX_WAITING = 200;
 
 /** What is known of one entry's keys. A new version of the entry starts afresh: address rules or the issuer may differ. */
 interface Slot {
@@ -48,17 +50,18 @@ interface Slot {
   triedAt: number;
   failure: string | undefined;
   flight: Promise<void> | undefined;
+  waiting: number;
 }
 
 /** Keys of trusted issuers: pinned, or discovered and cached; one fetch at a time per issuer, ahead of expiry where there is traffic. */
 export const createIssuerKeys = ({ fetch, clock, isDevelopment, staleIfError = STALE_IF_ERROR }: IssuerKeysDeps): IssuerKeys => {
   const slots = new LRUCache<string, Slot>({ max: MAX_ISSUERS });
-  const pinned = new LRUCache<string, CompactVerifyGetKey>({ max: MAX_ISSUERS });
+  const pinned = new WeakMap<JSONWebKeySet, CompactVerifyGetKey>();
 
   const slotOf = (source: KeySource): Slot => {
     const known = slots.get(source.id);
-    if (known?.source.version === source.version) return known;
-    const fresh: Slot = { source, keys: undefined, triedAt: Number.NEGATIVE_INFINITY, failure: undefined, flight: undefined };
+    if (known !== undefined && isSame(known.source, source)) return known;
+    const fresh: Slot = { source, keys: undefined, triedAt: Number.NEGATIVE_INFINITY, failure: undefined, flight: undefined, waiting: 0 };
     slots.set(source.id, fresh);
     return fresh;
   };
@@ -75,8 +78,19 @@ export const createIssuerKeys = ({ fetch, clock, isDevelopment, staleIfError = S
   const refresh = (slot: Slot): Promise<void> => {
     if (slot.flight !== undefined) return slot.flight;
     slot.triedAt = clock.now();
-    slot.flight = fill(slot).finally(() => { slot.flight = undefined; });
+    slot.flight = fill(slot).finally(() => {
+      slot.flight = undefined;
+      // The pause begins when the issuer has kept us waiting, not before.
+      slot.triedAt = clock.now();
+    });
     return slot.flight;
+  };
+  /** False at once when as many wait for this issuer already as may. */
+  const waitFor = async (slot: Slot): Promise<boolean> => {
+    if (slot.waiting >= MAX_WAITING) return false;
+    slot.waiting += 1;
+    await refresh(slot).finally(() => { slot.waiting -= 1; });
+    return true;
   };
   /** A fault is recorded for those who find no keys later; nobody waits for this run. */
   const refreshBehind = (slot: Slot): void => {
@@ -92,7 +106,7 @@ export const createIssuerKeys = ({ fetch, clock, isDevelopment, staleIfError = S
     const usable = age < FRESH_FOR || (slot.failure !== undefined && age < FRESH_FOR + staleIfError);
     // Known to be failing, or not yet due: nobody waits. Otherwise the first to come after expiry waits, and all with it.
     if (usable && mayTry(slot, RETRY_COOLDOWN)) refreshBehind(slot);
-    else if (!usable && (slot.flight !== undefined || mayTry(slot, RETRY_COOLDOWN))) await refresh(slot);
+    else if (!usable && (slot.flight !== undefined || mayTry(slot, RETRY_COOLDOWN))) await waitFor(slot);
   };
 
   const lookupIn = (slot: Slot): CompactVerifyGetKey => async (header, token) => {
@@ -106,20 +120,19 @@ export const createIssuerKeys = ({ fetch, clock, isDevelopment, staleIfError = S
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
     }
     // The issuer may have rotated. Anyone can make up a kid, hence at most one fetch per cooldown.
-    if (slot.flight !== undefined || mayTry(slot, UNKNOWN_KID_COOLDOWN)) await refresh(slot);
+    const looked = slot.flight === undefined && !mayTry(slot, UNKNOWN_KID_COOLDOWN) ? true : await waitFor(slot);
     // A key we could not look for is not an unknown key: the answer says to come back.
-    if (slot.failure !== undefined) throw new RefusalError(unavailable(slot));
+    if (!looked || slot.failure !== undefined) throw new RefusalError(unavailable(slot));
     return find();
   };
 
   const pinnedLookup = (source: KeySource, jwks: JSONWebKeySet): Result<CompactVerifyGetKey, Refusal> => {
-    const name = `${source.id}:${source.version}`;
-    const known = pinned.get(name);
+    const known = pinned.get(jwks);
     if (known !== undefined) return ok(known);
     const keys = readKeySet(jwks);
     if (keys === undefined || keys.keys.length === 0) return err(refusal('issuer_keys_unavailable', `the pinned keys of ${source.issuer} hold no usable key`));
     const lookup = createLocalJWKSet(keys);
-    pinned.set(name, lookup);
+    pinned.set(jwks, lookup);
     return ok(lookup);
   };
 
@@ -130,3 +143,6 @@ export const createIssuerKeys = ({ fetch, clock, isDevelopment, staleIfError = S
     return ageOf(slot) < FRESH_FOR + staleIfError ? ok(lookupIn(slot)) : err(unavailable(slot));
   };
 };
+
+/** The version alone does not tell: a database that was put back gives the same numbers out again. */
+const isSame = (a: KeySource, b: KeySource): boolean => a.version === b.version && a.issuer === b.issuer && a.allowAddresses.join() === b.allowAddresses.join();

@@ -86,6 +86,24 @@ describe('discovery', () => {
     expect([fetchesOf('/a/.well-known/openid-configuration'), fetchesOf('/a/jwks')]).toEqual([1, 1]);
   });
 
+  test('keeps at most 200 callers waiting for an issuer that does not answer', async () => {
+    const asked = new Promise<ServerResponse>((resolve) => { discovery = resolve; });
+    const waiting = Array.from({ length: 200 }, () => keys(source));
+    expect(await keys(source)).toMatchObject({ ok: false, error: { code: 'issuer_keys_unavailable' } });
+    json({ issuer, jwks_uri: `${issuer}/jwks` })(await asked);
+    expect((await Promise.all(waiting)).filter(({ ok }) => ok)).toHaveLength(200);
+    expect(await outcomeOf(first)).toBe('verified');
+  });
+
+  test('is not answered from the keys of an entry that had the same id and version, as in a database that was put back', async () => {
+    expect(await outcomeOf(first)).toBe('verified');
+    const other = { ...source, issuer: `${issuer}/other` };
+    expect(await outcomeOf(first, other)).toBe('issuer_keys_unavailable');
+    const pinned = (key: Key): KeySource => ({ ...source, jwks: { keys: [key.jwk] } });
+    expect(await outcomeOf(first, pinned(first))).toBe('verified');
+    expect(await outcomeOf(first, pinned(second))).toBe('ERR_JWKS_NO_MATCHING_KEY');
+  });
+
   test('of an issuer with a trailing slash asks at the path without it', async () => {
     discovery = json({ issuer: `${issuer}/`, jwks_uri: `${issuer}/jwks` });
     expect(await outcomeOf(first, { ...source, issuer: `${issuer}/` })).toBe('verified');
