@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import { EXTRA_POLICIES } from './scenery.ts';
+import type { ExtraPolicy } from './scenery.ts';
 
 export const ENGINES = ['sqlite', 'postgresql'] as const;
 export type Engine = (typeof ENGINES)[number];
@@ -8,6 +10,8 @@ export type Section = (typeof SECTIONS)[number];
 export interface Options {
   readonly engines: readonly Engine[];
   readonly sections: ReadonlySet<Section>;
+  /** Rows with one dearer policy each. */
+  readonly extras: readonly ExtraPolicy[];
   readonly seconds: number;
   readonly rounds: number;
   readonly connections: number;
@@ -18,8 +22,8 @@ export interface Options {
   readonly profile: string;
 }
 
-const USAGE = `npm run bench -- [--engine sqlite|postgresql] [--only ${SECTIONS.join('|')}] [--seconds 8] [--rounds 3] [--connections 64] [--large 100000] [--profile FOLDER] [--quick]
---engine and --only may be repeated; --quick: one round of two seconds and 10,000 workloads, to see that it runs.`;
+const USAGE = `npm run bench -- [--engine sqlite|postgresql] [--only ${SECTIONS.join('|')}] [--seconds 8] [--rounds 3] [--connections 64] [--large 100000] [--profile FOLDER] [--plain] [--quick]
+--engine and --only may be repeated; --plain: without the rows of dearer policies; --quick: one round of two seconds and 10,000 workloads, to see that it runs.`;
 
 export const readOptions = (argv: readonly string[]): Options => {
   const { values } = parse(argv);
@@ -27,6 +31,7 @@ export const readOptions = (argv: readonly string[]): Options => {
   const quick = values.quick;
   return {
     engines: choose(values.engine, ENGINES), sections: new Set(choose(values.only, SECTIONS)),
+    extras: values.plain ? [] : Object.keys(EXTRA_POLICIES) as ExtraPolicy[],
     seconds: count(values.seconds, quick ? 2 : 8), rounds: count(values.rounds, quick ? 1 : 3), connections: count(values.connections, 64),
     small: 100, large: count(values.large, quick ? 10_000 : 100_000), profile: values.profile ?? '',
   };
@@ -38,7 +43,7 @@ const parse = (argv: readonly string[]) => {
       args: [...argv],
       options: {
         engine: { type: 'string', multiple: true }, only: { type: 'string', multiple: true }, seconds: { type: 'string' }, rounds: { type: 'string' }, connections: { type: 'string' },
-        large: { type: 'string' }, profile: { type: 'string' }, quick: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+        large: { type: 'string' }, profile: { type: 'string' }, quick: { type: 'boolean', default: false }, plain: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
       },
     });
   } catch (cause) {

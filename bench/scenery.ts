@@ -48,12 +48,18 @@ const policies = (): readonly (readonly [string, string])[] => [
   ['no-tags', 'forbid(principal, action == Action::"issue", resource) when { context.evidence has github_actions.ref_type && context.evidence.github_actions.ref_type == "tag" };'],
   ['no-long-lives', 'forbid(principal, action == Action::"issue", resource) when { context.request.lifetime > 3600 };'],
   ['no-agents', 'forbid(principal, action == Action::"issue", resource) when { principal is Workload && principal.kind == "agent" };'],
-  ['no-old-sessions', 'forbid(principal, action == Action::"issue", resource) when { context.session.age_seconds > 3600 };'],
+  ['no-long-chains', 'forbid(principal, action == Action::"issue", resource) when { context.session.depth > 3 || context.chain.length > 4 };'],
 ];
 
 export const policyManifest = () => ({ policies: policies().map(([name, cedar]) => ({ domain: DOMAIN, name, owner: PLATFORM_TEAM, ...(cedar.startsWith('forbid') ? {} : { expires: EXPIRES }), cedar })) });
 
-/** One more policy that reads the time: no decision equals an earlier one any more, and Cedar evaluates each. */
-export const timePolicyManifest = () => ({
-  policies: [{ domain: DOMAIN, name: 'freeze-in-2040', owner: PLATFORM_TEAM, cedar: 'forbid(principal, action == Action::"issue", resource) when { context.request.time > datetime("2040-01-01T00:00:00Z") };' }],
-});
+/** One more policy, of a kind that makes a decision dearer. */
+export const EXTRA_POLICIES = {
+  /** No decision equals an earlier one any more: Cedar evaluates each. */
+  time: 'forbid(principal, action == Action::"issue", resource) when { context.request.time > datetime("2040-01-01T00:00:00Z") };',
+  /** The database is asked since when the session has been there. */
+  'session age': 'forbid(principal, action == Action::"issue", resource) when { context.session.age_seconds > 3600 };',
+} as const;
+export type ExtraPolicy = keyof typeof EXTRA_POLICIES;
+
+export const extraPolicyManifest = (extra: ExtraPolicy) => ({ policies: [{ domain: DOMAIN, name: 'one-more', owner: PLATFORM_TEAM, cedar: EXTRA_POLICIES[extra] }] });

@@ -14,7 +14,8 @@ import { freePort, serve } from './processes.ts';
 import type { Served } from './processes.ts';
 import { measureInTurn } from './rounds.ts';
 import type { Row } from './rounds.ts';
-import { baseManifest, policyManifest, timePolicyManifest, workloadManifest } from './scenery.ts';
+import { baseManifest, extraPolicyManifest, policyManifest, workloadManifest } from './scenery.ts';
+import type { ExtraPolicy } from './scenery.ts';
 
 /** What every section measures with. */
 export interface Bench {
@@ -34,7 +35,7 @@ const WORKLOADS = 1000;
 const BATCH = 10_000;
 
 /** A filled node on a database of its own. */
-export const openNode = async (bench: Bench, engine: Engine, more: { readonly workloads?: number; readonly workers?: number; readonly readsTime?: boolean; readonly beside?: MayflyNode; readonly kekFile?: string; readonly nodeOptions?: string } = {}): Promise<MayflyNode> => {
+export const openNode = async (bench: Bench, engine: Engine, more: { readonly workloads?: number; readonly workers?: number; readonly extra?: ExtraPolicy; readonly beside?: MayflyNode; readonly kekFile?: string; readonly nodeOptions?: string } = {}): Promise<MayflyNode> => {
   const folder = join(bench.folder, `node-${randomBytes(4).toString('hex')}`);
   mkdirSync(folder, { recursive: true });
   const kekFile = more.kekFile ?? join(folder, 'kek');
@@ -49,7 +50,7 @@ export const openNode = async (bench: Bench, engine: Engine, more: { readonly wo
   await node.apply(baseManifest(bench.pool.jwks));
   for (let from = 0; from < workloads; from += BATCH) await node.apply(workloadManifest(from, Math.min(workloads, from + BATCH)));
   await node.apply(policyManifest());
-  if (more.readsTime === true) await node.apply(timePolicyManifest());
+  if (more.extra !== undefined) await node.apply(extraPolicyManifest(more.extra));
   return node;
 };
 
@@ -69,7 +70,7 @@ export const measureExchange = async (bench: Bench): Promise<Exchanged> => {
   const nodes: { readonly name: string; readonly node: MayflyNode }[] = [];
   for (const engine of bench.options.engines) {
     nodes.push({ name: `full exchange, ${engine}`, node: await openNode(bench, engine) });
-    nodes.push({ name: `full exchange, ${engine}, a policy reads the time`, node: await openNode(bench, engine, { readsTime: true }) });
+    for (const extra of bench.options.extras) nodes.push({ name: `full exchange, ${engine}, a policy reads the ${extra}`, node: await openNode(bench, engine, { extra }) });
   }
   const rows = await measureInTurn([
     { name: 'bare floor', server: bare, workloads: WORKLOADS, consumes: false },

@@ -27,6 +27,7 @@ import { createGuardedFetch } from '../src/outbound/fetch.ts';
 import { createIssuerKeys } from '../src/outbound/issuer-keys.ts';
 import type { Domain, Issuer, Resource, Workload } from '../src/registry/entries.ts';
 import type { DomainView } from '../src/snapshot/domain-view.ts';
+import type { Snapshot } from '../src/snapshot/snapshot.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { signToken } from '../src/tokens/sign.ts';
@@ -55,13 +56,16 @@ const workload: Workload = {
 
 const key = { kid: 'bench', purpose: 'access', algorithm: 'ES256', ...generateKeyPairSync('ec', { namedCurve: 'P-256' }) } as const;
 const ring: KeyRing = { current: () => key, published: () => [], verifying: () => undefined };
-const unused = (): never => { throw new Error('the floor has no such thing'); };
-const view: DomainView = {
-  domain, ring, problems: [], engine: { domainId: domain.id, problems: [], decide: unused, decideAdmin: unused, nearMisses: unused },
-  issuersFor: () => [issuer], issuer: unused, resource: unused, identify: unused, workloadById: unused, workloadByName: unused, workloadBySpiffeId: unused, keyRows: unused, entries: unused,
-};
+/** The floor uses no more of it: asking for anything else is a fault, not an undefined. */
+const only = <T extends object>(given: Partial<T>): T => new Proxy(given, {
+  get(target, name) {
+    if (name in target) return Reflect.get(target, name) as unknown;
+    throw new Error(`the floor has no ${String(name)}`);
+  },
+}) as T;
+const view = only<DomainView>({ domain, ring, problems: [] });
 
-const store = { deny: () => Promise.resolve(), issue: unused };
+const store = { deny: () => Promise.resolve() };
 const denials = createDenials({ clock, random, store, log });
 const attest = createAttest({ clock, catalogue: attestorCatalogue, keys: createIssuerKeys({ fetch: createGuardedFetch(), clock, isDevelopment: () => true }) });
 const provider = createAccessTokenProvider({ signAccessToken: (_domain, claims) => signToken(claims, ring) });
@@ -82,10 +86,7 @@ const exchange: Exchange = async ({ request }) => {
   return ok({ credential: issued.value, expiresIn: seconds(issued.value.expiresAt) - seconds(now), scope: request.scopes.join(' '), ceiling: undefined, decisionId });
 };
 
-const deps: PublicRouteDeps = {
-  clock, exchange, denials, metrics, nonces: unused, checkPossession: unused, revokeToken: unused, introspect: { authenticate: unused, introspect: unused },
-  snapshot: { version: 1, age: () => 0, domain: (name) => (name === DOMAIN ? view : undefined), domainById: unused, domains: unused, revokedBy: unused, refresh: unused },
-};
+const deps = only<PublicRouteDeps>({ clock, exchange, denials, metrics, snapshot: only<Snapshot>({ age: () => 0, domain: (name) => (name === DOMAIN ? view : undefined) }) });
 const health = { metricsRegistry: metrics.registry, readiness: () => Promise.resolve([]) };
 const app = createApp([...healthRoutes(health, false), ...domainRoutes(deps)], {
   clock, random, log, metrics, trustedProxies: [], limitByAddress: createRateLimit(clock, BENCH_LIMITS.per_address), inFlight: BENCH_LIMITS.in_flight, jsonLimit: 64 * 1024,
