@@ -25,6 +25,7 @@ import { describeIssuance } from './issuance.ts';
 import type { Mint } from './mint.ts';
 import { refuseOutcome } from './outcome.ts';
 import type { ExchangeRequest } from './request.ts';
+import { createSpent } from './spent.ts';
 import { openTrail } from './trail.ts';
 
 /** What the caller gets (RFC 8693 section 2.2.1). */
@@ -67,7 +68,7 @@ export type Exchange = (input: ExchangeInput) => Promise<Result<Grant, Denied>>;
  * The one path (design section 2): evidence -> attributes -> workload -> session + hop -> decision -> credential ->
  * lease + audit. Every issuance takes it and no other; docs/exchange.md tells the same steps.
  */
-export const createExchange = (deps: ExchangeDeps): Exchange => async ({ request, view, binding, requestId }) => {
+export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Exchange => async ({ request, view, binding, requestId }) => {
   const trail = openTrail(view.domain.id, request, binding !== undefined);
   const deny = async (refused: Refusal): Promise<Result<Grant, Denied>> => err({ refusal: refused, decisionId: await deps.denials.record(refused, trail.context()) });
 
@@ -103,7 +104,8 @@ export const createExchange = (deps: ExchangeDeps): Exchange => async ({ request
   const expiresAt = Math.min(now + terms.lifetime * SECOND, hop.expiresAt);
   if (expiresAt < now + SECOND) return deny(refusal('lifetime_exhausted', 'the session ends within a second'));
 
-  // credential
+  // credential: a provider may have to call its target, which nobody shall make it do over and over with evidence that is used up
+  if (spent.has(caller.replayKey)) return deny(refuseOutcome('replayed'));
   const leaseId = newId('lease', deps.clock, deps.random);
   const issued = await deps.mint.issue({
     leaseId, sessionId: caller.session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding,
@@ -122,6 +124,7 @@ export const createExchange = (deps: ExchangeDeps): Exchange => async ({ request
       policies: policies.map(({ name, version }) => ({ name, version })), bound: binding !== undefined,
     },
   }));
+  if (outcome === 'committed' || outcome === 'replayed') spent.add(caller.replayKey);
   if (outcome !== 'committed') return deny(refuseOutcome(outcome));
 
   const granted = pairs[0]?.scopes ?? [];
