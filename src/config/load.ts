@@ -1,10 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { parse, YAMLParseError } from 'yaml';
 import { isObject } from '../core/json.ts';
 import { err } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import { parseServerConfig } from './server-config.ts';
 import type { ConfigProblem, ServerConfig } from './server-config.ts';
+
+/** What cannot be read, and where; never the parser's own message, which quotes the file: it may hold a database password. */
+const whyUnreadable = (cause: unknown): string => {
+  if (cause instanceof YAMLParseError) {
+    const at = cause.linePos?.[0];
+    return `the file is not YAML (${cause.code}${at === undefined ? '' : ` at line ${at.line}, column ${at.col}`})`;
+  }
+  if (isObject(cause) && 'syscall' in cause) return `the file cannot be read (${String(cause['code'])})`;
+  return 'the file is not plain YAML: aliases are not resolved here';
+};
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -37,15 +47,16 @@ const setAt = (target: Record<string, unknown>, path: readonly string[], value: 
 export const loadServerConfig = (options: { readonly file?: string | undefined; readonly env?: Environment; readonly overrides?: Readonly<Record<string, unknown>> }): Result<ServerConfig, readonly ConfigProblem[]> => {
   const env = options.env ?? process.env;
   const file = options.file ?? env['MAYFLY_CONFIG'];
-  const raw: Record<string, unknown> = {};
+  // Without prototype: a member named like one of Object's is an unknown setting like any other.
+  const raw = Object.create(null) as Record<string, unknown>;
   if (file !== undefined) {
     if (!existsSync(file)) return err([{ path: file, message: 'the file does not exist' }]);
     try {
-      const read: unknown = parse(readFileSync(file, 'utf8'), { maxAliasCount: 0 });
+      const read: unknown = parse(readFileSync(file, 'utf8'), { maxAliasCount: 0, logLevel: 'error' });
       if (read !== null && !isObject(read)) return err([{ path: file, message: 'the file must hold one mapping' }]);
-      Object.assign(raw, read);
+      for (const [name, value] of Object.entries(read ?? {})) raw[name] = value;
     } catch (cause) {
-      return err([{ path: file, message: cause instanceof Error ? cause.message : 'not YAML' }]);
+      return err([{ path: file, message: whyUnreadable(cause) }]);
     }
   }
   for (const [name, path] of VARIABLES) {

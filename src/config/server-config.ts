@@ -28,12 +28,17 @@ const listen = z.string().transform((raw, context): Listen => {
   return z.NEVER;
 });
 
-const cidr = z.string().refine((raw) => ipaddr.isValidCIDR(raw), 'write an address range such as 10.0.0.0/8');
+const cidr = z.string().transform((raw, context): string => {
+  const [range, bits] = ipaddr.isValidCIDR(raw) ? ipaddr.parseCIDR(raw) : [];
+  if (range !== undefined && bits !== 0) return `${range.toString()}/${bits ?? ''}`;
+  context.addIssue({ code: 'custom', message: bits === 0 ? 'a range of all addresses would let every caller choose its address: name your proxies' : 'write an address range such as 10.0.0.0/8' });
+  return z.NEVER;
+});
 
 const externalUrl = z.string().transform((raw, context): string => {
   const url = URL.canParse(raw) ? new URL(raw) : undefined;
   const loopback = url !== undefined && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
-  const plain = url !== undefined && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  const plain = url !== undefined && !/[?#]/.test(raw) && url.username === '' && url.password === '';
   if (url === undefined || !plain || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))) {
     context.addIssue({ code: 'custom', message: 'write the https URL under which callers reach this server, without query or fragment (http only for loopback)' });
     return z.NEVER;
@@ -50,20 +55,20 @@ export const serverConfigSchema = z.strictObject({
     file: z.string().optional().describe('file with 32 bytes in base64; default: data_dir/kek on SQLite'),
     env: z.string().optional().describe('name of an environment variable with 32 bytes in base64'),
     previous_files: z.array(z.string()).default([]).describe('older keys that may still have sealed rows; `mayfly keys rewrap` ends their use'),
-  }).default({ previous_files: [] }),
+  }).default({ previous_files: [] }).describe('the key-encryption key, under which private keys are stored'),
   admin: z.strictObject({
     socket: z.string().optional().describe('unix socket of the admin API; default: data_dir/admin/mayfly.sock'),
     listen: listen.optional().describe('admin API over HTTP, for OIDC tokens of issuers that prove admins; off unless set'),
-  }).default({}),
-  tls: z.strictObject({ cert_file: z.string(), key_file: z.string() }).optional().describe('serve TLS; without it put a proxy in front'),
+  }).default({}).describe('where admins come in'),
+  tls: z.strictObject({ cert_file: z.string().describe('PEM file with the certificate chain'), key_file: z.string().describe('PEM file with its private key') }).optional().describe('serve TLS; without it put a proxy in front'),
   trusted_proxies: z.array(cidr).default([]).describe('address ranges whose X-Forwarded-For counts; without it forwarded headers are ignored'),
   limits: z.strictObject({
     per_address: z.int().min(1).max(1_000_000).default(100).describe('requests per second and address, before evidence is verified'),
     per_workload: z.int().min(1).max(1_000_000).default(50).describe('exchanges per second and workload'),
     in_flight: z.int().min(1).max(100_000).default(1000).describe('requests served at once; more get 503'),
-  }).default({ per_address: 100, per_workload: 50, in_flight: 1000 }),
-  metrics: z.strictObject({ public: z.boolean().default(false).describe('serve /metrics on the public listener too') }).default({ public: false }),
-  log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  }).default({ per_address: 100, per_workload: 50, in_flight: 1000 }).describe('what callers may take'),
+  metrics: z.strictObject({ public: z.boolean().default(false).describe('serve /metrics on the public listener too') }).default({ public: false }).describe('Prometheus metrics; always on the admin listeners'),
+  log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('least important lines that are written'),
   workers: z.int().min(1).max(256).default(1).describe('serving processes'),
   issuer_stale_seconds: z.int().min(0).max(86_400).default(3600).describe('how long cached issuer keys may be used while the issuer is down'),
 });
@@ -75,5 +80,9 @@ export interface ConfigProblem { readonly path: string; readonly message: string
 export const parseServerConfig = (raw: unknown): Result<ServerConfig, readonly ConfigProblem[]> => {
   const parsed = serverConfigSchema.safeParse(raw ?? {});
   if (parsed.success) return ok(Object.freeze(parsed.data));
-  return err(parsed.error.issues.map((issue) => ({ path: issue.path.length === 0 ? '(file)' : issue.path.join('.'), message: issue.message })));
+  return err(parsed.error.issues.flatMap((issue) => {
+    const path = issue.path.map(String);
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'there is no such setting' }));
+    return [{ path: path.length === 0 ? '(file)' : path.join('.'), message: issue.message }];
+  }));
 };
