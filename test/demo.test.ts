@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { withFolder } from './cli/harness.ts';
 
 const demo = fileURLToPath(new URL('../demo/demo.ts', import.meta.url));
@@ -43,6 +43,9 @@ const without = (section: RegExp) => (text: string): string => {
   if (left === text) throw new Error('nothing was taken out');
   return left;
 };
+
+/** Three processes start for each run; on a busy machine each takes seconds. */
+jest.setTimeout(240_000);
 
 describe('npm run demo', () => {
   test('walks the main job, says each step, and leaves nothing behind', async () => {

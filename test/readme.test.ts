@@ -32,6 +32,9 @@ const prepareCheckout = (folder: string, ported: (commands: string) => string): 
   writeFileSync(join(folder, 'config', 'examples', 'first.yaml'), ported(readFileSync(join(root, 'config', 'examples', 'first.yaml'), 'utf8')));
 };
 
+/** Ten processes start one after the other; on a busy machine each takes seconds. */
+const SLOW = 240_000;
+
 interface Step { readonly code: number; readonly out: string; readonly err: string }
 
 /** All blocks in one shell, as in a terminal; an id to fill in comes from what the block before said. */
@@ -46,7 +49,7 @@ const runTerminal = async (blocks: readonly string[], folder: string, env: NodeJ
 
 test('what the README tells a newcomer to type works, in the order it is told', async () => {
   const [server, platform] = [await freePort(), await freePort()];
-  const ported = (commands: string): string => commands.replaceAll('8420', String(server)).replaceAll('8421', String(platform));
+  const ported = (commands: string): string => commands.replaceAll(/842[01]/g, (port) => String(port === '8420' ? server : platform));
   const of = (terminal: string): readonly string[] => typed.filter((block) => block.terminal === terminal).map(({ commands }) => ported(commands));
   const env: NodeJS.ProcessEnv = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|MAYFLY_|DATABASE_URL$|NODE_OPTIONS$)/i.test(name))), MAYFLY_LISTEN: `127.0.0.1:${server}` };
 
@@ -76,4 +79,4 @@ test('what the README tells a newcomer to type works, in the order it is told', 
       })));
     }
   });
-});
+}, SLOW);
