@@ -61,8 +61,18 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
     if (response.closed) return;
     if (inFlight >= deps.inFlight) return sendRefusal(response, refusal('overloaded', 'too many requests in flight'));
     inFlight += 1;
-    response.once('close', () => { inFlight -= 1; });
+    response.once('close', () => {
+      // Whoever goes away early leaves work behind: its place is free when that is done too.
+      const work = response.locals['work'] as Promise<unknown> | undefined ?? Promise.resolve();
+      work.then(release, release);
+    });
     next();
+  };
+  const release = (): void => { inFlight -= 1; };
+  const work = (route: Route): RequestHandler => (request, response, next) => {
+    const done = Promise.resolve(route.handle(request, response, next));
+    response.locals['work'] = done;
+    return done;
   };
 
   const byAddress: RequestHandler = (request, response, next) => {
@@ -79,7 +89,7 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
     };
     // A form is small and counts once it is here: a thousand senders that never finish theirs must not shut everybody out.
     const reading = route.body === 'form' ? [readText, admit] : route.body === 'json' ? [admit, json] : [admit];
-    const steps = [name, ...(route.limit === 'address' ? [byAddress] : []), ...reading, route.handle];
+    const steps = [name, ...(route.limit === 'address' ? [byAddress] : []), ...reading, work(route)];
     app[route.method](route.path, ...steps);
   }
   const methods = new Map<string, Set<string>>();
