@@ -9,6 +9,7 @@ import { createStore, createWorkerStore } from '../store/create-store.ts';
 import { parseDatabase } from '../store/database.ts';
 import { ipcChannel } from '../store/writer/channel.ts';
 import { createLog } from '../telemetry/log.ts';
+import type { Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { createApps } from './apps.ts';
 import { createFollow, startBackground } from './background.ts';
@@ -19,9 +20,15 @@ import { databaseUrlOf } from './place.ts';
 import { createStops } from './stops.ts';
 import type { WorkerLine, WorkerStart } from './worker-line.ts';
 
+type WorkerStore = Awaited<ReturnType<typeof createWorkerStore>>;
+
 /** On SQLite the primary commits for everybody; on PostgreSQL each process has a writer, and so an audit chain, of its own. */
-const openStore = (url: string, clock: Clock, random: Random) =>
-  parseDatabase(url).engine === 'sqlite' ? createWorkerStore({ url, clock, primary: ipcChannel(process) }) : createStore({ url, clock, random, migrated: true });
+const openStore = async (url: string, clock: Clock, random: Random, log: Log): Promise<WorkerStore> => {
+  if (parseDatabase(url).engine === 'sqlite') return createWorkerStore({ url, clock, primary: ipcChannel(process) });
+  const store = await createStore({ url, clock, random, migrated: true });
+  log.info({ commits: await store.durability() }, 'this process commits for itself');
+  return store;
+};
 
 /** Composition of one serving process beside a primary: what {@link startServer} composes, without admin plane and jobs. Gives how to end it. */
 export const serveAsWorker = async ({ config, externalUrl, version }: WorkerStart, line: WorkerLine): Promise<{ readonly address: string; close(): Promise<void> }> => {
@@ -31,14 +38,15 @@ export const serveAsWorker = async ({ config, externalUrl, version }: WorkerStar
   const metrics = createMetrics();
   const stops = createStops();
   try {
-    const store = await openStore(databaseUrlOf(config), clock, random);
+    const store = await openStore(databaseUrlOf(config), clock, random, log);
     stops.push(() => store.close());
     // The primary started first, so the database holds keys, and a key-encryption key that is missing now is no reason to make another.
     const { encryption } = loadKeyEncryption(config, { engine: store.engine, holdsKeys: true }, random);
     const node = createNode({ config, externalUrl, clock, random, log, metrics, store, encryption });
     stops.push(() => node.close());
     const follow = createFollow({ node, metrics });
-    store.onRegistryChange(follow);
+    // The primary waits for what this returns; over PostgreSQL nobody does.
+    store.onRegistryChange(store.engine === 'sqlite' ? follow : () => follow().catch((cause: unknown) => { log.warn({ err: cause }, 'the registry could not be read'); }));
     line.answerBy({
       'own-metrics': () => metrics.registry.getMetricsAsJSON(),
       denial: (id: DecisionId) => Promise.resolve(node.denials.recent(id) ?? null),

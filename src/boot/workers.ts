@@ -68,6 +68,7 @@ export const startWorkers = async (deps: WorkersDeps): Promise<Workers> => {
           line.tell({ say: 'joined' });
         } else if (word.say === 'serving') {
           own.serving = true;
+          deps.log.info({ worker: place, pid: worker.process.pid }, 'a serving process is ready');
           proof = setTimeout(() => { proven = true; }, PROVEN);
           resolve(word.address);
         }

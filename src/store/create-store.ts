@@ -66,7 +66,7 @@ export const createStore = async ({ url, clock, random, connections, limits = {}
   };
   const listening = database.engine === 'postgresql' ? listenForChanges(database.url, changed) : undefined;
   try {
-    await writer.durability();
+    await patiently(() => writer.durability());
   } catch (cause) {
     await close();
     throw cause;
@@ -92,6 +92,14 @@ const entriesOf = (operation: Operation, reply: Reply): number => {
   if (operation.kind === 'issue') return reply === 'committed' ? 1 : 0;
   if (operation.kind === 'append' || operation.kind === 'end-session') return 1;
   return operation.kind === 'change' ? operation.events.length : 0;
+};
+
+/** Nobody waits for an answer yet, and on a busy machine the committing thread may need longer to come up than a caller is made to wait. */
+const patiently = async (ask: () => Promise<unknown>, tries = 6): Promise<void> => {
+  for (let left = tries; left > 1; left -= 1) {
+    if (await ask().then(() => true, () => false)) return;
+  }
+  await ask();
 };
 
 /** The store of a worker process beside a primary: reads the file itself, and hands what it writes to the primary, which also migrates. */
