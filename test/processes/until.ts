@@ -1,0 +1,11 @@
+const CAP_MS = 10_000;
+const PAUSE_MS = 25;
+
+/** Polls until it is so; how soon is not what is tested. */
+export const until = async (what: string, met: () => boolean | Promise<boolean>, capMs = CAP_MS): Promise<void> => {
+  for (let waited = 0; waited < capMs; waited += PAUSE_MS) {
+    if (await met()) return;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  throw new Error(`did not happen: ${what}`);
+};
