@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { claimsOf, exchangeForm, signEvidence } from './evidence.ts';
 import type { Pool } from './pool.ts';
 import { DOMAIN, ISSUER, SCOPE, apiOf } from './scenery.ts';
@@ -11,7 +12,8 @@ const post = async (url: string, body: string, authorization?: string): Promise<
 };
 
 export const createCalls = (pool: Pool) => {
-  let run = 900_000_000;
+  // Run ids are used once: each caller begins elsewhere.
+  let run = randomInt(1e9, 1e12);
   const evidence = (workload: number, repositoryId?: string): string => {
     run += 1;
     return signEvidence(claimsOf(workload, String(run), Math.floor(Date.now() / 1000), repositoryId), pool.key);

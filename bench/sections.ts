@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { reckon } from './books.ts';
 import type { Reckoning } from './books.ts';
+import { createCalls } from './calls.ts';
 import type { ApplyLoad } from './load.ts';
 import type { Machine } from './machine.ts';
 import { startNode } from './node.ts';
@@ -51,7 +53,24 @@ export const openNode = async (bench: Bench, engine: Engine, more: { readonly wo
   for (let from = 0; from < workloads; from += BATCH) await node.apply(workloadManifest(from, Math.min(workloads, from + BATCH)));
   await node.apply(policyManifest());
   if (more.extra !== undefined) await node.apply(extraPolicyManifest(more.extra));
+  await firstExchange(bench, node, workloads);
   return node;
+};
+
+const ATTEMPTS = 20;
+
+/** The first exchange after a start makes the index over all workloads, which with very many takes seconds; it is told and not measured. */
+const firstExchange = async (bench: Bench, node: MayflyNode, workloads: number): Promise<void> => {
+  const calls = createCalls(bench.pool);
+  const startedAt = performance.now();
+  for (let attempt = 1; ; attempt += 1) {
+    const refused = await calls.exchange(node.url, 0).then(() => undefined, (cause: unknown) => cause);
+    if (refused === undefined) break;
+    if (attempt === ATTEMPTS) throw new Error('no first exchange', { cause: refused });
+    bench.say(`  first exchange, attempt ${attempt}: ${refused instanceof Error ? refused.message : 'refused'}`);
+    await pause(250);
+  }
+  bench.say(`  first exchange with ${workloads} workloads: after ${Math.round(performance.now() - startedAt)} ms`);
 };
 
 const serveFloor = async (bench: Bench, script: string, file: string): Promise<Served> => {
