@@ -82,7 +82,8 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
   if (outcome !== undefined) throw new DidNotStart(outcome[0], `${complaints.join('\n')}\n${log.filter(({ level }) => level === 'error').map((line) => JSON.stringify(line)).join('\n')}`);
 
   const web = new Agent({ connections: 64 });
-  const socket = new Agent({ connect: { socketPath: join(folder, 'admin', 'mayfly.sock') } });
+  // More connections at once than the socket's backlog holds are refused by the kernel (EAGAIN), not queued.
+  const socket = new Agent({ connections: 32, connect: { socketPath: join(folder, 'admin', 'mayfly.sock') } });
   const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
     child.kill(signal);
     const [code, by] = await exited;
