@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { seconds } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
-import { parseId } from '../core/ids.ts';
+import { decisionOf, parseId } from '../core/ids.ts';
 import type { DecisionId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
@@ -71,7 +71,7 @@ export const createExplain = (deps: ExplainDeps) => {
   };
 
   const explainLease = (lease: LeaseRow, view: DomainView | undefined): JsonObject => ({
-    decision: lease.decisionId, outcome: 'issued', at: new Date(lease.issuedAt).toISOString(), domain: view?.domain.name ?? lease.domainId, lease: lease.id, kind: lease.kind,
+    decision: decisionOf(lease.id), outcome: 'issued', at: new Date(lease.issuedAt).toISOString(), domain: view?.domain.name ?? lease.domainId, lease: lease.id, kind: lease.kind,
     workload: view?.workloadById(lease.workloadId)?.name ?? lease.workloadId, audience: lease.audience, scope: lease.scope, expires: new Date(lease.expiresAt).toISOString(),
     seconds: seconds(lease.expiresAt - lease.issuedAt), facts: lease.decision,
   });

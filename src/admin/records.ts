@@ -1,4 +1,4 @@
-import { parseId, parseSessionId } from '../core/ids.ts';
+import { decisionOf, parseId, parseSessionId } from '../core/ids.ts';
 import type { DomainId, IssuerId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
@@ -42,7 +42,7 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       id: lease.id, kind: lease.kind, status: revokedBy === undefined && !ended && lease.expiresAt > now ? 'active' : standingOf(revokedBy, true),
       domain: view?.domain.name ?? lease.domainId, workload: view?.workloadById(lease.workloadId)?.name ?? lease.workloadId, spiffe_id: hop.actor,
       issuer: issuerName(view, lease.issuerId), owner: lease.owner, principal: session.principal, audience: lease.audience, scope: lease.scope,
-      issued_at: iso(lease.issuedAt), expires_at: iso(lease.expiresAt), session: lease.sessionId, hop: lease.hopId, decision: lease.decisionId,
+      issued_at: iso(lease.issuedAt), expires_at: iso(lease.expiresAt), session: lease.sessionId, hop: lease.hopId, decision: decisionOf(lease.id),
       ...(revokedBy === undefined ? {} : { revoked_by: revokedBy }), ...(lease.kid === null ? {} : { key: lease.kid }), ...(lease.jkt === null ? {} : { bound_to: lease.jkt }),
       ...(lease.ceiling.length === 0 ? {} : { ceiling: lease.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })) }),
     };

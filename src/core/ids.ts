@@ -34,6 +34,13 @@ const ID_PATTERN = /^[a-z]{3}_[0-9a-f]{32}$/;
 export const parseId = <K extends IdKind>(kind: K, raw: string): IdOf[K] | undefined =>
   ID_PATTERN.test(raw) && raw.startsWith(`${PREFIXES[kind]}_`) ? (raw as IdOf[K]) : undefined;
 
+/** The decision that issued a lease has the lease's id under its own prefix: one is found by the other. */
+export const decisionOf = (lease: LeaseId): DecisionId => `${PREFIXES.decision}${lease.slice(PREFIXES.lease.length)}` as DecisionId;
+export const leaseOf = (decision: DecisionId): LeaseId => `${PREFIXES.lease}${decision.slice(PREFIXES.decision.length)}` as LeaseId;
+
+/** The smallest id of a kind that can have been made at a time: those made before sort below it. */
+export const firstIdAt = (kind: IdKind, at: number): string => `${PREFIXES[kind]}_${Math.max(0, at).toString(16).padStart(12, '0')}`;
+
 const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{22}$/;
 export const parseSessionId = (raw: string): SessionId | undefined => (SESSION_ID_PATTERN.test(raw) ? (raw as SessionId) : undefined);
 export const sessionIdFromHash = (hash: Uint8Array): SessionId => base64url(hash.subarray(0, 16)) as SessionId;

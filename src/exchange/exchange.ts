@@ -2,7 +2,7 @@ import { openRootHop } from '../authority/session.ts';
 import { seconds } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
-import { newId } from '../core/ids.ts';
+import { decisionOf, newId } from '../core/ids.ts';
 import type { DecisionId } from '../core/ids.ts';
 import type { Random } from '../core/random.ts';
 import { refusal } from '../core/refusal.ts';
@@ -115,9 +115,8 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   if (!issued.ok) return deny(issued.error);
 
   // lease + audit, durable before anything leaves
-  const decisionId = newId('decision', deps.clock, deps.random);
   const outcome = await deps.store.issue(describeIssuance({
-    caller, hop, view, aim: aimed.value, pairs, leaseId, decisionId, issued: issued.value, issuedAt: now, binding, requestId,
+    caller, hop, view, aim: aimed.value, pairs, leaseId, issued: issued.value, issuedAt: now, binding, requestId,
     sealedHandle: issued.value.handle === undefined ? undefined : deps.sealHandle(leaseId, issued.value.handle),
     decision: {
       asked: trail.asked, denied, evidence: factsJson(caller.evidence), registry_version: deps.snapshot.version,
@@ -133,6 +132,6 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
     expiresIn: seconds(issued.value.expiresAt) - seconds(now),
     scope: aimed.value.kind === 'resource' && granted.length > 0 ? granted.join(' ') : undefined,
     ceiling: aimed.value.kind === 'session' ? pairs : undefined,
-    decisionId,
+    decisionId: decisionOf(leaseId),
   });
 };

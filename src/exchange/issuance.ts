@@ -1,5 +1,6 @@
 import { sha256url } from '../core/bytes.ts';
-import type { DecisionId, LeaseId } from '../core/ids.ts';
+import { decisionOf } from '../core/ids.ts';
+import type { LeaseId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { IssuedCredential } from '../credentials/provider.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
@@ -17,7 +18,6 @@ export interface IssuanceFacts {
   /** What was decided, one pair per audience. */
   readonly pairs: readonly CeilingPair[];
   readonly leaseId: LeaseId;
-  readonly decisionId: DecisionId;
   readonly decision: JsonObject;
   readonly issued: IssuedCredential;
   readonly sealedHandle: { readonly sealed: string; readonly kekId: string } | undefined;
@@ -50,7 +50,6 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       scope,
       // A resource token cannot be exchanged: its ceiling is empty (design section 5).
       ceiling: aim.kind === 'session' ? facts.pairs : [],
-      decisionId: facts.decisionId,
       decision: facts.decision,
       replayKey: caller.replayKey,
       replayUntil: caller.replayUntil,
@@ -68,7 +67,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       action: 'exchange.issued',
       domainId: view.domain.id,
       body: {
-        lease: facts.leaseId, kind: issued.kind, decision: facts.decisionId, session: caller.session.id, hop: facts.hop.id,
+        lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: caller.session.id, hop: facts.hop.id,
         workload: caller.workload.spiffeId, owner: caller.workload.owner, principal: caller.session.principal,
         audience, scope, expires: issued.expiresAt, hash: credentialHash, request: facts.requestId,
       },

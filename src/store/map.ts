@@ -40,7 +40,7 @@ export const toHop = (row: Prisma.Hop): HopRow => ({
 export const toLease = (row: Prisma.Lease): LeaseRow => ({
   id: row.id as LeaseId, kind: row.kind, domainId: row.domainId as DomainId, sessionId: row.sessionId as SessionId, hopId: row.hopId as HopId, workloadId: row.workloadId as WorkloadId,
   owner: row.owner, issuerId: row.issuerId as IssuerId, resourceId: row.resourceId as ResourceId | null, audience: row.audience, scope: row.scope, ceiling: list<CeilingPair>(row.ceiling),
-  decisionId: row.decisionId as DecisionId, decision: object(row.decision), replayKey: row.replayKey, replayUntil: optionalTime(row.replayUntil),
+  decision: object(row.decision), replayKey: row.replayKey, replayUntil: optionalTime(row.replayUntil),
   credentialHash: row.credentialHash, kid: row.kid, jkt: row.jkt, handle: row.handle, handleKekId: row.handleKekId,
   issuedAt: row.issuedAt.getTime(), expiresAt: row.expiresAt.getTime(),
 });

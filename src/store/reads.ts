@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { leaseOf } from '../core/ids.ts';
 import { InvalidCursor } from './cursor.ts';
 import type { PrismaClient } from './generated/postgresql/client.ts';
 import { createListings } from './listings.ts';
@@ -44,7 +45,7 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
     session: (id) => reading(() => listings.session(id)),
     sessions: (filter, page) => reading(() => listings.sessions(filter, page)),
     leaseByDecision: (id) => reading(async () => {
-      const row = await prisma.lease.findFirst({ where: { decisionId: id } });
+      const row = await prisma.lease.findUnique({ where: { id: leaseOf(id) } });
       return row === null ? undefined : toLease(row);
     }),
     denial: (id) => reading(async () => {

@@ -100,7 +100,6 @@ export interface LeaseRow {
   /** Space-separated, as in the token. */
   readonly scope: string;
   readonly ceiling: readonly CeilingPair[];
-  readonly decisionId: DecisionId;
   readonly decision: JsonObject;
   readonly replayKey: string | null;
   readonly replayUntil: number | null;

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { decisionOf } from '../../src/core/ids.ts';
 import type { DecisionId, DomainId, HopId, LeaseId, SessionId, WorkloadId } from '../../src/core/ids.ts';
 import { InvalidCursor } from '../../src/store/cursor.ts';
 import type { RevocationRow, Target } from '../../src/store/rows.ts';
@@ -21,7 +22,7 @@ describeRegistries({ now: () => NOW }, (registry) => {
       const issuance = makeIssuance('whole', 'whole', { lease: { jkt: 'thumb', handle: 'sealed', handleKekId: 'kek', ceiling: [{ audience: 'a', scopes: ['x', 'y'] }] }, hop: { jkt: 'thumb', parentId: 'hop_parent' as HopId, depth: 2 } });
       await addIssuance(issuance);
       expect(await registry().reads.leaseStanding(issuance.lease.id)).toEqual({ lease: issuance.lease, session: { ...issuance.session, beganVersion: 10 }, hop: issuance.hop, revokedBy: undefined, ended: false });
-      expect(await registry().reads.leaseByDecision(issuance.lease.decisionId)).toEqual(issuance.lease);
+      expect(await registry().reads.leaseByDecision(decisionOf(issuance.lease.id))).toEqual(issuance.lease);
     });
 
     test('with every column that may be empty is read as empty', async () => {

@@ -1,5 +1,5 @@
-import { sessionIdFromHash } from '../../src/core/ids.ts';
-import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, WorkloadId } from '../../src/core/ids.ts';
+import { firstIdAt, sessionIdFromHash } from '../../src/core/ids.ts';
+import type { DomainId, HopId, IssuerId, LeaseId, ResourceId, WorkloadId } from '../../src/core/ids.ts';
 import { sha256 } from '../../src/core/bytes.ts';
 import { HOUR, MINUTE } from '../../src/core/duration.ts';
 import type { AuditEvent, HopRow, LeaseRow, SessionRow } from '../../src/store/rows.ts';
@@ -30,7 +30,8 @@ export interface Parts {
 export const makeIssuance = (name: string, sessionName: string = name, parts: Parts = {}): Issuance => {
   const sessionId = sessionIdFromHash(sha256(`session ${sessionName}`));
   const hopId = id('hop', sessionName) as HopId;
-  const leaseId = id('lse', name) as LeaseId;
+  // By age, as the real ones are.
+  const leaseId = `${firstIdAt('lease', NOW)}${sha256(name).toString('hex').slice(0, 20)}` as LeaseId;
   return {
     session: {
       id: sessionId, domainId: DOMAIN, issuerId: ISSUER, workloadId: WORKLOAD, model: 'bounded', principal: 'payments@acme.example', anchor: `815/${sessionName}/1`,
@@ -42,7 +43,7 @@ export const makeIssuance = (name: string, sessionName: string = name, parts: Pa
     },
     lease: {
       id: leaseId, kind: 'access-token', domainId: DOMAIN, sessionId, hopId, workloadId: WORKLOAD, owner: 'payments@acme.example', issuerId: ISSUER, resourceId: RESOURCE,
-      audience: 'https://deploy.acme.example', scope: 'deploy:read deploy:write', ceiling: [], decisionId: id('dec', name) as DecisionId, decision: { policies: [{ name: 'deployer-deploys', version: 3 }], nothing: null, count: 2 },
+      audience: 'https://deploy.acme.example', scope: 'deploy:read deploy:write', ceiling: [], decision: { policies: [{ name: 'deployer-deploys', version: 3 }], nothing: null, count: 2 },
       replayKey: `key ${name}`, replayUntil: NOW + HOUR, credentialHash: sha256(name).toString('base64url'), kid: 'kid-1', jkt: null, handle: null, handleKekId: null,
       issuedAt: NOW, expiresAt: NOW + 5 * MINUTE, ...parts.lease,
     },

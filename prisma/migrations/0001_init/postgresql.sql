@@ -107,7 +107,6 @@ CREATE TABLE "lease" (
     "audience" TEXT NOT NULL,
     "scope" TEXT NOT NULL,
     "ceiling" TEXT NOT NULL,
-    "decision_id" TEXT NOT NULL,
     "decision" TEXT NOT NULL,
     "replay_key" TEXT,
     "replay_until" TIMESTAMPTZ(3),
@@ -154,6 +153,7 @@ CREATE TABLE "audit" (
     "domain_id" TEXT NOT NULL,
     "prev" TEXT NOT NULL,
     "hash" TEXT NOT NULL,
+    "mac" TEXT,
 
     CONSTRAINT "audit_pkey" PRIMARY KEY ("chain","n")
 );
@@ -223,12 +223,6 @@ CREATE INDEX "lease_session_id_idx" ON "lease"("session_id");
 CREATE INDEX "lease_workload_id_issued_at_idx" ON "lease"("workload_id", "issued_at");
 
 -- CreateIndex
-CREATE INDEX "lease_decision_id_idx" ON "lease"("decision_id");
-
--- CreateIndex
-CREATE INDEX "lease_expires_at_idx" ON "lease"("expires_at");
-
--- CreateIndex
 CREATE INDEX "replay_expires_at_idx" ON "replay"("expires_at");
 
 -- CreateIndex
@@ -236,12 +230,6 @@ CREATE INDEX "denial_domain_id_at_idx" ON "denial"("domain_id", "at");
 
 -- CreateIndex
 CREATE INDEX "denial_at_idx" ON "denial"("at");
-
--- CreateIndex
-CREATE INDEX "audit_at_idx" ON "audit"("at");
-
--- CreateIndex
-CREATE INDEX "audit_domain_id_at_idx" ON "audit"("domain_id", "at");
 
 -- CreateIndex
 CREATE INDEX "checkpoint_at_idx" ON "checkpoint"("at");

@@ -2,7 +2,7 @@ import { statement, values } from './dialect.ts';
 import type { Dialect, Statement } from './dialect.ts';
 
 /** What a purge may need: the times before which things go, and how many rows may go. */
-const BOUNDS = { now: 'time', leases: 'time', history: 'time', jobs: 'time', room: 'integer' } as const;
+const BOUNDS = { now: 'time', leases: 'time', lease_ids: 'text', history: 'time', jobs: 'time', room: 'integer' } as const;
 
 /** Entries of one chain that go together. */
 const STRETCH = { chain: 'text', until: 'bigint' } as const;
@@ -22,7 +22,8 @@ export const retentionStatements = (dialect: Dialect) => {
     fence: statement(dialect, 'fence', `SELECT j.name FROM job j JOIN ${values(dialect, { name: 'text', fence: 'bigint', now: 'time' })} ON x.name = j.name AND x.fence = j.fence WHERE j.until > x.now${dialect.engine === 'sqlite' ? '' : ' FOR UPDATE OF j'}`),
     rows: [
       statement(dialect, 'purge_replay', `DELETE FROM replay WHERE "key" IN (SELECT "key" FROM replay WHERE expires_at < ${bound('now')} ORDER BY expires_at ${room}) RETURNING 1 AS gone`),
-      statement(dialect, 'purge_lease', `DELETE FROM lease WHERE id IN (SELECT id FROM lease WHERE expires_at < ${bound('leases')} AND (replay_until IS NULL OR replay_until < ${bound('now')}) ORDER BY expires_at ${room}) RETURNING 1 AS gone`),
+      // What expired before a time was issued before it, and ids sort by age: the primary key leads to the old ones.
+      statement(dialect, 'purge_lease', `DELETE FROM lease WHERE id IN (SELECT id FROM lease WHERE id < ${bound('lease_ids')} AND expires_at < ${bound('leases')} AND (replay_until IS NULL OR replay_until < ${bound('now')}) ORDER BY id ${room}) RETURNING 1 AS gone`),
       // Hops first: a session row is what finds them. Sessions start before they expire, so the index on the start leads there.
       statement(dialect, 'purge_hop', `DELETE FROM hop WHERE id IN (SELECT h.id FROM hop h WHERE h.session_id IN (${goneSessions}) AND h.expires_at < ${bound('leases')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_session', `DELETE FROM session WHERE id IN (${goneSessions.replace(room, `AND NOT EXISTS (SELECT 1 FROM hop h WHERE h.session_id = s.id) ${room}`)}) RETURNING 1 AS gone`),

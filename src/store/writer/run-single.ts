@@ -1,4 +1,5 @@
 import { DAY } from '../../core/duration.ts';
+import { firstIdAt } from '../../core/ids.ts';
 import { encodeTime } from '../sql/tables.ts';
 import type { Statements } from '../sql/statements.ts';
 import type { ChainWriter } from './chain-writer.ts';
@@ -55,7 +56,7 @@ const takeJob = async (query: Query, statements: Statements, { name, holder, unt
 const purge = async (query: Query, statements: Statements['retention'], { now, limit, name, fence }: Purge): Promise<Replies['purge']> => {
   const held = await query(statements.fence, JSON.stringify([{ name, fence, now: encodeTime(now) }]));
   if (held.length === 0) return { deleted: 0, more: false };
-  const bounds = { now: encodeTime(now), leases: encodeTime(now - LEASES_KEPT_MS), history: encodeTime(now - HISTORY_KEPT_MS), jobs: encodeTime(now - DEAD_CHAINS_KEPT_MS) };
+  const bounds = { now: encodeTime(now), leases: encodeTime(now - LEASES_KEPT_MS), lease_ids: firstIdAt('lease', now - LEASES_KEPT_MS), history: encodeTime(now - HISTORY_KEPT_MS), jobs: encodeTime(now - DEAD_CHAINS_KEPT_MS) };
   let deleted = 0;
   const withRoom = (): string => JSON.stringify([{ ...bounds, room: limit - deleted }]);
   for (const statement of statements.rows) {

@@ -121,7 +121,7 @@ export const describeAuditing = (makePlace: MakePlace): void => {
       { name: 'a deletion of the sealed end', tamper: ['DELETE FROM audit WHERE n >= 6'], finds: ['missing 6'] },
       { name: 'a deletion of all entries', tamper: ['DELETE FROM audit'], finds: ['missing 1-6'] },
       { name: 'two entries that changed places', tamper: ['UPDATE audit SET n = 100 WHERE n = 3', 'UPDATE audit SET n = 3 WHERE n = 4', 'UPDATE audit SET n = 4 WHERE n = 100'], finds: ['unlinked 3', 'unlinked 4', 'unlinked 5', 'moved 3', 'moved 4'] },
-      { name: 'an inserted copy', tamper: ['UPDATE audit SET n = n + 100 WHERE n >= 5', 'UPDATE audit SET n = n - 99 WHERE n >= 100', 'INSERT INTO audit SELECT chain, 5, "at", body, action, domain_id, prev, hash FROM audit WHERE n = 4'], finds: ['unlinked 5', 'contradicted 6', 'edited 5', 'moved 6', 'moved 7', 'moved 8', 'moved 9'] },
+      { name: 'an inserted copy', tamper: ['UPDATE audit SET n = n + 100 WHERE n >= 5', 'UPDATE audit SET n = n - 99 WHERE n >= 100', 'INSERT INTO audit SELECT chain, 5, "at", body, action, domain_id, prev, hash, mac FROM audit WHERE n = 4'], finds: ['unlinked 5', 'contradicted 6', 'edited 5', 'moved 6', 'moved 7', 'moved 8', 'moved 9'] },
       { name: 'a checkpoint that says something else', tamper: ["UPDATE checkpoint SET hash = 'other'"], finds: ['forged 6'] },
       { name: 'a checkpoint moved to another entry', tamper: ['UPDATE checkpoint SET n = 5'], finds: ['forged 5'] },
     ])('shows $name', async ({ tamper, finds }) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { HOUR, MINUTE } from '../../../src/core/duration.ts';
+import { decisionOf } from '../../../src/core/ids.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { Target } from '../../../src/store/rows.ts';
 import type { Issuance, RegistryChange } from '../../../src/store/store.ts';
@@ -174,12 +175,12 @@ export const describeIssuing = (makePlace: MakePlace): void => {
     });
 
     test('records a denial and its audit entry', async () => {
-      const denial = { id: makeIssuance('denied').lease.decisionId, at: NOW, domainId: DOMAIN, workloadId: WORKLOAD, code: 'target_denied', detail: 'no policy permits it', facts: { ref: 'refs/heads/main' }, count: 3 };
+      const denial = { id: decisionOf(makeIssuance('denied').lease.id), at: NOW, domainId: DOMAIN, workloadId: WORKLOAD, code: 'target_denied', detail: 'no policy permits it', facts: { ref: 'refs/heads/main' }, count: 3 };
       await store.deny(denial, makeEvent('exchange.denied', { decision: denial.id }));
       expect(await store.denial(denial.id)).toEqual(denial);
       expect(await count('audit', `body LIKE '%${denial.id}%'`)).toBe(1);
-      await store.deny({ ...denial, id: makeIssuance('denied-2').lease.decisionId, workloadId: null }, makeEvent('exchange.denied'));
-      expect((await store.denial(makeIssuance('denied-2').lease.decisionId))?.workloadId).toBeNull();
+      await store.deny({ ...denial, id: decisionOf(makeIssuance('denied-2').lease.id), workloadId: null }, makeEvent('exchange.denied'));
+      expect((await store.denial(decisionOf(makeIssuance('denied-2').lease.id)))?.workloadId).toBeNull();
     });
 
     test('erases a sealed handle and nothing else', async () => {

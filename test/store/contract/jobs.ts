@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { DAY, HOUR, MINUTE } from '../../../src/core/duration.ts';
+import { decisionOf } from '../../../src/core/ids.ts';
 import { verifyAudit } from '../../../src/audit/verify.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { Target } from '../../../src/store/rows.ts';
@@ -67,7 +68,7 @@ export const describeJobs = (makePlace: MakePlace): void => {
       await store.consume([{ key: 'p-gone', until: NOW }, { key: 'p-stays', until: LATER }]);
       const revoke = (target: Target, purgeAfter: number | null) => ({ target, domainId: DOMAIN, reason: 'r', purgeAfter });
       await store.change({ at: NOW, by: 'a', revocations: [revoke('lease:gone', NOW + 1), revoke('lease:later', LATER), revoke('workload:never', null)], audit: [makeEvent('revocation.made')] });
-      const denial = { id: makeIssuance('p-denied').lease.decisionId, at: NOW, domainId: DOMAIN, workloadId: null, code: 'target_denied', detail: '', facts: {}, count: 1 };
+      const denial = { id: decisionOf(makeIssuance('p-denied').lease.id), at: NOW, domainId: DOMAIN, workloadId: null, code: 'target_denied', detail: '', facts: {}, count: 1 };
       await store.deny(denial, makeEvent('exchange.denied'));
       const seal = await store.checkpoint(sealer.sign, NOW);
       await store.append({ ...makeEvent('late'), at: LATER });
