@@ -51,7 +51,7 @@ describe('docs/exchange.md', () => {
   const page = read('docs/exchange.md');
 
   test('has the steps of exchange.ts, by their names and in their order', () => {
-    const steps = [...read('src/exchange/exchange.ts').matchAll(/^ {2}\/\/ (.+)$/gm)].map(([, step]) => step);
+    const steps = [...read('src/exchange/exchange.ts').matchAll(/^ {2,4}\/\/ (.+)$/gm)].map(([, step]) => step);
     const headings = [...page.matchAll(/^### \d+\. (.+)$/gm)].map(([, heading]) => heading);
     expect(steps.length).toBeGreaterThan(5);
     expect(headings).toEqual(steps);

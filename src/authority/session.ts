@@ -34,11 +34,14 @@ export const openSession = (domain: Domain, workload: Workload, evidence: Eviden
   endedAt: null,
 });
 
+/** A session that is there already. Its workload may have been given an earlier end since, which nothing outlives either. */
+export const joinSession = (stored: SessionRow, workload: Pick<Workload, 'expires'>): SessionRow => ({ ...stored, expiresAt: Math.min(stored.expiresAt, workload.expires) });
+
 /** What a session rests on: revoking any of these ends it. */
 export const sessionPath = (session: Pick<SessionRow, 'id' | 'domainId' | 'issuerId' | 'workloadId'>): readonly Target[] =>
   [`domain:${session.domainId}`, `issuer:${session.issuerId}`, `workload:${session.workloadId}`, `session:${session.id}`];
 
-export const openRootHop = (session: Omit<SessionRow, 'beganVersion'>, workload: Workload, jkt: string | null, ceiling: readonly CeilingPair[]): HopRow => {
+export const openRootHop = (session: Omit<SessionRow, 'beganVersion'>, workload: Workload, jkt: string | null, ceiling: readonly CeilingPair[], now: number): HopRow => {
   const id = hopId(session.id, null, workload.spiffeId, jkt, ceiling);
   return {
     id,
@@ -50,7 +53,10 @@ export const openRootHop = (session: Omit<SessionRow, 'beganVersion'>, workload:
     ceiling,
     depth: 0,
     path: [...sessionPath(session), `hop:${id}`],
-    createdAt: session.startedAt,
+    createdAt: now,
     expiresAt: session.expiresAt,
   };
 };
+
+/** Asking the same again joins the hop that is there, with the end it was given. */
+export const joinHop = (opened: HopRow, stored: readonly HopRow[]): HopRow => stored.find(({ id }) => id === opened.id) ?? opened;

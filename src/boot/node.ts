@@ -24,6 +24,7 @@ import { createExchange } from '../exchange/exchange.ts';
 import { createIntrospect } from '../exchange/introspect.ts';
 import { createMint } from '../exchange/mint.ts';
 import { createRevokeToken } from '../exchange/revoke-token.ts';
+import { createJoinStored } from '../exchange/stored-session.ts';
 import { traceExchange } from '../exchange/traced.ts';
 import { signSessionToken, SESSION_TOKEN_SECONDS } from '../exchange/session-token.ts';
 import { createFindAdmin } from '../http/admin-caller.ts';
@@ -128,10 +129,11 @@ export const createNode = (deps: NodeDeps) => {
 
   const denials = countFaults(createDenials({ clock, random, store, log }), metrics, (id) => snapshot.domainById(id)?.domain.name ?? id);
   const limitByWorkload = createRateLimit(clock, deps.config.limits.per_workload);
+  const join = createJoinStored({ clock, store });
   const exchange = traceExchange(createExchange({
-    clock, random, snapshot, store, denials,
+    clock, random, snapshot, store, denials, join,
     authenticate: createAuthenticate({
-      clock, attest: attestWorkload, leaseStanding: (id) => store.leaseStanding(id), session: (id) => store.session(id),
+      clock, attest: attestWorkload, join, leaseStanding: (id) => store.leaseStanding(id),
       verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
     }),
     admit(workloadId) {

@@ -49,6 +49,8 @@ export interface Provider<Options = unknown> {
   readonly tokenTypes: readonly [string, ...string[]];
   /** The kind's own fields in a resource entry. */
   readonly options: z.ZodType<Options>;
+  /** Whether issuing calls the target: what was asked of it there cannot be taken back, so the session's stored end is looked up before. */
+  readonly callsTarget: boolean;
   /** A sentence with the mend when the entry cannot work (audience form or reserved, development-only options); undefined if it can. */
   check(resource: { readonly audience: string; readonly scopes: readonly string[]; readonly options: Options }, domain: Pick<Domain, 'stage' | 'issuer'>): string | undefined;
   /** Lifetimes in seconds. A session shorter than `minimum` must be enforced by other means (design section 11, AWS). */

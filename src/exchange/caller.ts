@@ -1,8 +1,8 @@
 import type { Evidence } from '../attestation/evidence.ts';
-import { openSession, sessionPath } from '../authority/session.ts';
+import { joinSession, openSession, sessionPath } from '../authority/session.ts';
 import type { Clock } from '../core/clock.ts';
 import { HOUR } from '../core/duration.ts';
-import type { LeaseId, SessionId } from '../core/ids.ts';
+import type { LeaseId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
@@ -15,6 +15,7 @@ import type { OwnToken } from '../tokens/verify.ts';
 import type { EvidenceFacts } from './facts.ts';
 import { evidenceFacts, parseEvidenceFacts } from './facts.ts';
 import type { ExchangeRequest } from './request.ts';
+import type { JoinStored } from './stored-session.ts';
 
 /** Who asks, proven: the workload, the session it exercises, and the hop whose ceiling binds it if it came with a session token. */
 export interface Caller {
@@ -22,6 +23,8 @@ export interface Caller {
   readonly evidence: EvidenceFacts;
   readonly session: Omit<SessionRow, 'beganVersion'>;
   readonly hop: HopRow | undefined;
+  /** Hops of the session as they are stored; undefined while nobody looked whether the session is there already. */
+  readonly hops: readonly HopRow[] | undefined;
   /** Revocation targets known so far. */
   readonly path: readonly Target[];
   /** Registry version at which the session began; a new one begins now. */
@@ -38,7 +41,7 @@ export interface CallerPorts {
   attest(token: string, candidates: (iss: string) => readonly Issuer[], view: DomainView): Promise<Result<Evidence, Refusal>>;
   verifySessionToken(token: string, view: DomainView): Promise<Result<OwnToken, Refusal>>;
   leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined>;
-  session(id: SessionId): Promise<{ readonly session: SessionRow; readonly revokedBy: Target | undefined } | undefined>;
+  readonly join: JoinStored;
 }
 
 /** Evidence is remembered this long after it expired: clocks differ, and a purge may lag (design section 5, Replay). */
@@ -61,24 +64,21 @@ export const createAuthenticate = (ports: CallerPorts): Authenticate => {
     learnt(workload.value, facts);
     // Design section 5: the one-shot exchange fits the bounded model; the other models ask for more than evidence.
     if (workload.value.authority !== 'bounded') return err(refusal('model_mismatch', `a ${workload.value.authority} workload cannot exchange evidence alone`));
-    const opened = openSession(view.domain, workload.value, evidence.value, now);
-    // A run's later evidence joins the session its first one opened, with that one's age and end. The commit holds to the
-    // stored end in any case, so the row is read here only where a policy asks for the age: this path is kept free of queries.
-    const running = view.engine.readsSessionAge && mayJoin(evidence.value) ? await ports.session(opened.id) : undefined;
-    if (running?.revokedBy !== undefined) return err(refusal('revoked', `${running.revokedBy} is revoked`));
-    if (running !== undefined && (running.session.endedAt !== null || running.session.expiresAt <= now)) return err(refusal('session_ended', 'the session of this run is over'));
-    const session = running?.session ?? opened;
-    return ok({
+    const session = openSession(view.domain, workload.value, evidence.value, now);
+    const caller: Caller = {
       workload: workload.value,
       evidence: facts,
       session,
       hop: undefined,
+      hops: mayJoin(evidence.value) ? undefined : [],
       path: sessionPath(session),
-      beganVersion: running?.session.beganVersion ?? snapshotVersion,
+      beganVersion: snapshotVersion,
       replayKey: evidence.value.replayKey ?? null,
       replayUntil: evidence.value.replayKey === undefined ? null : evidence.value.expiresAt + REPLAY_MARGIN,
       jkt: evidence.value.boundTo ?? null,
-    });
+    };
+    // A policy that asks for the session's age must see the true one; all others are decided without a query.
+    return view.engine.readsSessionAge ? ports.join(caller) : ok(caller);
   };
 
   const bySessionToken: Authenticate = async (request, view, _snapshotVersion, learnt) => {
@@ -97,8 +97,9 @@ export const createAuthenticate = (ports: CallerPorts): Authenticate => {
     return ok({
       workload,
       evidence: facts,
-      session: standing.session,
+      session: joinSession(standing.session, workload),
       hop: standing.hop,
+      hops: [standing.hop],
       path: [...standing.hop.path, `lease:${standing.lease.id}`],
       beganVersion: standing.session.beganVersion,
       replayKey: null,

@@ -1,4 +1,4 @@
-import { openRootHop } from '../authority/session.ts';
+import { joinHop, openRootHop } from '../authority/session.ts';
 import { seconds } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
@@ -26,6 +26,7 @@ import type { Mint } from './mint.ts';
 import { refuseOutcome } from './outcome.ts';
 import type { ExchangeRequest } from './request.ts';
 import { createSpent } from './spent.ts';
+import type { JoinStored } from './stored-session.ts';
 import { openTrail } from './trail.ts';
 
 /** What the caller gets (RFC 8693 section 2.2.1). */
@@ -55,6 +56,7 @@ export interface ExchangeDeps {
   readonly random: Random;
   readonly snapshot: Pick<Snapshot, 'revokedBy' | 'version'>;
   readonly authenticate: Authenticate;
+  readonly join: JoinStored;
   /** Rate limit by workload, after its evidence verified. */
   admit(workloadId: string): Refusal | undefined;
   readonly mint: Mint;
@@ -99,39 +101,48 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   const unfit = checkTargetTerms(aimed.value, terms, { binding, tokenType: request.requestedTokenType });
   if (unfit !== undefined) return deny(unfit);
 
-  // hop: the caller's own, or a new one whose ceiling is exactly what was decided
-  const hop = caller.hop ?? openRootHop(caller.session, caller.workload, binding?.jkt ?? null, pairs);
-  const expiresAt = Math.min(now + terms.lifetime * SECOND, hop.expiresAt);
-  if (expiresAt < now + SECOND) return deny(refusal('lifetime_exhausted', 'the session ends within a second'));
+  for (let stored = terms.callsTarget; ; stored = true) {
+    // session: its row, which nobody reads until a target is to be called or the commit finds that it ends sooner
+    const joined = stored ? await deps.join(caller) : authenticated;
+    if (!joined.ok) return deny(joined.error);
+    const { session, hops } = joined.value;
 
-  // credential: a provider may have to call its target, which nobody shall make it do over and over with evidence that is used up
-  if (spent.has(caller.replayKey)) return deny(refuseOutcome('replayed'));
-  const leaseId = newId('lease', deps.clock, deps.random);
-  const issued = await deps.mint.issue({
-    leaseId, sessionId: caller.session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding,
-    subject: { sub: caller.workload.spiffeId, act: undefined, model: caller.session.model, principal: caller.session.principal, depth: hop.depth },
-    attributes: caller.evidence.attributes, issuedAt: now, expiresAt, hopExpiresAt: hop.expiresAt,
-  }, aimed.value, pairs);
-  if (!issued.ok) return deny(issued.error);
+    // hop: the caller's own, or a new one whose ceiling is exactly what was decided
+    const hop = caller.hop ?? joinHop(openRootHop(session, caller.workload, binding?.jkt ?? null, pairs, now), hops ?? []);
+    const endsAt = Math.min(hop.expiresAt, session.expiresAt);
+    const expiresAt = Math.min(now + terms.lifetime * SECOND, endsAt);
+    if (expiresAt < now + SECOND) return deny(refusal('lifetime_exhausted', 'the session or hop ends within a second'));
 
-  // lease + audit, durable before anything leaves
-  const outcome = await deps.store.issue(describeIssuance({
-    caller, hop, view, aim: aimed.value, pairs, leaseId, issued: issued.value, issuedAt: now, binding, requestId,
-    sealedHandle: issued.value.handle === undefined ? undefined : deps.sealHandle(leaseId, issued.value.handle),
-    decision: {
-      asked: trail.asked, denied, evidence: factsJson(caller.evidence), registry_version: deps.snapshot.version,
-      policies: policies.map(({ name, version }) => ({ name, version })), bound: binding !== undefined,
-    },
-  }));
-  if (outcome === 'committed' || outcome === 'replayed') spent.add(caller.replayKey);
-  if (outcome !== 'committed') return deny(refuseOutcome(outcome));
+    // credential: a provider may have to call its target, which nobody shall make it do over and over with evidence that is used up
+    if (spent.has(caller.replayKey)) return deny(refuseOutcome('replayed'));
+    const leaseId = newId('lease', deps.clock, deps.random);
+    const issued = await deps.mint.issue({
+      leaseId, sessionId: session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding,
+      subject: { sub: caller.workload.spiffeId, act: undefined, model: session.model, principal: session.principal, depth: hop.depth },
+      attributes: caller.evidence.attributes, issuedAt: now, expiresAt, hopExpiresAt: endsAt,
+    }, aimed.value, pairs);
+    if (!issued.ok) return deny(issued.error);
 
-  const granted = pairs[0]?.scopes ?? [];
-  return ok({
-    credential: issued.value,
-    expiresIn: seconds(issued.value.expiresAt) - seconds(now),
-    scope: aimed.value.kind === 'resource' && granted.length > 0 ? granted.join(' ') : undefined,
-    ceiling: aimed.value.kind === 'session' ? pairs : undefined,
-    decisionId: decisionOf(leaseId),
-  });
+    // lease + audit, durable before anything leaves
+    const outcome = await deps.store.issue(describeIssuance({
+      caller: joined.value, hop, view, aim: aimed.value, pairs, leaseId, issued: issued.value, issuedAt: now, binding, requestId,
+      sealedHandle: issued.value.handle === undefined ? undefined : deps.sealHandle(leaseId, issued.value.handle),
+      decision: {
+        asked: trail.asked, denied, evidence: factsJson(caller.evidence), registry_version: deps.snapshot.version,
+        policies: policies.map(({ name, version }) => ({ name, version })), bound: binding !== undefined,
+      },
+    }));
+    if (outcome === 'ended' && hops === undefined) continue; // nothing was written: once more, with what is left of the session
+    if (outcome === 'committed' || outcome === 'replayed') spent.add(caller.replayKey);
+    if (outcome !== 'committed') return deny(refuseOutcome(outcome));
+
+    const granted = pairs[0]?.scopes ?? [];
+    return ok({
+      credential: issued.value,
+      expiresIn: seconds(issued.value.expiresAt) - seconds(now),
+      scope: aimed.value.kind === 'resource' && granted.length > 0 ? granted.join(' ') : undefined,
+      ceiling: aimed.value.kind === 'session' ? pairs : undefined,
+      decisionId: decisionOf(leaseId),
+    });
+  }
 };

@@ -10,8 +10,8 @@ import { TOKEN_TYPE } from './request.ts';
 /** All of an order but what it is for. */
 export type Ticket = Omit<Order, 'resource' | 'scopes'>;
 
-/** Seconds a credential of this target lives, and as which token types it can be asked for. */
-export interface Terms { readonly lifetime: number; readonly tokenTypes: readonly string[] }
+/** Seconds a credential of this target lives, as which token types it can be asked for, and whether the target is called to make it. */
+export interface Terms { readonly lifetime: number; readonly tokenTypes: readonly string[]; readonly callsTarget: boolean }
 
 /** How one aim becomes a credential: its terms, and the one call that makes it. */
 export interface Mint {
@@ -27,10 +27,11 @@ export interface MintPorts {
 
 export const createMint = (ports: MintPorts): Mint => ({
   terms(aim) {
-    if (aim.kind === 'session') return { lifetime: ports.sessionTokenLifetime, tokenTypes: [TOKEN_TYPE.accessToken] };
+    if (aim.kind === 'session') return { lifetime: ports.sessionTokenLifetime, tokenTypes: [TOKEN_TYPE.accessToken], callsTarget: false };
     const provider = ports.providers.get(aim.ask.resource.provider);
-    if (provider === undefined) return { lifetime: 0, tokenTypes: [] };
-    return { lifetime: Math.min(aim.ask.resource.lifetime ?? provider.lifetime.default, provider.lifetime.maximum), tokenTypes: provider.tokenTypes };
+    if (provider === undefined) return { lifetime: 0, tokenTypes: [], callsTarget: false };
+    const { tokenTypes, callsTarget, lifetime } = provider;
+    return { lifetime: Math.min(aim.ask.resource.lifetime ?? lifetime.default, lifetime.maximum), tokenTypes, callsTarget };
   },
   async issue(ticket, aim, decided) {
     if (aim.kind === 'session') return ports.signSessionToken(ticket, decided);

@@ -49,6 +49,11 @@ export const describeProvider = (kind: string, start: () => Promise<ProviderUnde
       await Promise.resolve();
     }));
 
+    test('says whether it calls its target, which asks for the session\'s end before', () => withProvider(async ({ provider, outages }) => {
+      expect(provider.callsTarget).toBe(outages.length > 0);
+      await Promise.resolve();
+    }));
+
     test('issues what the target honours', () => withProvider(async (it) => {
       const issued = await mustIssue(it);
       expect(it.provider.tokenTypes).toContain(issued.issuedTokenType);

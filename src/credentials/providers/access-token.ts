@@ -22,6 +22,7 @@ export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAc
   kind: 'access-token',
   tokenTypes: TOKEN_TYPES,
   options,
+  callsTarget: false,
   lifetime: { default: 5 * MINUTE / SECOND, minimum: 1, maximum: MAX_TOKEN_SECONDS },
 
   check({ audience }, domain) {

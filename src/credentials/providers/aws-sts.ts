@@ -77,6 +77,7 @@ export const createAwsStsProvider = ({ clock, fetch, signAwsToken }: AwsStsDeps)
     kind: 'aws-sts',
     tokenTypes: [AWS_TOKEN_TYPE],
     options,
+    callsTarget: true,
     // 20 minutes: SDKs ask for new keys when 5 to 15 minutes are left, and AWS can end it without help of a policy.
     lifetime: { default: 1200, minimum: FLOOR, maximum: 3600 },
     check: (resource, domain) => check(resource, domain.stage),
