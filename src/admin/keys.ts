@@ -2,6 +2,8 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import { findFalling, honouredEntries, tellFallen } from '../exchange/falling.ts';
+import type { Fallen, Falling, HonouredNote } from '../exchange/falling.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import { carryOut, DEFAULT_SCHEDULE, planKeyRevocation, planRewrap, planRotation } from '../keys/key-plan.ts';
 import type { KeyPlan } from '../keys/key-plan.ts';
@@ -13,14 +15,20 @@ import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
 
 export interface KeyAdminDeps extends AdminPorts {
-  readonly store: Pick<StoreReads, 'registryDelta'>;
+  readonly store: Pick<StoreReads, 'registryDelta' | 'leases'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'domainById' | 'version'>;
   readonly authorize: Authorize;
   readonly encryption: KeyEncryption;
+  readonly honouredNote: HonouredNote;
 }
 export interface KeyLine { readonly kid: string; readonly domain: string; readonly purpose: string; readonly algorithm: string; readonly status: string; readonly not_before: string; readonly not_after: string | null; readonly kek_id: string }
 
+/** Keys as a change left them, and what fell with one that was revoked. */
+interface ChangedKeys { readonly keys: readonly KeyLine[]; readonly fallen: Fallen }
+
 const ATTEMPTS = 5;
+const NOTHING_FALLS: Falling = { standings: [], more: false };
+const NOTHING_FELL: Fallen = { leases: 0, more: false, endsByItself: [] };
 
 export const createKeyAdmin = (deps: KeyAdminDeps) => {
   const show = (row: Omit<KeyRow, 'seq' | 'changedAt'>): KeyLine => ({
@@ -33,20 +41,25 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
   const known = (): Rows => ({ version: deps.snapshot.version, keys: deps.snapshot.domains().flatMap((view) => view.keyRows()) });
 
   /** Plans against the rows as they are and writes only if they still are. What takes a revoked key's place is rotated, not revoked. */
-  const run = async (admin: Admin, action: 'key.rotated' | 'key.rewrapped' | 'key.revoked', readRows: () => Rows | Promise<Rows>, plan: (rows: readonly KeyRow[]) => Result<KeyPlan, Refusal>, extra: { readonly revocations?: readonly NewRevocation[]; readonly reason?: string } = {}): Promise<Result<readonly KeyLine[], Refusal>> => {
+  const run = async (admin: Admin, action: 'key.rotated' | 'key.rewrapped' | 'key.revoked', readRows: () => Rows | Promise<Rows>, plan: (rows: readonly KeyRow[]) => Result<KeyPlan, Refusal>, revocation?: NewRevocation): Promise<Result<ChangedKeys, Refusal>> => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const rows = await readRows();
       const planned = plan(rows.keys);
       if (!planned.ok) return planned;
       const keys = await carryOut(planned.value, deps.encryption);
-      if (keys.length === 0) return ok([]);
+      if (keys.length === 0) return ok({ keys: [], fallen: NOTHING_FELL });
       const at = deps.clock.now();
       const by = nameOf(admin);
+      const falling = revocation === undefined ? NOTHING_FALLS : await findFalling(deps.store, [{ target: revocation.target, filter: { domainId: revocation.domainId } }], at);
       const outcome = await deps.change({
-        at, by, basedOn: rows.version, keys, revocations: extra.revocations ?? [],
-        audit: keys.map((row) => ({ at, action: action === 'key.revoked' && row.status !== 'revoked' ? 'key.rotated' : action, domainId: row.domainId, body: { by, kid: row.kid, purpose: row.purpose, status: row.status, ...(extra.reason === undefined ? {} : { reason: extra.reason }) } })),
+        at, by, basedOn: rows.version, keys, revocations: revocation === undefined ? [] : [revocation],
+        audit: keys.map((row) => {
+          const body = { by, kid: row.kid, purpose: row.purpose, status: row.status, ...(revocation === undefined ? {} : { reason: revocation.reason }) };
+          if (action === 'key.revoked' && row.status !== 'revoked') return { at, action: 'key.rotated', domainId: row.domainId, body };
+          return { at, action, domainId: row.domainId, body: { ...body, ...honouredEntries(falling, deps.honouredNote) } };
+        }),
       });
-      if (outcome.status === 'committed') return ok(keys.map(show));
+      if (outcome.status === 'committed') return ok({ keys: keys.map(show), fallen: tellFallen(falling, deps.honouredNote) });
     }
     return err(refusal('conflict', 'the registry changed during every attempt'));
   };
@@ -68,7 +81,8 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       if (view === undefined) return err(refusal('not_found', `no domain ${domain}`));
       const wanted = DEFAULT_SCHEDULE.wanted.filter((kind) => kind.purpose === purpose);
       if (wanted.length === 0) return err(refusal('not_found', `no key of purpose ${purpose}`));
-      return run(admin, 'key.rotated', known, (rows) => ok(planRotation(view.domain.id, rows, deps.clock.now(), { ...DEFAULT_SCHEDULE, wanted, period: 0 })));
+      const rotated = await run(admin, 'key.rotated', known, (rows) => ok(planRotation(view.domain.id, rows, deps.clock.now(), { ...DEFAULT_SCHEDULE, wanted, period: 0 })));
+      return rotated.ok ? ok(rotated.value.keys) : rotated;
     },
 
     async rewrap(admin: Admin): Promise<Result<number, Refusal>> {
@@ -76,18 +90,18 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       if (!permitted.ok) return permitted;
       // Of domains that could not be loaded too: the old key-encryption key may be thrown away after this.
       const done = await run(admin, 'key.rewrapped', () => deps.store.registryDelta(0), (rows) => ok(planRewrap(rows, deps.encryption)));
-      return done.ok ? ok(done.value.length) : done;
+      return done.ok ? ok(done.value.keys.length) : done;
     },
 
     /** Out of the JWKS at once, and every lease it signed is revoked in the same commit. */
-    async revoke(kid: string, reason: string, admin: Admin): Promise<Result<readonly KeyLine[], Refusal>> {
+    async revoke(kid: string, reason: string, admin: Admin): Promise<Result<ChangedKeys, Refusal>> {
       const row = known().keys.find((candidate) => candidate.kid === kid);
       const view = withinReach(admin, row === undefined ? undefined : deps.snapshot.domainById(row.domainId));
       const permitted = await deps.authorize(admin, 'keys', view ?? domainMeant(admin));
       if (!permitted.ok) return permitted;
       if (row === undefined || view === undefined) return err(refusal('not_found', `no key ${kid}`));
-      const revocations: readonly NewRevocation[] = [{ target: `key:${kid}`, domainId: row.domainId, reason, purgeAfter: null }];
-      return run(admin, 'key.revoked', known, (rows) => planKeyRevocation(row.domainId, rows, kid, deps.clock.now()), { revocations, reason });
+      const revocation: NewRevocation = { target: `key:${kid}`, domainId: row.domainId, reason, purgeAfter: null };
+      return run(admin, 'key.revoked', known, (rows) => planKeyRevocation(row.domainId, rows, kid, deps.clock.now()), revocation);
     },
   };
 };

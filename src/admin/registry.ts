@@ -1,10 +1,13 @@
 import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
+import { parseId } from '../core/ids.ts';
 import type { DomainId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import { findFalling, honouredEntries, restsOn, tellFallen } from '../exchange/falling.ts';
+import type { Fallen, Falling, HonouredNote, Search } from '../exchange/falling.ts';
 import type { NewKeyRow } from '../keys/signing-key.ts';
 import type { Entry, EntryKind } from '../registry/entries.ts';
 import { blocking } from '../registry/lint.ts';
@@ -15,17 +18,18 @@ import type { RegistryView } from '../registry/scene.ts';
 import type { Planner, Removal } from '../registry/resolve.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { EntryRow } from '../store/rows.ts';
+import type { EntryRow, Target } from '../store/rows.ts';
 import type { StoreReads } from '../store/store.ts';
 import { domainMeant, nameOf } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
 
 export interface RegistryAdminDeps extends AdminPorts {
-  readonly store: Pick<StoreReads, 'registryDelta' | 'entries'>;
+  readonly store: Pick<StoreReads, 'registryDelta' | 'entries' | 'leases'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domains'>;
   readonly authorize: Authorize;
   readonly planner: Planner;
+  readonly honouredNote: HonouredNote;
   lint(subjects: readonly Entry[], context: readonly Entry[], now: number): readonly Finding[];
   render(plan: Pick<Plan, 'changes'>): readonly string[];
   /** First keys of a new domain, sealed; written in the commit that makes the domain. */
@@ -38,6 +42,8 @@ export interface Applied {
   readonly findings: readonly Finding[];
   readonly applied: boolean;
   readonly version: number;
+  /** What fell with the entries that ended; undefined where nothing was revoked. */
+  readonly fallen: Fallen | undefined;
 }
 
 /** What an apply may fail with: problems of the manifest, findings that must be accepted first, or a plain refusal. */
@@ -87,15 +93,21 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
     const by = nameOf(admin);
     const newDomains = changes.filter((change) => change.kind === 'domain' && change.action === 'create');
     const keys = (await Promise.all(newDomains.map((change) => deps.firstKeys(change.domainId)))).flat();
-    return deps.change({
+    const falling = await findFalling(deps.store, plan.revocations.map(searchFor), at);
+    const honoured = ({ kind, id }: Change): JsonObject => {
+      const target = plan.revocations.find((revocation) => revocation.target === `${kind}:${id}`)?.target;
+      return target === undefined ? {} : honouredEntries(fallingWith(falling, target), deps.honouredNote);
+    };
+    const outcome = await deps.change({
       at, by, basedOn, keys,
       entries: plan.entries,
       revocations: plan.revocations.map(({ target, domainId }) => ({ target, domainId, reason, purgeAfter: null })),
       audit: changes.map((change) => ({
         at, action: `registry.${change.action}`, domainId: change.domainId,
-        body: { by, reason, kind: change.kind, id: change.id, name: change.name, ...(change.fields.length === 0 ? {} : { fields: change.fields.map(({ field }) => field) }), ...(change.after === undefined ? {} : { body: change.after }) },
+        body: { by, reason, kind: change.kind, id: change.id, name: change.name, ...(change.fields.length === 0 ? {} : { fields: change.fields.map(({ field }) => field) }), ...(change.after === undefined ? {} : { body: change.after }), ...honoured(change) },
       })),
     });
+    return { ...outcome, fallen: plan.revocations.length === 0 ? undefined : tellFallen(falling, deps.honouredNote) };
   };
 
   const run = async (
@@ -112,10 +124,10 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
       if (!permitted.ok) return refuse(permitted.error);
       const findings = options.lint ? deps.lint(plan.value.subjects, plan.value.context, deps.clock.now()) : [];
       const applied = { changes, text: deps.render(plan.value), findings };
-      if (options.dryRun || changes.length === 0) return ok({ ...applied, applied: false, version: delta.version });
+      if (options.dryRun || changes.length === 0) return ok({ ...applied, applied: false, version: delta.version, fallen: undefined });
       if (blocking(findings).length > 0) return err({ kind: 'findings', findings });
       const outcome = await write(plan.value, changes, delta.version, admin, options.reason);
-      if (outcome.status === 'committed') return ok({ ...applied, applied: true, version: outcome.version });
+      if (outcome.status === 'committed') return ok({ ...applied, applied: true, version: outcome.version, fallen: outcome.fallen });
     }
     return refuse(refusal('conflict', 'the registry changed during every attempt'));
   };
@@ -174,6 +186,14 @@ const domainsNamed = (manifest: unknown): ReadonlySet<string> => {
   }
   return names;
 };
+
+/** A workload's leases are found by it, an issuer's among those of the domain. */
+const searchFor = ({ target, domainId }: Plan['revocations'][number]): Search => {
+  const workloadId = target.startsWith('workload:') ? parseId('workload', target.slice('workload:'.length)) : undefined;
+  return { target, filter: workloadId === undefined ? { domainId } : { domainId, workloadId } };
+};
+
+const fallingWith = ({ standings, more }: Falling, target: Target): Falling => ({ standings: standings.filter((standing) => restsOn(standing, target)), more });
 
 const showRow = (row: EntryRow, domain: string): JsonObject => ({
   ...(row.kind === 'domain' ? {} : { domain }),

@@ -6,8 +6,8 @@ import type { Refusal } from '../core/refusal.ts';
 import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import { findFalling, honouredEntries } from '../exchange/falling.ts';
-import type { Falling, HonouredNote } from '../exchange/falling.ts';
+import { findFalling, honouredEntries, tellFallen } from '../exchange/falling.ts';
+import type { Fallen, Falling, HonouredNote } from '../exchange/falling.ts';
 import { revocationOfLease } from '../exchange/revoke-token.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -22,15 +22,11 @@ export type Revocable = (typeof REVOCABLE)[number];
 /** What is to be revoked: an id, or a name within a domain for what has one. */
 export interface RevocationRequest { readonly kind: Revocable; readonly id: string; readonly domain: string | undefined; readonly reason: string }
 
-/** What became of it. Active leases fall with the commit; those their target still honours are told with their end. */
+/** What became of it. Active leases fall with the commit. */
 export interface Revoked {
   readonly revoked: string;
   readonly at: number;
-  /** Leases that were active and are not any more. */
-  readonly leases: number;
-  /** There were more than were counted, and they fell too. */
-  readonly more: boolean;
-  readonly endsByItself: readonly { readonly lease: string; readonly audience: string; readonly until: number; readonly note: string }[];
+  readonly fallen: Fallen;
 }
 
 export interface RevocationAdminDeps extends AdminPorts {
@@ -97,7 +93,7 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
 
   /** Those that fall with it: of a lease that is no session token, itself alone. */
   const fallingOf = async ({ filter, only, revocation }: Found, now: number): Promise<Falling> => {
-    if (filter !== undefined) return findFalling(deps.store, filter, revocation.target, now);
+    if (filter !== undefined) return findFalling(deps.store, [{ target: revocation.target, filter }], now);
     return { standings: only === undefined || only.revokedBy !== undefined || only.lease.expiresAt <= now ? [] : [only], more: false };
   };
 
@@ -111,14 +107,10 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       const at = deps.clock.now();
       const by = nameOf(admin);
       // Counted before the commit, which is the moment they fell: what joined them in between fell too and is not in the figure.
-      const { standings: falling, more } = await fallingOf(found.value, at);
-      const body = { target: revocation.target, by, reason: request.reason, ...honouredEntries(falling.map(({ lease }) => lease), deps.honouredNote) };
+      const falling = await fallingOf(found.value, at);
+      const body = { target: revocation.target, by, reason: request.reason, ...honouredEntries(falling, deps.honouredNote) };
       await deps.change({ at, by, revocations: [revocation], audit: [{ at, action: 'revocation.made', domainId: view.domain.id, body }] });
-      const honoured = falling.flatMap(({ lease }) => {
-        const note = deps.honouredNote(lease.kind);
-        return note === undefined ? [] : [{ lease: lease.id, audience: lease.audience, until: lease.expiresAt, note }];
-      });
-      return ok({ revoked: revocation.target, at, leases: falling.length, more, endsByItself: honoured });
+      return ok({ revoked: revocation.target, at, fallen: tellFallen(falling, deps.honouredNote) });
     },
 
     /** Blocks no longer; what ended stays ended (design section 7). */

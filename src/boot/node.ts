@@ -169,7 +169,7 @@ export const createNode = (deps: NodeDeps) => {
   const admin = {
     authorize,
     registry: createRegistryAdmin({
-      clock, change, store, snapshot, authorize, firstKeys, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
+      clock, change, store, snapshot, authorize, firstKeys, honouredNote, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
       planner: createPlanner({ ...catalogues, clock, random, externalUrl, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]), validatePolicy }),
     }),
     records: createRecordAdmin({ clock, store, snapshot, authorize }),
@@ -177,7 +177,7 @@ export const createNode = (deps: NodeDeps) => {
     explain: createExplain({ clock, store, snapshot, authorize, denials: { recent: async (id) => denials.recent(id) ?? await deps.denialElsewhere?.(id) } }),
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
     lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
-    keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption }),
+    keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption, honouredNote }),
     audit: createAuditAdmin({ clock, store, authorize, openKey }),
   };
 

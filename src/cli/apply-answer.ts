@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { CliContext } from './context.ts';
 import { say, tell } from './context.ts';
+import { anyFell, fallenSchema, leasesOf, sayHonoured } from './fallen.ts';
 import { printable, printJson } from './output.ts';
 
 const findingSchema = z.looseObject({ rule: z.string(), severity: z.string(), why: z.string(), mend: z.string().optional(), name: z.string().optional() });
 
 /** What the admin API says of a change to the registry, planned or made. */
-export const applyAnswerSchema = z.looseObject({ changes: z.array(z.unknown()), text: z.array(z.string()), applied: z.boolean(), version: z.number().optional(), findings: z.array(findingSchema).default([]) });
+export const applyAnswerSchema = fallenSchema.extend({ changes: z.array(z.unknown()), text: z.array(z.string()), applied: z.boolean(), version: z.number().optional(), findings: z.array(findingSchema).default([]) });
 export type ApplyAnswer = z.infer<typeof applyAnswerSchema>;
 
 /** The difference on stdout, the linter's findings on stderr. */
@@ -18,6 +19,8 @@ export const showPlan = (context: CliContext, { text, findings }: ApplyAnswer): 
 export const finishApply = (context: CliContext, answer: ApplyAnswer, json: boolean, sentence: string): void => {
   if (json) return printJson(context, answer);
   tell(context, sentence);
+  if (anyFell(answer)) tell(context, `${leasesOf(answer)} ended`);
+  sayHonoured(context, answer);
 };
 
 export const appliedSentence = ({ applied, version }: ApplyAnswer): string => (applied ? `applied${version === undefined ? '' : `: registry version ${version}`}` : 'nothing to change');

@@ -51,10 +51,12 @@ export const createRevokeToken = (deps: RevokeTokenDeps) => async (credential: s
   const now = deps.clock.now();
   if (standing.revokedBy !== undefined || standing.lease.expiresAt <= now) return ok('nothing');
   const revocation = revocationOfLease(standing, 'revoked by its holder (RFC 7009)');
-  const falling = standing.lease.kind === 'session_token' ? (await findFalling(deps.store, { sessionId: standing.session.id }, revocation.target, now)).standings : [standing];
+  const falling = standing.lease.kind === 'session_token'
+    ? await findFalling(deps.store, [{ target: revocation.target, filter: { sessionId: standing.session.id } }], now)
+    : { standings: [standing], more: false };
   await deps.change({
     at: now, by: standing.hop.actor, revocations: [revocation],
-    audit: [{ at: now, action: 'revocation.made', domainId: view.domain.id, body: { target: revocation.target, by: standing.hop.actor, reason: revocation.reason, lease: leaseId, ...honouredEntries(falling.map(({ lease }) => lease), deps.honouredNote) } }],
+    audit: [{ at: now, action: 'revocation.made', domainId: view.domain.id, body: { target: revocation.target, by: standing.hop.actor, reason: revocation.reason, lease: leaseId, ...honouredEntries(falling, deps.honouredNote) } }],
   });
   return ok('revoked');
 };

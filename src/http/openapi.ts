@@ -21,12 +21,19 @@ const answers = (schema: z.ZodType = z.looseObject({})): ZodOpenApiOperationObje
   200: { description: 'Done', content: json(schema) },
   default: { description: 'Refused', content: { 'application/problem+json': { schema: problem } } },
 });
+const fallen = z.object({
+  leases: z.int().meta({ description: 'Active leases that ended with it' }),
+  more: z.literal(true).optional().meta({ description: 'There were more than were counted; they ended too' }),
+  ends_by_itself: z.array(z.object({ lease: z.string(), audience: z.string(), until: z.iso.datetime(), note: z.string() })).meta({ description: 'Credentials that their target goes on honouring, and until when' }),
+});
+const revoked = fallen.loose().meta({ id: 'Revoked', description: 'What fell, and what could not be taken back at its target' });
+const applied = fallen.partial().loose().meta({ id: 'Applied', description: 'The changes; what fell with entries that ended, where any did' });
 const pathOf = (...names: readonly string[]) => z.object(Object.fromEntries(names.map((name) => [name, z.string()])));
-const call = (summary: string, parts: { readonly query?: z.ZodObject; readonly path?: z.ZodObject; readonly body?: z.ZodType } = {}): ZodOpenApiOperationObject => ({
+const call = (summary: string, parts: { readonly query?: z.ZodObject; readonly path?: z.ZodObject; readonly body?: z.ZodType; readonly answer?: z.ZodType } = {}): ZodOpenApiOperationObject => ({
   summary, tags: ['admin'], security: [{ admin: [] }],
   ...(parts.query === undefined && parts.path === undefined ? {} : { requestParams: { ...(parts.query === undefined ? {} : { query: parts.query }), ...(parts.path === undefined ? {} : { path: parts.path }) } }),
   ...(parts.body === undefined ? {} : { requestBody: { required: true, content: json(parts.body) } }),
-  responses: answers(),
+  responses: answers(parts.answer),
 });
 
 const entryPaths = (section: string, key: string, schema: z.ZodType): ZodOpenApiPathsObject => {
@@ -35,8 +42,8 @@ const entryPaths = (section: string, key: string, schema: z.ZodType): ZodOpenApi
   return {
     [`/admin/v1/${section}`]: { get: call(`List ${section}`, { query: entriesQuery }) },
     [url]: {
-      get: call('One entry', { path }), put: call('Add an entry, or change the one of that name', { path, body: schema }),
-      ...(section === 'domains' ? {} : { delete: call('End an entry and revoke what hangs on it', { path, query: removeQuery }) }),
+      get: call('One entry', { path }), put: call('Add an entry, or change the one of that name', { path, body: schema, answer: applied }),
+      ...(section === 'domains' ? {} : { delete: call('End an entry and revoke what hangs on it', { path, query: removeQuery, answer: applied }) }),
     },
   };
 };
@@ -56,13 +63,13 @@ export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: 
     '/{domain}/token': { post: oauth('Exchange evidence for a credential (RFC 8693)', tokenRequest, tokenResponse) },
     '/{domain}/introspect': { post: oauth('Introspect a token (RFC 7662)', z.object({ token: z.string(), token_type_hint: z.string().optional() }), z.looseObject({ active: z.boolean() })) },
     '/{domain}/revoke': { post: oauth('Revoke a credential (RFC 7009)', z.object({ token: z.string(), client_id: z.string().optional(), token_type_hint: z.string().optional() }), z.unknown()) },
-    '/admin/v1/apply': { post: call('Make the registry what a manifest says', { body: applyBody }) },
+    '/admin/v1/apply': { post: call('Make the registry what a manifest says', { body: applyBody, answer: applied }) },
     ...Object.assign({}, ...[...entries].map(([section, schema]) => entryPaths(section, section === 'resources' ? 'audience' : 'name', schema))) as ZodOpenApiPathsObject,
     '/admin/v1/sessions': { get: call('List sessions', { query: recordsQuery }) },
     '/admin/v1/sessions/{id}': { get: call('One session with its hops and leases', { path: pathOf('id') }) },
     '/admin/v1/leases': { get: call('List leases', { query: recordsQuery }) },
     '/admin/v1/leases/{id}': { get: call('One lease with its decision and facts', { path: pathOf('id') }) },
-    '/admin/v1/revocations': { post: call('Take authority back', { body: revocationBody }) },
+    '/admin/v1/revocations': { post: call('Take authority back', { body: revocationBody, answer: revoked }) },
     '/admin/v1/enable': { post: call('Let a revoked workload or issuer begin anew', { body: enableBody }) },
     '/admin/v1/decisions/{id}': { get: call('Why a decision fell as it did', { path: pathOf('id') }) },
     '/admin/v1/simulate': { post: call('The decision a request would get', { body: simulateBody }) },
@@ -72,6 +79,6 @@ export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: 
     '/admin/v1/keys': { get: call('List signing keys', { query: keysQuery }) },
     '/admin/v1/keys/rotate': { post: call('Publish a new key now', { body: rotateBody }) },
     '/admin/v1/keys/rewrap': { post: call('Seal every key under the current key-encryption key') },
-    '/admin/v1/keys/{kid}/revoke': { post: call('Take a key out at once', { path: pathOf('kid'), body: revokeKeyBody }) },
+    '/admin/v1/keys/{kid}/revoke': { post: call('Take a key out at once', { path: pathOf('kid'), body: revokeKeyBody, answer: revoked }) },
   },
 });

@@ -6,6 +6,7 @@ import type { CliContext } from '../context.ts';
 import { tell } from '../context.ts';
 import { findDomain, segment } from '../domain.ts';
 import { badInput } from '../errors.ts';
+import { anyFell, fallenSchema, leasesOf, sayHonoured } from '../fallen.ts';
 import { assign, readYaml } from '../input.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, read, show } from '../listing.ts';
@@ -65,8 +66,9 @@ const registerNoun = (program: Command, context: CliContext, noun: Noun): void =
     .requiredOption('--reason <text>', 'why, for the audit log')
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options & { readonly reason: string }>();
-      await withAdmin(context, options, async (admin) => admin.delete(await pathOf(context, admin, noun, name, options.domain), { reason: options.reason }));
-      tell(context, `${noun.noun} ${name} ended`);
+      const answer = read(fallenSchema, await withAdmin(context, options, async (admin) => admin.delete(await pathOf(context, admin, noun, name, options.domain), { reason: options.reason })));
+      tell(context, `${noun.noun} ${name} ended${anyFell(answer) ? `, ${leasesOf(answer)} with it` : ''}`);
+      sayHonoured(context, answer);
     });
 };
 

@@ -12,9 +12,10 @@ import type { CliContext } from '../context.ts';
 import { say, tell } from '../context.ts';
 import { findDomain, segment } from '../domain.ts';
 import { badInput } from '../errors.ts';
+import { fallenSchema, leasesOf, sayHonoured } from '../fallen.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, read, showItems } from '../listing.ts';
-import { column, timeColumn } from '../output.ts';
+import { column, printJson, timeColumn } from '../output.ts';
 
 interface Options extends ServerOptions { readonly domain?: string; readonly purpose: string; readonly reason: string; readonly json?: boolean }
 
@@ -59,7 +60,11 @@ const registerRevoke = (group: Command, context: CliContext): void => {
   group.command('revoke').description('take a key out of the JWKS at once and revoke every lease it signed').argument('<kid>').requiredOption('--reason <text>', 'why, for the audit log').option('--json', 'JSON instead of text')
     .action(async (kid: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      showItems(context, await withAdmin(context, options, (admin) => admin.post(`keys/${segment(kid)}/revoke`, { reason: options.reason })), COLUMNS, options.json);
+      const answer = read(fallenSchema, await withAdmin(context, options, (admin) => admin.post(`keys/${segment(kid)}/revoke`, { reason: options.reason })));
+      if (options.json === true) return printJson(context, answer);
+      showItems(context, answer, COLUMNS, false);
+      tell(context, `${leasesOf(answer)} ended`);
+      sayHonoured(context, answer);
     });
 };
 

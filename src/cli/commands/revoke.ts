@@ -5,13 +5,14 @@ import type { ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
 import { say } from '../context.ts';
+import { fallenSchema, leasesOf, sayHonoured } from '../fallen.ts';
 import { read } from '../listing.ts';
 import { asTime, printable, printJson } from '../output.ts';
 import { findTarget } from '../target.ts';
 
 interface Options extends ServerOptions { readonly reason: string; readonly domain?: string; readonly json?: boolean }
 
-const answerSchema = z.looseObject({ revoked: z.string(), at: z.union([z.string(), z.number()]), leases: z.number(), more: z.boolean().default(false), ends_by_itself: z.array(z.unknown()).default([]) });
+const answerSchema = fallenSchema.extend({ revoked: z.string(), at: z.union([z.string(), z.number()]), leases: z.number() });
 
 /** `mayfly revoke`: takes authority back, with everything that grew out of it. */
 export const registerRevoke = (program: Command, context: CliContext): void => {
@@ -29,8 +30,8 @@ export const registerRevoke = (program: Command, context: CliContext): void => {
         const target = await findTarget(context, admin, kind, id, options.domain);
         const answer = read(answerSchema, await admin.post('revocations', { ...target, reason: options.reason }));
         if (options.json === true) return printJson(context, answer);
-        say(context, `revoked ${printable(answer.revoked)} at ${printable(asTime(answer.at))}: ${answer.leases}${answer.more ? ' and more' : ''} active ${answer.leases === 1 ? 'lease' : 'leases'} ended`);
-        for (const rest of answer.ends_by_itself) say(context, `  cannot be taken back at its target: ${printable(rest)}`);
+        say(context, `revoked ${printable(answer.revoked)} at ${printable(asTime(answer.at))}: ${leasesOf(answer)} ended`);
+        sayHonoured(context, answer);
       });
     });
 };

@@ -13,6 +13,7 @@ import { isObject } from '../../core/json.ts';
 import { refusal } from '../../core/refusal.ts';
 import type { Refusal } from '../../core/refusal.ts';
 import type { Result } from '../../core/result.ts';
+import type { Fallen } from '../../exchange/falling.ts';
 import type { EntryKind } from '../../registry/entries.ts';
 import { InvalidCursor } from '../../store/cursor.ts';
 import { StoreUnavailable } from '../../store/store.ts';
@@ -67,9 +68,13 @@ export const showFinding = ({ rule, severity, entry, why, mend, acceptedUntil }:
   rule, severity, domain: entry.domain, kind: entry.kind, name: entry.name, why, mend, ...(acceptedUntil === undefined ? {} : { accepted: new Date(acceptedUntil).toISOString() }),
 });
 
+const showFallen = ({ leases, more, endsByItself }: Fallen): object =>
+  ({ leases, ...(more ? { more } : {}), ends_by_itself: endsByItself.map(({ until, ...rest }) => ({ ...rest, until: new Date(until).toISOString() })) });
+
 const showApplied = (applied: Applied): object => ({
   changes: applied.changes.map(({ action, kind, domain, name, fields }) => ({ action, kind, domain, name, ...(fields.length === 0 ? {} : { fields: fields.map(({ field }) => field) }) })),
   text: applied.text, findings: applied.findings.map(showFinding), applied: applied.applied, version: applied.version,
+  ...(applied.fallen === undefined ? {} : showFallen(applied.fallen)),
 });
 
 export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
@@ -138,8 +143,8 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
       if (body === undefined) return;
       const outcome = await deps.revocations.revoke({ kind: body.kind, id: body.id, domain: body.domain, reason: body.reason }, caller);
       if (!outcome.ok) return sendProblem(response, outcome.error);
-      const { revoked, at, leases, more, endsByItself } = outcome.value;
-      response.json({ revoked, at: new Date(at).toISOString(), leases, ...(more ? { more } : {}), ends_by_itself: endsByItself.map(({ until, ...rest }) => ({ ...rest, until: new Date(until).toISOString() })) });
+      const { revoked, at, fallen } = outcome.value;
+      response.json({ revoked, at: new Date(at).toISOString(), ...showFallen(fallen) });
     }),
     route('post', 'enable', 'enable', async (request, caller, response) => {
       const body = read(enableBody, request.body, response);
@@ -198,9 +203,9 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
     route('post', 'keys/:kid/revoke', 'keys-revoke', async (request, caller, response) => {
       const body = read(revokeKeyBody, request.body, response);
       if (body === undefined) return;
-      const keys = await deps.keys.revoke(request.params['kid'] ?? '', body.reason, caller);
-      if (keys.ok) response.json({ items: keys.value });
-      else sendProblem(response, keys.error);
+      const revoked = await deps.keys.revoke(request.params['kid'] ?? '', body.reason, caller);
+      if (revoked.ok) response.json({ items: revoked.value.keys, ...showFallen(revoked.value.fallen) });
+      else sendProblem(response, revoked.error);
     }),
     route('get', ':section', 'entries', async (request, caller, response) => {
       const found = section(request, response);

@@ -32,6 +32,13 @@ describe('apply', () => {
     expect(received.map(({ body }) => body)).toMatchObject([{ dry_run: true, prune: true }]);
   });
 
+  test('that ended something says how much fell with it, and what its target goes on honouring', async () => {
+    const ended = { ...plan, applied: true, version: 8, leases: 1, more: true, ends_by_itself: [{ lease: 'lse_1' }] };
+    const dry = ({ body }: Received): boolean => (JSON.parse(body) as { dry_run: boolean }).dry_run;
+    const { out, err } = await talk(['apply', '-f', '-', '--prune'], (request) => ({ body: dry(request) ? plan : ended }), `domains: []\n${manifest}`);
+    expect({ out, err }).toEqual({ out: '+ workload prod ci/deployer\n  cannot be taken back at its target: lease=lse_1\n', err: 'applied: registry version 8\n1 and more active leases ended\n' });
+  });
+
   test('of what is so already changes nothing', async () => {
     const { code, err, received } = await talk(['apply', '-f', '-'], () => ({ body: { ...plan, changes: [], text: [] } }), manifest);
     expect({ code, err, requests: received.length }).toEqual({ code: 0, err: 'nothing to change\n', requests: 1 });
@@ -107,6 +114,11 @@ describe('an entry', () => {
     const { code, err, received } = await talk(['policy', 'rm', 'p', '--domain', 'prod', '--reason', 'left the team'], () => ({ body: {} }));
     expect({ code, err }).toEqual({ code: 0, err: 'policy p ended\n' });
     expect(received).toMatchObject([{ method: 'DELETE', path: '/admin/v1/policies/prod/p', query: { reason: 'left the team' } }]);
+  });
+
+  test('that is ended says how much fell with it, and what its target goes on honouring', async () => {
+    const { code, out, err } = await talk(['workload', 'rm', 'w', '--domain', 'prod', '--reason', 'gone'], () => ({ body: { leases: 2, ends_by_itself: [{ lease: 'lse_1', until: '2027-01-15T09:00:00Z' }] } }));
+    expect({ code, out, err }).toEqual({ code: 0, out: '  cannot be taken back at its target: lease=lse_1 until=2027-01-15T09:00:00Z\n', err: 'workload w ended, 2 active leases with it\n' });
   });
 });
 
