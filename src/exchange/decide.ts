@@ -64,7 +64,8 @@ export const decideAsk = (view: DomainView, frame: QuestionFrame, ask: Ask): Res
     return anythingPermitted() ? fail('scope_unknown', `not registered at ${ask.resource.audience}: ${unknown.join(' ')}`) : fail('target_denied', `no policy permits anything at ${ask.resource.audience}`);
   }
   const granted = ask.scopes.filter((scope) => permits(scope));
-  if (granted.length > 0) return ok({ granted, denied: ask.scopes.filter((scope) => !granted.includes(scope)), policies });
+  // One scope whose policy errs fails them all: left out in silence, the error would alert nobody (design section 6).
+  if (granted.length > 0 && errors.length === 0) return ok({ granted, denied: ask.scopes.filter((scope) => !granted.includes(scope)), policies });
   return anythingPermitted() ? fail('scope_denied', `no asked scope is permitted at ${ask.resource.audience}`) : fail('target_denied', `no policy permits anything at ${ask.resource.audience}`);
 };
 
