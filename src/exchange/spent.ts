@@ -9,7 +9,8 @@ export interface Spent {
 export const createSpent = (max = 20_000): Spent => {
   const keys = new LRUCache<string, true>({ max });
   return {
-    has: (replayKey) => replayKey !== null && keys.has(replayKey),
+    // `get`, which keeps what is shown again from being forgotten.
+    has: (replayKey) => replayKey !== null && keys.get(replayKey) === true,
     add(replayKey) { if (replayKey !== null) keys.set(replayKey, true); },
   };
 };
