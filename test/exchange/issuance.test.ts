@@ -1,0 +1,63 @@
+import { describe, expect, test } from '@jest/globals';
+import { sha256url } from '../../src/core/bytes.ts';
+import { decisionOf } from '../../src/core/ids.ts';
+import type { IssuedCredential } from '../../src/credentials/provider.ts';
+import { describeIssuance } from '../../src/exchange/issuance.ts';
+import type { IssuanceFacts } from '../../src/exchange/issuance.ts';
+import { API, BILLING, LEASE, NOW, OWNER, api, caller, deployer, domain, hop, session, viewOf } from './world.ts';
+
+const issued: IssuedCredential = { kind: 'access_token', issuedTokenType: 't', tokenType: 'Bearer', credential: 'the.secret.credential', kid: 'kid-7', expiresAt: NOW + 1000, handle: 'the secret handle' };
+const PAIRS = [{ audience: API, scopes: ['deploy:read', 'deploy:write'] }];
+const describeOne = (change: Partial<IssuanceFacts> = {}) => describeIssuance({
+  caller: caller(), hop, view: viewOf(), aim: { kind: 'resource', ask: { resource: api, scopes: ['deploy:read', 'deploy:write', 'deploy:admin'] } }, pairs: PAIRS, leaseId: LEASE,
+  decision: { asked: 'x' }, issued, sealedHandle: undefined, issuedAt: NOW, binding: undefined, requestId: 'req_1', ...change,
+});
+
+describe('the rows of an exchange', () => {
+  test('of a resource token say who, for what, on whose authority, by which key, until when', () => {
+    const { session: row, hop: hopRow, lease, proofs } = describeOne();
+    expect([row, hopRow, proofs]).toEqual([caller().session, hop, []]);
+    expect(lease).toEqual({
+      id: LEASE, kind: 'access_token', domainId: domain.id, sessionId: session.id, hopId: hop.id, workloadId: deployer.id, owner: OWNER, issuerId: session.issuerId, resourceId: api.id,
+      audience: API, scope: 'deploy:read deploy:write', ceiling: [], decision: { asked: 'x' }, replayKey: 'replay-1', replayUntil: caller().replayUntil, credentialHash: sha256url(issued.credential),
+      kid: 'kid-7', jkt: null, handle: null, handleKekId: null, issuedAt: NOW, expiresAt: NOW + 1000,
+    });
+  });
+
+  test('of a session token hold its ceiling, no scope, and no resource', () => {
+    const pairs = [...PAIRS, { audience: BILLING, scopes: [] }];
+    const { lease } = describeOne({ aim: { kind: 'session', asks: [] }, pairs, issued: { ...issued, kind: 'session_token' } });
+    expect(lease).toMatchObject({ kind: 'session_token', resourceId: null, audience: domain.issuer, scope: '', ceiling: pairs });
+  });
+
+  test('name the session it is in and what ends when, in the audit log as well', () => {
+    const { audit } = describeOne();
+    expect(audit).toEqual({
+      at: NOW, action: 'exchange.issued', domainId: domain.id,
+      body: {
+        lease: LEASE, kind: 'access_token', decision: decisionOf(LEASE), session: session.id, hop: hop.id, workload: deployer.spiffeId, owner: OWNER, principal: OWNER,
+        audience: API, scope: 'deploy:read deploy:write', expires: NOW + 1000, hash: sha256url(issued.credential), request: 'req_1',
+      },
+    });
+  });
+
+  test('hold the hash of the credential, and neither it nor its handle in clear', () => {
+    const rows = JSON.stringify(describeOne({ sealedHandle: { sealed: 'sealed', kekId: 'kek-1' } }));
+    expect(rows).toContain(sha256url(issued.credential));
+    expect(rows).toContain('"handle":"sealed","handleKekId":"kek-1"');
+    expect(rows).not.toContain('secret');
+  });
+
+  test('consume the proof of possession together with the evidence', () => {
+    const { lease, proofs } = describeOne({ binding: { jkt: 'thumbprint', replayKey: 'proof-1', replayUntil: NOW + 5 } });
+    expect([lease.jkt, lease.replayKey, proofs]).toEqual(['thumbprint', 'replay-1', [{ key: 'proof-1', until: NOW + 5 }]]);
+  });
+
+  test('consume nothing for evidence that is good more than once', () => {
+    expect(describeOne({ caller: caller({ replayKey: null, replayUntil: null }) }).lease).toMatchObject({ replayKey: null, replayUntil: null });
+  });
+
+  test('name no key where none of ours signed', () => {
+    expect(describeOne({ issued: { ...issued, kid: undefined } }).lease.kid).toBeNull();
+  });
+});
