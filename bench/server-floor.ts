@@ -80,7 +80,7 @@ const exchange: Exchange = async ({ request }) => {
     leaseId: newId('lease', clock, random), sessionId: 'AAAAAAAAAAAAAAAAAAAAAA' as SessionId, hopId: 'hop_bench' as HopId, domain, workload, resource, scopes: request.scopes, binding: undefined,
     subject: { sub: workload.spiffeId, act: undefined, model: 'bounded', principal: workload.owner, depth: 0 },
     attributes: evidence.value.attributes, issuedAt: now, expiresAt: now + 300_000, hopExpiresAt: now + 3_600_000,
-  }, {});
+  }, { algorithm: 'ES256' });
   const decisionId = newId('decision', clock, random);
   if (!issued.ok) return err({ refusal: issued.error, decisionId });
   return ok({ credential: issued.value, expiresIn: seconds(issued.value.expiresAt) - seconds(now), scope: request.scopes.join(' '), ceiling: undefined, decisionId });

@@ -2,11 +2,14 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import type { WantedKeys } from '../credentials/wanted-keys.ts';
 import { findFalling, honouredEntries, tellFallen } from '../exchange/falling.ts';
 import type { Fallen, Falling, HonouredNote } from '../exchange/falling.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
-import { carryOut, DEFAULT_SCHEDULE, planKeyRevocation, planRewrap, planRotation } from '../keys/key-plan.ts';
-import type { KeyPlan } from '../keys/key-plan.ts';
+import { carryOut, DEFAULT_SCHEDULE, planEarlyRotation, planKeyRevocation, planRewrap } from '../keys/key-plan.ts';
+import type { KeyKind, KeyPlan } from '../keys/key-plan.ts';
+import type { KeyAlgorithm } from '../keys/signing-key.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { KeyPurpose, KeyRow } from '../store/rows.ts';
 import type { NewRevocation, StoreReads } from '../store/store.ts';
@@ -20,6 +23,7 @@ export interface KeyAdminDeps extends AdminPorts {
   readonly authorize: Authorize;
   readonly encryption: KeyEncryption;
   readonly honouredNote: HonouredNote;
+  readonly wantedKeys: WantedKeys;
 }
 export interface KeyLine { readonly kid: string; readonly domain: string; readonly purpose: string; readonly algorithm: string; readonly status: string; readonly not_before: string; readonly not_after: string | null; readonly kek_id: string }
 
@@ -35,6 +39,8 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
     kid: row.kid, domain: deps.snapshot.domainById(row.domainId)?.domain.name ?? row.domainId, purpose: row.purpose, algorithm: row.algorithm, status: row.status,
     not_before: new Date(row.notBefore).toISOString(), not_after: row.notAfter === null ? null : new Date(row.notAfter).toISOString(), kek_id: row.kekId,
   });
+
+  const wantedIn = (view: DomainView): readonly KeyKind[] => deps.wantedKeys(view.entries().resources, deps.clock.now());
 
   interface Rows { readonly version: number; readonly keys: readonly KeyRow[] }
   /** From memory: a change that meets another brings the snapshot up to date, and the next attempt sees it. */
@@ -54,7 +60,7 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       const outcome = await deps.change({
         at, by, basedOn: rows.version, keys, revocations: revocation === undefined ? [] : [revocation],
         audit: keys.map((row) => {
-          const body = { by, kid: row.kid, purpose: row.purpose, status: row.status, ...(revocation === undefined ? {} : { reason: revocation.reason }) };
+          const body = { by, kid: row.kid, purpose: row.purpose, algorithm: row.algorithm, status: row.status, ...(revocation === undefined ? {} : { reason: revocation.reason }) };
           if (action === 'key.revoked' && row.status !== 'revoked') return { at, action: 'key.rotated', domainId: row.domainId, body };
           return { at, action, domainId: row.domainId, body: { ...body, ...honouredEntries(falling, deps.honouredNote) } };
         }),
@@ -73,15 +79,16 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       return ok((view === undefined ? known().keys : view.keyRows()).map(show));
     },
 
-    /** Publishes the next key now; it signs once every verifier had time to see it. */
-    async rotate(domain: string, purpose: KeyPurpose, admin: Admin): Promise<Result<readonly KeyLine[], Refusal>> {
+    /** Publishes the next key now; it signs once every verifier had time to see it. Where a domain signs with two algorithms for one purpose, one must be named. */
+    async rotate({ domain, purpose, algorithm }: { readonly domain: string; readonly purpose: KeyPurpose; readonly algorithm: KeyAlgorithm | undefined }, admin: Admin): Promise<Result<readonly KeyLine[], Refusal>> {
       const view = deps.snapshot.domain(domain);
       const permitted = await deps.authorize(admin, 'keys', view);
       if (!permitted.ok) return permitted;
       if (view === undefined) return err(refusal('not_found', `no domain ${domain}`));
-      const wanted = DEFAULT_SCHEDULE.wanted.filter((kind) => kind.purpose === purpose);
-      if (wanted.length === 0) return err(refusal('not_found', `no key of purpose ${purpose}`));
-      const rotated = await run(admin, 'key.rotated', known, (rows) => ok(planRotation(view.domain.id, rows, deps.clock.now(), { ...DEFAULT_SCHEDULE, wanted, period: 0 })));
+      const [kind, ...others] = wantedIn(view).filter((wanted) => wanted.purpose === purpose && (algorithm ?? wanted.algorithm) === wanted.algorithm);
+      if (kind === undefined) return err(refusal('not_found', `no ${algorithm === undefined ? '' : `${algorithm} `}key of purpose ${purpose} in ${domain}`));
+      if (others.length > 0) return err(refusal('parameter_invalid', `${domain} has keys of purpose ${purpose} for ${[kind, ...others].map((each) => each.algorithm).join(' and ')}: name the algorithm`));
+      const rotated = await run(admin, 'key.rotated', known, (rows) => ok(planEarlyRotation(view.domain.id, rows, deps.clock.now(), DEFAULT_SCHEDULE, kind)));
       return rotated.ok ? ok(rotated.value.keys) : rotated;
     },
 
@@ -101,7 +108,7 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       if (!permitted.ok) return permitted;
       if (row === undefined || view === undefined) return err(refusal('not_found', `no key ${kid}`));
       const revocation: NewRevocation = { target: `key:${kid}`, domainId: row.domainId, reason, purgeAfter: null };
-      return run(admin, 'key.revoked', known, (rows) => planKeyRevocation(row.domainId, rows, kid, deps.clock.now()), revocation);
+      return run(admin, 'key.revoked', known, (rows) => planKeyRevocation(row.domainId, rows, kid, deps.clock.now(), wantedIn(view)), revocation);
     },
   };
 };

@@ -9,7 +9,7 @@ import type { Result } from '../core/result.ts';
 import { findFalling, honouredEntries, restsOn, tellFallen } from '../exchange/falling.ts';
 import type { Fallen, Falling, HonouredNote, Search } from '../exchange/falling.ts';
 import type { NewKeyRow } from '../keys/signing-key.ts';
-import type { Entry, EntryKind } from '../registry/entries.ts';
+import type { Entry, EntryKind, Resource } from '../registry/entries.ts';
 import { blocking } from '../registry/lint.ts';
 import type { Finding } from '../registry/lint.ts';
 import type { Change, Plan } from '../registry/plan.ts';
@@ -18,8 +18,8 @@ import type { RegistryView } from '../registry/scene.ts';
 import type { Planner, Removal } from '../registry/resolve.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { EntryRow, Target } from '../store/rows.ts';
-import type { StoreReads } from '../store/store.ts';
+import type { EntryRow, KeyRow, Target } from '../store/rows.ts';
+import type { RegistryDelta, StoreReads } from '../store/store.ts';
 import { domainMeant, nameOf } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
@@ -32,8 +32,8 @@ export interface RegistryAdminDeps extends AdminPorts {
   readonly honouredNote: HonouredNote;
   lint(subjects: readonly Entry[], context: readonly Entry[], now: number): readonly Finding[];
   render(plan: Pick<Plan, 'changes'>): readonly string[];
-  /** First keys of a new domain, sealed; written in the commit that makes the domain. */
-  firstKeys(domain: DomainId): Promise<readonly NewKeyRow[]>;
+  /** Keys that a domain with these rows and resources must have and has not, sealed; written in the commit that makes the domain, or the resource that wants one. */
+  missingKeys(domain: DomainId, rows: readonly KeyRow[], resources: readonly Resource[], now: number): Promise<readonly NewKeyRow[]>;
 }
 
 export interface Applied {
@@ -88,24 +88,27 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
     return ok(undefined);
   };
 
-  const write = async (plan: Plan, changes: readonly Change[], basedOn: number, admin: Admin, reason: string) => {
+  const write = async (plan: Plan, changes: readonly Change[], basedOn: RegistryDelta, admin: Admin, reason: string) => {
     const at = deps.clock.now();
     const by = nameOf(admin);
-    const newDomains = changes.filter((change) => change.kind === 'domain' && change.action === 'create');
-    const keys = (await Promise.all(newDomains.map((change) => deps.firstKeys(change.domainId)))).flat();
+    const touched = [...new Set(changes.map(({ domainId }) => domainId))];
+    const keys = (await Promise.all(touched.map((id) => deps.missingKeys(id, basedOn.keys, resourcesAfter(plan, id), at)))).flat();
     const falling = await findFalling(deps.store, plan.revocations.map(searchFor), at);
     const honoured = ({ kind, id }: Change): JsonObject => {
       const target = plan.revocations.find((revocation) => revocation.target === `${kind}:${id}`)?.target;
       return target === undefined ? {} : honouredEntries(fallingWith(falling, target), deps.honouredNote);
     };
     const outcome = await deps.change({
-      at, by, basedOn, keys,
+      at, by, basedOn: basedOn.version, keys,
       entries: plan.entries,
       revocations: plan.revocations.map(({ target, domainId }) => ({ target, domainId, reason, purgeAfter: null })),
-      audit: changes.map((change) => ({
-        at, action: `registry.${change.action}`, domainId: change.domainId,
-        body: { by, reason, kind: change.kind, id: change.id, name: change.name, ...(change.fields.length === 0 ? {} : { fields: change.fields.map(({ field }) => field) }), ...(change.after === undefined ? {} : { body: change.after }), ...honoured(change) },
-      })),
+      audit: [
+        ...changes.map((change) => ({
+          at, action: `registry.${change.action}`, domainId: change.domainId,
+          body: { by, reason, kind: change.kind, id: change.id, name: change.name, ...(change.fields.length === 0 ? {} : { fields: change.fields.map(({ field }) => field) }), ...(change.after === undefined ? {} : { body: change.after }), ...honoured(change) },
+        })),
+        ...keys.map((row) => ({ at, action: 'key.created', domainId: row.domainId, body: { by, kid: row.kid, purpose: row.purpose, algorithm: row.algorithm, status: row.status } })),
+      ],
     });
     return { ...outcome, fallen: plan.revocations.length === 0 ? undefined : tellFallen(falling, deps.honouredNote) };
   };
@@ -126,7 +129,7 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
       const applied = { changes, text: deps.render(plan.value), findings };
       if (options.dryRun || changes.length === 0) return ok({ ...applied, applied: false, version: delta.version, fallen: undefined });
       if (blocking(findings).length > 0) return err({ kind: 'findings', findings });
-      const outcome = await write(plan.value, changes, delta.version, admin, options.reason);
+      const outcome = await write(plan.value, changes, delta, admin, options.reason);
       if (outcome.status === 'committed') return ok({ ...applied, applied: true, version: outcome.version, fallen: outcome.fallen });
     }
     return refuse(refusal('conflict', 'the registry changed during every attempt'));
@@ -194,6 +197,12 @@ const searchFor = ({ target, domainId }: Plan['revocations'][number]): Search =>
 };
 
 const fallingWith = ({ standings, more }: Falling, target: Target): Falling => ({ standings: standings.filter((standing) => restsOn(standing, target)), more });
+
+/** A domain's resources as they will be. */
+const resourcesAfter = (plan: Plan, domain: DomainId): readonly Resource[] => {
+  const ending = new Set(plan.changes.filter(({ action }) => action === 'end').map(({ id }) => id));
+  return plan.context.filter((entry) => entry.kind === 'resource').filter(({ id, domainId }) => domainId === domain && !ending.has(id));
+};
 
 const showRow = (row: EntryRow, domain: string): JsonObject => ({
   ...(row.kind === 'domain' ? {} : { domain }),

@@ -58,7 +58,7 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
   const job = { clock, store, log, metrics, holder: deps.holder };
   const jobs: readonly Job[] = [
     { name: 'stopped-chains', every: MINUTE, lease: 5 * MINUTE, run: async () => { await store.sealStopped(sign, clock.now()); } },
-    rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, change: node.change }),
+    rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, wantedKeys: node.wantedKeys, change: node.change }),
     retentionJob({ clock, store }),
   ];
   let sealedAt = clock.now();

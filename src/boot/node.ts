@@ -17,6 +17,8 @@ import type { Random } from '../core/random.ts';
 import { refusal } from '../core/refusal.ts';
 import { createProviders } from '../credentials/catalogue.ts';
 import { AWS_DEFAULT_AUDIENCE } from '../credentials/reserved-audiences.ts';
+import { createWantedKeys } from '../credentials/wanted-keys.ts';
+import type { WantingResource } from '../credentials/wanted-keys.ts';
 import { createAuthenticate } from '../exchange/caller.ts';
 import { countFaults } from '../exchange/counted.ts';
 import { createDenials } from '../exchange/denials.ts';
@@ -32,7 +34,7 @@ import { createPossessionCheck } from '../http/caller.ts';
 import type { DomainNonces } from '../http/domain-endpoints.ts';
 import { createRateLimit } from '../http/limits.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
-import { carryOut, DEFAULT_SCHEDULE, planRotation } from '../keys/key-plan.ts';
+import { carryOut, planMissingKeys } from '../keys/key-plan.ts';
 import { openKeyRing } from '../keys/key-ring.ts';
 import { createKeyOpener } from '../keys/signing-key.ts';
 import { createGuardedFetch } from '../outbound/fetch.ts';
@@ -50,7 +52,7 @@ import { renderPlan } from '../registry/render.ts';
 import { createPlanner } from '../registry/resolve.ts';
 import { createSnapshot } from '../snapshot/snapshot.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { DenialRow } from '../store/rows.ts';
+import type { DenialRow, KeyRow } from '../store/rows.ts';
 import type { RegistryChange, RegistryOutcome, Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -87,9 +89,9 @@ export const createNode = (deps: NodeDeps) => {
   const noDomain = { ok: false, error: NO_DOMAIN } as const;
   const providers = createProviders({
     clock, fetch,
-    signAccessToken: (domainId, claims) => {
+    signAccessToken: (domainId, claims, algorithm) => {
       const ring = ringOf(domainId);
-      return ring === undefined ? noDomain : signToken(claims, ring);
+      return ring === undefined ? noDomain : signToken(claims, ring, algorithm);
     },
     signAwsToken: (domainId, facts) => {
       const ring = ringOf(domainId);
@@ -117,7 +119,9 @@ export const createNode = (deps: NodeDeps) => {
     await snapshot.refresh();
     return outcome;
   };
-  const firstKeys = (domain: DomainId) => carryOut(planRotation(domain, [], clock.now(), DEFAULT_SCHEDULE), encryption);
+  const wantedKeys = createWantedKeys(providers);
+  const missingKeys = (domain: DomainId, rows: readonly KeyRow[], resources: readonly WantingResource[], now: number) => carryOut(planMissingKeys(domain, rows, now, wantedKeys(resources, now)), encryption);
+  const firstKeys = (domain: DomainId) => missingKeys(domain, [], [], clock.now());
 
   const issuerKeys = createIssuerKeys({
     fetch, clock, staleIfError: deps.config.issuer_stale_seconds * SECOND,
@@ -169,7 +173,7 @@ export const createNode = (deps: NodeDeps) => {
   const admin = {
     authorize,
     registry: createRegistryAdmin({
-      clock, change, store, snapshot, authorize, firstKeys, honouredNote, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
+      clock, change, store, snapshot, authorize, missingKeys, honouredNote, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
       planner: createPlanner({ ...catalogues, clock, random, externalUrl, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]), validatePolicy }),
     }),
     records: createRecordAdmin({ clock, store, snapshot, authorize }),
@@ -177,12 +181,12 @@ export const createNode = (deps: NodeDeps) => {
     explain: createExplain({ clock, store, snapshot, authorize, denials: { recent: async (id) => denials.recent(id) ?? await deps.denialElsewhere?.(id) } }),
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
     lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
-    keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption, honouredNote }),
+    keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption, wantedKeys, honouredNote }),
     audit: createAuditAdmin({ clock, store, authorize, openKey }),
   };
 
   return {
-    snapshot, change, firstKeys, denials, admin,
+    snapshot, change, firstKeys, wantedKeys, catalogues, denials, admin,
     findAdmin: createFindAdmin({ clock, snapshot, store, denials, attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }) }),
     publicDeps: {
       clock, snapshot, exchange, denials, nonces, metrics,

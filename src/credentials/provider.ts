@@ -4,6 +4,7 @@ import type { DpopBinding } from '../tokens/proof.ts';
 import type { HopId, LeaseId, SessionId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { Result } from '../core/result.ts';
+import type { KeyKind } from '../keys/key-plan.ts';
 import type { Domain, Resource, Workload } from '../registry/entries.ts';
 
 /** Everything a provider may put into a credential. Decided and narrowed already; a provider can only shorten. */
@@ -53,6 +54,8 @@ export interface Provider<Options = unknown> {
   readonly callsTarget: boolean;
   /** A sentence with the mend when the entry cannot work (audience form or reserved, development-only options); undefined if it can. */
   check(resource: { readonly audience: string; readonly scopes: readonly string[]; readonly options: Options }, domain: Pick<Domain, 'stage' | 'issuer'>): string | undefined;
+  /** The kind of our keys that signs what it issues for a resource, if one does: the domain has such a key as long as a live resource wants it. */
+  signsWith?(options: Options): KeyKind;
   /** Lifetimes in seconds. A session shorter than `minimum` must be enforced by other means (design section 11, AWS). */
   readonly lifetime: { readonly default: number; readonly minimum: number; readonly maximum: number };
   issue(order: Order, options: Options): Promise<Result<IssuedCredential, Refusal>>;

@@ -41,7 +41,7 @@ export const simulateBody = z.strictObject({
 
 export const lintQuery = z.object({ domain });
 export const keysQuery = z.object({ domain });
-export const rotateBody = z.strictObject({ domain: z.string().max(64), purpose: z.enum(['access', 'aws', 'set', 'status', 'checkpoint']) }).meta({ id: 'RotateRequest' });
+export const rotateBody = z.strictObject({ domain: z.string().max(64), purpose: z.enum(['access', 'aws', 'set', 'status', 'checkpoint']), algorithm: z.enum(['ES256', 'RS256']).optional().meta({ description: 'Needed where the domain has keys of two algorithms for this purpose' }) }).meta({ id: 'RotateRequest' });
 export const revokeKeyBody = z.strictObject({ reason: z.string().min(1).max(500) }).meta({ id: 'RevokeKeyRequest' });
 export const auditQuery = z.object({ chain: z.string().max(64).optional(), after: z.coerce.number().int().min(0).default(0) });
 export const verifyBody = z.strictObject({ checkpoints: z.array(z.string().max(4096)).max(100_000).default([]).meta({ description: 'Checkpoints kept outside, as compact JWS' }) }).meta({ id: 'VerifyRequest' });

@@ -49,7 +49,7 @@ const NO_ISSUERS: readonly Issuer[] = [];
 export const introspectionAudience = (domain: Pick<Domain, 'issuer'>): string => `${domain.issuer}/introspect`;
 const introspectionResource = (domain: Domain): Resource => Object.freeze({
   kind: 'resource', id: `res_${domain.id.slice(4)}` as ResourceId, version: 1, owner: domain.owner, domainId: domain.id, audience: introspectionAudience(domain),
-  provider: 'access-token', scopes: [], servedBy: [], bound: false, lifetime: undefined, options: {}, expires: Number.MAX_SAFE_INTEGER,
+  provider: 'access-token', scopes: [], servedBy: [], bound: false, lifetime: undefined, options: { algorithm: 'ES256' }, expires: Number.MAX_SAFE_INTEGER,
 });
 
 export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDomain => {

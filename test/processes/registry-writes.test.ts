@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import pg from 'pg';
-import { FAR, OWNER } from '../support/world.ts';
+import { API, DEPLOYER, FAR, OWNER } from '../support/world.ts';
 import { startNodes } from './nodes.ts';
 import type { Nodes } from './nodes.ts';
 import type { Server } from './server.ts';
+import { createIntrospect } from './session.ts';
 import { until } from './until.ts';
 
 // Processes start slowly on a machine with more to do than it can; nothing here is about how fast.
@@ -59,6 +61,29 @@ describe('registry writes at two nodes at once', () => {
         return items.filter(({ name }) => /^svc\/[ab]-\d+$/.test(name)).length === 2 * EACH;
       });
     }
+  });
+
+  test('that both want a kind of key the domain has not make one, and each node\'s tokens verify by the keys of the other', async () => {
+    const audience = (side: string, index: number): string => `https://${side}-${index}.legacy.example`;
+    await nodes.a.apply({ policies: [{ domain: 'dev', name: 'deployer-anywhere', owner: OWNER, expires: FAR, cedar: `permit(principal == Workload::"${DEPLOYER}", action == Action::"issue", resource) when { resource is Resource };` }] });
+    await Promise.all([nodes.a, nodes.b].flatMap((node, side) => Array.from({ length: 3 }, (_, index) =>
+      put(node, `resources/dev/${encodeURIComponent(audience('ab'.charAt(side), index))}`, { algorithm: 'RS256', served_by: ['svc/deploy'], owner: OWNER, expires: FAR }))));
+    expect(await rows('SELECT purpose, status, count(*)::int AS n FROM signing_key WHERE algorithm = \'RS256\' GROUP BY purpose, status')).toEqual([{ purpose: 'access', status: 'current', n: 1 }]);
+    const introspect = await createIntrospect(nodes.a, nodes.platform.service(nodes.externalUrl), nodes.externalUrl);
+    const held: string[] = [];
+    for (const [node, other, target] of [[nodes.a, nodes.b, audience('b', 0)], [nodes.b, nodes.a, audience('a', 0)]] as const) {
+      await until('the node knows the resource of the other', async () => (await node.admin('GET', `resources/dev/${encodeURIComponent(target)}`)).status === 200);
+      const answer = await node.exchange({ subject_token: nodes.job(), audience: target });
+      expect(answer).toMatchObject({ status: 200 });
+      const keys = createRemoteJWKSet(new URL(`${other.at}/dev/jwks.json`));
+      expect(await jwtVerify(String(answer.body['access_token']), keys, { issuer: `${nodes.externalUrl}/dev`, audience: target, typ: 'at+jwt', algorithms: ['RS256'] })).toMatchObject({ payload: { sub: DEPLOYER } });
+      held.push(String(answer.body['access_token']));
+    }
+    const usual = String((await nodes.b.exchange({ subject_token: nodes.job(), audience: API })).body['access_token']);
+    const said = async (): Promise<readonly unknown[]> => (await Promise.all([nodes.a, nodes.b].flatMap((node) => [...held, usual].map((token) => introspect(node, token))))).map(({ body }) => body['active']);
+    expect(await said()).toEqual([true, true, true, true, true, true]);
+    expect((await nodes.a.admin('POST', `keys/${decodeProtectedHeader(held[0] ?? '').kid ?? ''}/revoke`, { reason: 'leaked' })).status).toBe(200);
+    expect(await said()).toEqual([false, false, true, false, false, true]);
   });
 
   test('of one entry make one history without gaps', async () => {

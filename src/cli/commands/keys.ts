@@ -17,10 +17,11 @@ import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, read, showItems } from '../listing.ts';
 import { column, printJson, timeColumn } from '../output.ts';
 
-interface Options extends ServerOptions { readonly domain?: string; readonly purpose: string; readonly reason: string; readonly json?: boolean }
+interface Options extends ServerOptions { readonly domain?: string; readonly purpose: string; readonly algorithm?: string; readonly reason: string; readonly json?: boolean }
 
 const COLUMNS = [column('key', 'kid'), column('domain'), column('purpose'), column('algorithm'), column('status'), timeColumn('not before', 'not_before'), timeColumn('not after', 'not_after'), column('kek', 'kek_id')];
 const PURPOSES = ['access', 'aws', 'set', 'status', 'checkpoint'];
+const ALGORITHMS = ['ES256', 'RS256'];
 const rewrapSchema = z.looseObject({ rewrapped: z.number() });
 
 /** `mayfly keys list|rotate|rewrap|revoke|init`. */
@@ -42,10 +43,11 @@ const registerList = (group: Command, context: CliContext): void => {
 
 const registerRotate = (group: Command, context: CliContext): void => {
   group.command('rotate').description('publish a new key now; it signs once every verifier had time to see it')
-    .option('-d, --domain <name>', 'the trust domain (or MAYFLY_DOMAIN)').addOption(new Option('--purpose <purpose>', 'what the key signs').choices(PURPOSES).default('access')).option('--json', 'JSON instead of text')
+    .option('-d, --domain <name>', 'the trust domain (or MAYFLY_DOMAIN)').addOption(new Option('--purpose <purpose>', 'what the key signs').choices(PURPOSES).default('access'))
+    .addOption(new Option('--algorithm <algorithm>', 'of the key, where the domain has two for this purpose').choices(ALGORITHMS)).option('--json', 'JSON instead of text')
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      await withAdmin(context, options, async (admin) => showItems(context, await admin.post('keys/rotate', { domain: await findDomain(context, admin, options.domain), purpose: options.purpose }), COLUMNS, options.json));
+      await withAdmin(context, options, async (admin) => showItems(context, await admin.post('keys/rotate', { domain: await findDomain(context, admin, options.domain), purpose: options.purpose, ...(options.algorithm === undefined ? {} : { algorithm: options.algorithm }) }), COLUMNS, options.json));
     });
 };
 

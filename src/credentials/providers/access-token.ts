@@ -5,17 +5,20 @@ import { refusal } from '../../core/refusal.ts';
 import type { Refusal } from '../../core/refusal.ts';
 import { err, ok } from '../../core/result.ts';
 import type { Result } from '../../core/result.ts';
+import type { KeyAlgorithm } from '../../keys/signing-key.ts';
 import { MAX_TOKEN_SECONDS, buildResourceClaims } from '../../tokens/claims.ts';
 import type { TokenClaims } from '../../tokens/claims.ts';
 import type { SignedToken } from '../../tokens/sign.ts';
 import type { Provider } from '../provider.ts';
 import { isProviderAudience } from '../reserved-audiences.ts';
 
-/** Port: signs with the domain's current access key. */
-export type SignAccessToken = (domainId: DomainId, claims: TokenClaims) => Result<SignedToken, Refusal>;
+/** Port: signs with the domain's current access key of this algorithm. */
+export type SignAccessToken = (domainId: DomainId, claims: TokenClaims, algorithm: KeyAlgorithm) => Result<SignedToken, Refusal>;
 
 const TOKEN_TYPES = ['urn:ietf:params:oauth:token-type:access_token', 'urn:ietf:params:oauth:token-type:jwt'] as const;
-const options = z.strictObject({});
+const options = z.strictObject({
+  algorithm: z.enum(['ES256', 'RS256']).default('ES256').describe('What its tokens are signed with; RS256 for an API that verifies nothing else'),
+});
 
 /** JWT access tokens of our own (RFC 9068): one audience, its scopes, the actor chain, and nothing that could be exchanged. */
 export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAccessToken: SignAccessToken }): Provider<z.output<typeof options>> => ({
@@ -23,6 +26,7 @@ export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAc
   tokenTypes: TOKEN_TYPES,
   options,
   callsTarget: false,
+  signsWith: ({ algorithm }) => ({ purpose: 'access', algorithm }),
   lifetime: { default: 5 * MINUTE / SECOND, minimum: 1, maximum: MAX_TOKEN_SECONDS },
 
   check({ audience }, domain) {
@@ -31,7 +35,7 @@ export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAc
     return undefined;
   },
 
-  issue(order) {
+  issue(order, { algorithm }) {
     const expiresAt = Math.min(order.expiresAt, order.hopExpiresAt);
     // Seconds are rounded down on both sides, so a token never outlives what it was ordered for.
     if (expiresAt - order.issuedAt < SECOND) return Promise.resolve(err(refusal('lifetime_exhausted', 'the hop ends within a second')));
@@ -51,7 +55,7 @@ export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAc
         expiresAt,
       },
       { audience: order.resource.audience, scopes: order.scopes },
-    ));
+    ), algorithm);
     if (!signed.ok) return Promise.resolve(signed);
     return Promise.resolve(ok({
       kind: 'access_token',

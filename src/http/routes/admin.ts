@@ -191,7 +191,7 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
     route('post', 'keys/rotate', 'keys-rotate', async (request, caller, response) => {
       const body = read(rotateBody, request.body, response);
       if (body === undefined) return;
-      const keys = await deps.keys.rotate(body.domain, body.purpose, caller);
+      const keys = await deps.keys.rotate({ domain: body.domain, purpose: body.purpose, algorithm: body.algorithm }, caller);
       if (keys.ok) response.json({ items: keys.value });
       else sendProblem(response, keys.error);
     }),
