@@ -1,6 +1,6 @@
 import type { Express } from 'express';
 import type { Registry } from 'prom-client';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ServerConfig } from '../config/server-config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Random } from '../core/random.ts';
@@ -13,7 +13,7 @@ import { createOpenApi } from '../http/openapi.ts';
 import { adminRoutes } from '../http/routes/admin.ts';
 import { domainRoutes, healthRoutes, metricsRoute } from '../http/routes/public.ts';
 import type { Route } from '../http/route.ts';
-import { domainSchema, issuerSchema, policySchema, resourceSchema, workloadSchema } from '../registry/schemas.ts';
+import { domainSchema, issuerSchemaFor, policySchema, resourceSchemaFor, workloadSchema } from '../registry/schemas.ts';
 import { STALENESS_BOUND } from '../snapshot/snapshot.ts';
 import type { Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -23,8 +23,11 @@ import type { MayflyNode } from './node.ts';
 const MANIFEST_LIMIT = 32 * 1024 * 1024;
 const SMALL_JSON = 64 * 1024;
 
-const ENTRY_SCHEMAS: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
-  ['domains', domainSchema], ['issuers', issuerSchema], ['resources', resourceSchema], ['workloads', workloadSchema], ['policies', policySchema],
+/** Issuers and resources of each kind with the options of that kind. */
+const entrySchemas = ({ attestors, providers }: MayflyNode['catalogues']): ReadonlyMap<string, z.ZodType> => new Map<string, z.ZodType>([
+  ['domains', domainSchema], ['workloads', workloadSchema], ['policies', policySchema],
+  ['issuers', z.union([...attestors.values()].map(({ kind, options }) => issuerSchemaFor(kind, options)))],
+  ['resources', z.union([...providers.values()].map(({ kind, options }) => resourceSchemaFor(kind, options)))],
 ]);
 
 export interface AppsDeps {
@@ -58,7 +61,7 @@ export const createApps = (deps: AppsDeps): { readonly publicApp: Express; reado
     clock, random, log, metrics, trustedProxies: config.trusted_proxies, limitByAddress: createRateLimit(clock, config.limits.per_address), inFlight: config.limits.in_flight,
   };
   const health = { metricsRegistry: deps.published, readiness: readiness(deps) };
-  const openapi = createOpenApi(ENTRY_SCHEMAS, deps.version);
+  const openapi = createOpenApi(entrySchemas(node.catalogues), deps.version);
   const openApiRoute: Route = { method: 'get', path: '/openapi.json', caller: 'anyone', limit: 'address', name: 'openapi', body: 'none', handle: (_request, response) => { response.json(openapi); } };
   const admin = (findAdmin: FindAdmin): readonly Route[] => [...healthRoutes(health, true), metricsRoute(health), openApiRoute, ...adminRoutes({ findAdmin, ...node.admin })];
   return {

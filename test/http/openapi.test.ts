@@ -42,6 +42,15 @@ describe('the OpenAPI document', () => {
     for (const [, section, name] of JSON.stringify(document).matchAll(/"#\/components\/([^/"]+)\/([^/"]+)"/g)) expect(document.components[section ?? '']).toHaveProperty([name ?? '']);
   });
 
+  test('tells the options of every kind of issuer and resource beside the fields they share', () => {
+    const bodyOf = (path: string): string => JSON.stringify(document.paths[path]?.['put']?.requestBody);
+    const resource = bodyOf('/admin/v1/resources/{domain}/{audience}');
+    for (const field of ['served_by', 'algorithm', 'session_policy']) expect(resource).toContain(`"${field}":{`);
+    expect(resource).toContain('"enum":["ES256","RS256"]');
+    const issuer = bodyOf('/admin/v1/issuers/{domain}/{name}');
+    for (const field of ['proves', 'organization_id', 'claims']) expect(issuer).toContain(`"${field}":{`);
+  });
+
   test('holds every admin route', () => {
     const missing = routes().filter(({ method, path }) => !operations().some((each) => each.method === method && patternOf(path).test(each.path)));
     expect(missing).toEqual([]);
