@@ -5,8 +5,9 @@ import type { Result } from '../core/result.ts';
 import type { WantedKeys } from '../credentials/wanted-keys.ts';
 import { findFalling, honouredEntries, tellFallen } from '../exchange/falling.ts';
 import type { Fallen, Falling, HonouredNote } from '../exchange/falling.ts';
+import { KekError } from '../keys/kek.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
-import { carryOut, DEFAULT_SCHEDULE, planEarlyRotation, planKeyRevocation, planRewrap } from '../keys/key-plan.ts';
+import { carryOut, DEFAULT_SCHEDULE, findForeignKek, planEarlyRotation, planKeyRevocation, planRewrap } from '../keys/key-plan.ts';
 import type { KeyKind, KeyPlan } from '../keys/key-plan.ts';
 import type { KeyAlgorithm } from '../keys/signing-key.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
@@ -45,6 +46,18 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
   interface Rows { readonly version: number; readonly keys: readonly KeyRow[] }
   /** From memory: a change that meets another brings the snapshot up to date, and the next attempt sees it. */
   const known = (): Rows => ({ version: deps.snapshot.version, keys: deps.snapshot.domains().flatMap((view) => view.keyRows()) });
+
+  /** Not asked for a revocation: where the key-encryption key is lost, revoking all that was sealed under it is the way back. */
+  const underOwnKek = (rows: readonly KeyRow[], plan: () => KeyPlan): Result<KeyPlan, Refusal> => {
+    const foreign = findForeignKek(rows, deps.encryption);
+    if (foreign !== undefined) return err(refusal('kek_missing', foreign));
+    try {
+      return ok(plan());
+    } catch (error) {
+      if (error instanceof KekError) return err(refusal('domain_not_ready', error.message));
+      throw error;
+    }
+  };
 
   /** Plans against the rows as they are and writes only if they still are. What takes a revoked key's place is rotated, not revoked. */
   const run = async (admin: Admin, action: 'key.rotated' | 'key.rewrapped' | 'key.revoked', readRows: () => Rows | Promise<Rows>, plan: (rows: readonly KeyRow[]) => Result<KeyPlan, Refusal>, revocation?: NewRevocation): Promise<Result<ChangedKeys, Refusal>> => {
@@ -88,7 +101,7 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       const [kind, ...others] = wantedIn(view).filter((wanted) => wanted.purpose === purpose && (algorithm ?? wanted.algorithm) === wanted.algorithm);
       if (kind === undefined) return err(refusal('not_found', `no ${algorithm === undefined ? '' : `${algorithm} `}key of purpose ${purpose} in ${domain}`));
       if (others.length > 0) return err(refusal('parameter_invalid', `${domain} has keys of purpose ${purpose} for ${[kind, ...others].map((each) => each.algorithm).join(' and ')}: name the algorithm`));
-      const rotated = await run(admin, 'key.rotated', known, (rows) => ok(planEarlyRotation(view.domain.id, rows, deps.clock.now(), DEFAULT_SCHEDULE, kind)));
+      const rotated = await run(admin, 'key.rotated', known, (rows) => underOwnKek(rows, () => planEarlyRotation(view.domain.id, rows, deps.clock.now(), DEFAULT_SCHEDULE, kind)));
       return rotated.ok ? ok(rotated.value.keys) : rotated;
     },
 
@@ -96,7 +109,7 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       const permitted = await deps.authorize(admin, 'keys', undefined);
       if (!permitted.ok) return permitted;
       // Of domains that could not be loaded too: the old key-encryption key may be thrown away after this.
-      const done = await run(admin, 'key.rewrapped', () => deps.store.registryDelta(0), (rows) => ok(planRewrap(rows, deps.encryption)));
+      const done = await run(admin, 'key.rewrapped', () => deps.store.registryDelta(0), (rows) => underOwnKek(rows, () => planRewrap(rows, deps.encryption)));
       return done.ok ? ok(done.value.keys.length) : done;
     },
 

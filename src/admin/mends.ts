@@ -82,6 +82,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   snapshot_stale: 'this node does not hear from the database; it recovers by itself when it does',
   domain_unknown: 'the caller uses the URL of a domain that does not exist; compare with mayfly domain list',
   domain_not_ready: 'a domain\'s keys or policies cannot be used; /readyz on the admin socket says which. A key that is only missing is made anew within a minute',
+  kek_missing: 'name the file of that key-encryption key in kek.previous_files of this node and restart it',
 
   provider_denied: 'the target refused; the detail has its answer, docs/providers what to look at',
   provider_unavailable: 'the target cannot be reached from this server',

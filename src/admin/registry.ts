@@ -8,6 +8,9 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import { findFalling, honouredEntries, restsOn, tellFallen } from '../exchange/falling.ts';
 import type { Fallen, Falling, HonouredNote, Search } from '../exchange/falling.ts';
+import type { KeyEncryption } from '../keys/kek.ts';
+import { carryOut, findForeignKek } from '../keys/key-plan.ts';
+import type { KeyPlan } from '../keys/key-plan.ts';
 import type { NewKeyRow } from '../keys/signing-key.ts';
 import type { Entry, EntryKind, Resource } from '../registry/entries.ts';
 import { blocking } from '../registry/lint.ts';
@@ -19,7 +22,7 @@ import type { Planner, Removal } from '../registry/resolve.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { EntryRow, KeyRow, Target } from '../store/rows.ts';
-import type { RegistryDelta, StoreReads } from '../store/store.ts';
+import type { StoreReads } from '../store/store.ts';
 import { domainMeant, nameOf } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
@@ -32,8 +35,9 @@ export interface RegistryAdminDeps extends AdminPorts {
   readonly honouredNote: HonouredNote;
   lint(subjects: readonly Entry[], context: readonly Entry[], now: number): readonly Finding[];
   render(plan: Pick<Plan, 'changes'>): readonly string[];
-  /** Keys that a domain with these rows and resources must have and has not, sealed; written in the commit that makes the domain, or the resource that wants one. */
-  missingKeys(domain: DomainId, rows: readonly KeyRow[], resources: readonly Resource[], now: number): Promise<readonly NewKeyRow[]>;
+  readonly encryption: Pick<KeyEncryption, 'seal' | 'has'>;
+  /** Keys that a domain with these rows and resources must have and has not; written in the commit that makes the domain, or the resource that wants one. */
+  planMissing(domain: DomainId, rows: readonly KeyRow[], resources: readonly Resource[], now: number): KeyPlan;
 }
 
 export interface Applied {
@@ -88,18 +92,22 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
     return ok(undefined);
   };
 
-  const write = async (plan: Plan, changes: readonly Change[], basedOn: RegistryDelta, admin: Admin, reason: string) => {
-    const at = deps.clock.now();
+  /** What the domains of a plan need to sign all that can be issued afterwards. */
+  const makeKeys = async (plan: Plan, changes: readonly Change[], rows: readonly KeyRow[], at: number): Promise<Result<readonly NewKeyRow[], Refusal>> => {
+    const plans = [...new Set(changes.map(({ domainId }) => domainId))].map((id) => deps.planMissing(id, rows, resourcesAfter(plan, id), at));
+    const foreign = plans.every(({ create }) => create.length === 0) ? undefined : findForeignKek(rows, deps.encryption);
+    return foreign === undefined ? ok((await Promise.all(plans.map((each) => carryOut(each, deps.encryption)))).flat()) : err(refusal('kek_missing', foreign));
+  };
+
+  const write = async (plan: Plan, changes: readonly Change[], keys: readonly NewKeyRow[], basedOn: number, at: number, admin: Admin, reason: string) => {
     const by = nameOf(admin);
-    const touched = [...new Set(changes.map(({ domainId }) => domainId))];
-    const keys = (await Promise.all(touched.map((id) => deps.missingKeys(id, basedOn.keys, resourcesAfter(plan, id), at)))).flat();
     const falling = await findFalling(deps.store, plan.revocations.map(searchFor), at);
     const honoured = ({ kind, id }: Change): JsonObject => {
       const target = plan.revocations.find((revocation) => revocation.target === `${kind}:${id}`)?.target;
       return target === undefined ? {} : honouredEntries(fallingWith(falling, target), deps.honouredNote);
     };
     const outcome = await deps.change({
-      at, by, basedOn: basedOn.version, keys,
+      at, by, basedOn, keys,
       entries: plan.entries,
       revocations: plan.revocations.map(({ target, domainId }) => ({ target, domainId, reason, purgeAfter: null })),
       audit: [
@@ -129,7 +137,10 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
       const applied = { changes, text: deps.render(plan.value), findings };
       if (options.dryRun || changes.length === 0) return ok({ ...applied, applied: false, version: delta.version, fallen: undefined });
       if (blocking(findings).length > 0) return err({ kind: 'findings', findings });
-      const outcome = await write(plan.value, changes, delta, admin, options.reason);
+      const at = deps.clock.now();
+      const keys = await makeKeys(plan.value, changes, delta.keys, at);
+      if (!keys.ok) return refuse(keys.error);
+      const outcome = await write(plan.value, changes, keys.value, delta.version, at, admin, options.reason);
       if (outcome.status === 'committed') return ok({ ...applied, applied: true, version: outcome.version, fallen: outcome.fallen });
     }
     return refuse(refusal('conflict', 'the registry changed during every attempt'));

@@ -120,8 +120,8 @@ export const createNode = (deps: NodeDeps) => {
     return outcome;
   };
   const wantedKeys = createWantedKeys(providers);
-  const missingKeys = (domain: DomainId, rows: readonly KeyRow[], resources: readonly WantingResource[], now: number) => carryOut(planMissingKeys(domain, rows, now, wantedKeys(resources, now)), encryption);
-  const firstKeys = (domain: DomainId) => missingKeys(domain, [], [], clock.now());
+  const planMissing = (domain: DomainId, rows: readonly KeyRow[], resources: readonly WantingResource[], now: number) => planMissingKeys(domain, rows, now, wantedKeys(resources, now));
+  const firstKeys = (domain: DomainId) => carryOut(planMissing(domain, [], [], clock.now()), encryption);
 
   const issuerKeys = createIssuerKeys({
     fetch, clock, staleIfError: deps.config.issuer_stale_seconds * SECOND,
@@ -154,13 +154,13 @@ export const createNode = (deps: NodeDeps) => {
     sealHandle: (lease, handle) => encryption.seal(Buffer.from(handle), `lease-handle/${lease}`),
   }), createInSpan());
 
-  const nonceSecret = encryption.derive('dpop-nonce');
+  const nonceSecrets = { secret: encryption.derive('dpop-nonce'), old: encryption.deriveOld('dpop-nonce') };
   const nonceCache = new Map<string, DomainNonces>();
   const nonces = (view: DomainView): DomainNonces => {
     const { issuer } = view.domain;
     const known = nonceCache.get(issuer);
     if (known !== undefined) return known;
-    const made: DomainNonces = { as: createNonces({ secret: nonceSecret, issuer, role: 'as', clock }), rs: createNonces({ secret: nonceSecret, issuer, role: 'rs', clock }) };
+    const made: DomainNonces = { as: createNonces({ ...nonceSecrets, issuer, role: 'as', clock }), rs: createNonces({ ...nonceSecrets, issuer, role: 'rs', clock }) };
     nonceCache.set(issuer, made);
     return made;
   };
@@ -173,7 +173,7 @@ export const createNode = (deps: NodeDeps) => {
   const admin = {
     authorize,
     registry: createRegistryAdmin({
-      clock, change, store, snapshot, authorize, missingKeys, honouredNote, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
+      clock, change, store, snapshot, authorize, encryption, planMissing, honouredNote, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
       planner: createPlanner({ ...catalogues, clock, random, externalUrl, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]), validatePolicy }),
     }),
     records: createRecordAdmin({ clock, store, snapshot, authorize }),

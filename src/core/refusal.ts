@@ -28,7 +28,7 @@ export const REFUSAL_CODES = [
   // authority taken back
   'revoked', 'session_ended',
   // decisions that could not be made, and things that are down: always a "no"
-  'policy_error', 'store_unavailable', 'snapshot_stale', 'domain_unknown', 'domain_not_ready',
+  'policy_error', 'store_unavailable', 'snapshot_stale', 'domain_unknown', 'domain_not_ready', 'kek_missing',
   // providers
   'provider_denied', 'provider_unavailable', 'provider_throttled', 'provider_misconfigured', 'provider_bad_request',
   // admin plane

@@ -90,6 +90,7 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   snapshot_stale: unavailable('This node has lost sight of the registry. Try again.'),
   domain_unknown: row(404, 'invalid_request', 'There is no such trust domain here.'),
   domain_not_ready: unavailable('This trust domain is not ready.'),
+  kek_missing: row(409, 'conflict', 'Stored keys are sealed under a key-encryption key that this node does not have.'),
 
   provider_denied: row(400, 'invalid_target', `${PROVIDER} It refused; an admin can see why.`),
   provider_unavailable: unavailable(`${PROVIDER} It cannot be reached. Try again.`),

@@ -2,7 +2,7 @@ import { MINUTE } from '../core/duration.ts';
 import type { Clock } from '../core/clock.ts';
 import type { WantedKeys } from '../credentials/wanted-keys.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
-import { carryOut, DEFAULT_SCHEDULE, planRotation, signingKinds, uniteKinds } from '../keys/key-plan.ts';
+import { carryOut, DEFAULT_SCHEDULE, findForeignKek, planRotation, signingKinds, uniteKinds } from '../keys/key-plan.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { RegistryChange, RegistryOutcome } from '../store/store.ts';
 import type { Job } from './run.ts';
@@ -22,6 +22,8 @@ export const rotationJob = (deps: {
     const at = deps.clock.now();
     for (const view of deps.snapshot.domains()) {
       const rows = view.keyRows();
+      const foreign = findForeignKek(rows, deps.encryption);
+      if (foreign !== undefined) throw new Error(foreign);
       const asked = deps.wantedKeys(view.entries().resources, at);
       // What an entry wants that this version cannot read is not known: no key is taken from it.
       const wanted = view.problems.length === 0 ? asked : uniteKinds(asked, signingKinds(rows));

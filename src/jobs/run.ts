@@ -44,17 +44,28 @@ export const startLoop = (name: string, every: number, work: () => Promise<void>
   };
 };
 
-/** Takes the job by conditional update before each run; who does not get it does nothing (design section 10). */
+/**
+ * Takes the job by conditional update before each run; who does not get it does nothing (design section 10). Who fails lets it go:
+ * another node may be able to do what this one is not.
+ */
 export const startJob = (job: Job, deps: { readonly clock: Clock; readonly holder: string; readonly store: Pick<StoreWrites, 'takeJob' | 'releaseJob'>; readonly log: Log; readonly metrics: Pick<Metrics, 'jobRuns'> }): Loop => {
+  const release = (): Promise<void> =>
+    deps.store.releaseJob(job.name, deps.holder).catch((cause: unknown) => { deps.log.warn({ job: job.name, err: cause }, 'job could not be released; its lease runs out'); });
   const loop = startLoop(job.name, job.every, async () => {
     const now = deps.clock.now();
     const taken = await deps.store.takeJob(job.name, deps.holder, now + job.lease, now);
-    if (taken !== undefined) await job.run(taken.fence);
+    if (taken === undefined) return;
+    try {
+      await job.run(taken.fence);
+    } catch (cause) {
+      await release();
+      throw cause;
+    }
   }, deps);
   return {
     async stop() {
       await loop.stop();
-      await deps.store.releaseJob(job.name, deps.holder).catch((cause: unknown) => deps.log.warn({ job: job.name, err: cause }, 'job could not be released; its lease runs out'));
+      await release();
     },
   };
 };

@@ -16,11 +16,15 @@ export interface Sealed { readonly sealed: string; readonly kekId: string }
 export interface KeyEncryption {
   /** Id of the KEK that seals. */
   readonly currentId: string;
+  /** Whether that KEK is loaded. */
+  has(kekId: string): boolean;
   /** `context` names the row the value belongs to; a value moved to another row does not open. */
   seal(plaintext: Uint8Array, context: string): Sealed;
   open(value: Sealed, context: string): Buffer;
   /** A 32-byte secret of its own for `label` (HKDF-SHA-256, RFC 5869), the same on every node with this KEK. */
   derive(label: string): Uint8Array;
+  /** The same of the old KEKs: what nodes derive that have not changed yet, or that changed already. */
+  deriveOld(label: string): readonly Uint8Array[];
 }
 
 /** Tells an admin what is wrong with a KEK or a sealed value. `unknown`: sealed under a KEK that is not loaded; `damaged`: not the bytes that were sealed for this row. */
@@ -46,8 +50,10 @@ export const parseKek = (source: string | Uint8Array): Kek => {
 export const createKeyEncryption = (deps: { readonly current: Kek; readonly old?: readonly Kek[]; readonly random: Random }): KeyEncryption => {
   const { current, random } = deps;
   const keks = new Map([current, ...(deps.old ?? [])].map((kek) => [kek.id, kek.key]));
+  const derive = (label: string, key: KeyObject): Uint8Array => new Uint8Array(hkdfSync('sha256', key, '', `mayfly/${label}`, KEY_BYTES));
   return {
     currentId: current.id,
+    has: (kekId) => keks.has(kekId),
     seal(plaintext, context) {
       const nonce = random.bytes(NONCE_BYTES);
       const cipher = createCipheriv(CIPHER, current.key, nonce, { authTagLength: TAG_BYTES });
@@ -57,10 +63,11 @@ export const createKeyEncryption = (deps: { readonly current: Kek; readonly old?
     },
     open(value, context) {
       const key = keks.get(value.kekId);
-      if (key === undefined) throw new KekError('unknown', `sealed under key-encryption key ${value.kekId}, loaded are ${[...keks.keys()].join(', ')}: load that key as an old one`);
+      if (key === undefined) throw new KekError('unknown', `sealed under key-encryption key ${value.kekId}, and loaded is ${[...keks.keys()].join(', ')}: name that key's file in kek.previous_files and restart`);
       return decrypt(key, value, context);
     },
-    derive: (label) => new Uint8Array(hkdfSync('sha256', current.key, '', `mayfly/${label}`, KEY_BYTES)),
+    derive: (label) => derive(label, current.key),
+    deriveOld: (label) => [...keks].filter(([id]) => id !== current.id).map(([, key]) => derive(label, key)),
   };
 };
 

@@ -76,6 +76,15 @@ export const planKeyRevocation = (domainId: DomainId, rows: readonly KeyRow[], k
   return ok({ change: [revoked, promote(replacement, now)], create: [] });
 };
 
+/**
+ * Why no key may be made or rewrapped here, or undefined. A node that lacks the KEK of the keys that are there has the wrong one:
+ * what it sealed, the nodes with the right one could not open, and their domains would not be ready either.
+ */
+export const findForeignKek = (rows: readonly KeyRow[], encryption: Pick<KeyEncryption, 'has'>): string | undefined => {
+  const foreign = newestVersions(rows).find((row) => row.sealed !== '' && !encryption.has(row.kekId));
+  return foreign && `key ${foreign.kid} is sealed under key-encryption key ${foreign.kekId}, which is not loaded here: name its file in kek.previous_files and restart this node`;
+};
+
 /** Seals every private key anew that is not under the current KEK. */
 export const planRewrap = (rows: readonly KeyRow[], encryption: KeyEncryption): KeyPlan => ({
   change: newestVersions(rows).flatMap((row) => rewrapSigningKey(row, encryption) ?? []),

@@ -13,11 +13,18 @@ export interface Nonces {
 /** `as`: token endpoint; `rs`: endpoints that take a token of ours. A nonce of one is nothing at the other. */
 export type NonceRole = 'as' | 'rs';
 
-/** `secret` has at least 32 bytes and is the same on every node (`KeyEncryption.derive`); the issuer keeps trust domains apart. */
-export const createNonces = (deps: { readonly secret: Uint8Array; readonly issuer: string; readonly role: NonceRole; readonly clock: Clock }): Nonces => {
-  if (deps.secret.length < 32) throw new Error('the nonce secret is shorter than 32 bytes');
-  const key = new Uint8Array(hkdfSync('sha256', deps.secret, '', `mayfly/dpop-nonce/${deps.role}/${deps.issuer}`, 32));
-  const nonceOf = (slot: number): Buffer => createHmac('sha256', key).update(String(slot)).digest().subarray(0, NONCE_BYTES);
+/**
+ * `secret` has at least 32 bytes and is the same on every node (`KeyEncryption.derive`); the issuer keeps trust domains apart.
+ * While it is changed node by node, `old` are the secrets under which other nodes give theirs.
+ */
+export const createNonces = (deps: { readonly secret: Uint8Array; readonly old?: readonly Uint8Array[]; readonly issuer: string; readonly role: NonceRole; readonly clock: Clock }): Nonces => {
+  const keyOf = (secret: Uint8Array): Uint8Array => {
+    if (secret.length < 32) throw new Error('the nonce secret is shorter than 32 bytes');
+    return new Uint8Array(hkdfSync('sha256', secret, '', `mayfly/dpop-nonce/${deps.role}/${deps.issuer}`, 32));
+  };
+  const key = keyOf(deps.secret);
+  const keys = [key, ...(deps.old ?? []).map(keyOf)];
+  const nonceOf = (slot: number, by = key): Buffer => createHmac('sha256', by).update(String(slot)).digest().subarray(0, NONCE_BYTES);
   const slotNow = (): number => Math.floor(deps.clock.now() / NONCE_SLOT);
   return {
     issue: () => nonceOf(slotNow()).toString('base64url'),
@@ -25,10 +32,10 @@ export const createNonces = (deps: { readonly secret: Uint8Array; readonly issue
       const given = Buffer.from(nonce, 'base64url');
       if (given.length !== NONCE_BYTES || given.toString('base64url') !== nonce) return undefined;
       const slot = slotNow();
-      // Both are always computed and compared: how long it takes tells nothing.
-      const [current, previous] = [timingSafeEqual(given, nonceOf(slot)), timingSafeEqual(given, nonceOf(slot - 1))];
-      if (current) return (slot + 2) * NONCE_SLOT;
-      return previous ? (slot + 1) * NONCE_SLOT : undefined;
+      // All are always computed and compared: how long it takes tells nothing.
+      const [current, previous] = [slot, slot - 1].map((of) => keys.map((by) => timingSafeEqual(given, nonceOf(of, by))).includes(true));
+      if (current === true) return (slot + 2) * NONCE_SLOT;
+      return previous === true ? (slot + 1) * NONCE_SLOT : undefined;
     },
   };
 };

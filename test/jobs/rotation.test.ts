@@ -17,7 +17,7 @@ const ACCESS = DEFAULT_SCHEDULE.wanted.filter(({ purpose }) => purpose === 'acce
 const wantedKeys: WantedKeys = (resources) => (resources.some(({ options }) => options === 'RS256') ? [...ACCESS, { purpose: 'access', algorithm: 'RS256' }] : ACCESS);
 
 /** A domain whose keys are what the job wrote. */
-const makeDomain = () => {
+const makeDomain = (by = encryption) => {
   const state = { now: START, rows: [] as readonly KeyRow[], resources: [] as readonly Resource[], problems: [] as readonly string[] };
   const changes: RegistryChange[] = [];
   const view = {
@@ -25,7 +25,7 @@ const makeDomain = () => {
     get problems() { return state.problems; },
   } as unknown as DomainView;
   const job = rotationJob({
-    clock: { now: () => state.now }, snapshot: { version: 7, domains: () => [view] }, encryption, wantedKeys,
+    clock: { now: () => state.now }, snapshot: { version: 7, domains: () => [view] }, encryption: by, wantedKeys,
     change(change) {
       changes.push(change);
       state.rows = newestVersions([...state.rows, ...(change.keys ?? []).map((row) => stored(row, state.now))]);
@@ -62,6 +62,19 @@ test('writes against the version it looked at, and says in the log what it did t
   expect(changes).toMatchObject([{ by: 'key-rotation', basedOn: 7, audit: [{ action: 'key.rotated', domainId: domain.id, body: { purpose: 'access', algorithm: 'ES256', status: 'current' } }] }]);
   await run();
   expect(changes).toHaveLength(1);
+});
+
+test('makes no key where the key-encryption key of the others is missing, which would make the domain unready on every other node', async () => {
+  const stranger = makeDomain(makeEncryption());
+  const { state, run } = makeDomain();
+  await run();
+  stranger.state.rows = state.rows;
+  stranger.state.now = START + 30 * DAY;
+  await expect(stranger.run()).rejects.toThrow(/sealed under key-encryption key .*kek\.previous_files/);
+  expect(stranger.changes).toEqual([]);
+  state.now = START + 30 * DAY;
+  await run();
+  expect(state.rows).toHaveLength(2);
 });
 
 test('takes no key away while something of the domain cannot be read: that may be what wants it', async () => {

@@ -81,6 +81,7 @@ describe('sealing', () => {
     const other = encrypt(systemRandom.bytes(32));
     expect(kindOf(() => other.open(value, 'row'))).toBe('unknown');
     expect(() => other.open(value, 'row')).toThrow(value.kekId);
+    expect([other.has(value.kekId), other.has(other.currentId), encrypt(systemRandom.bytes(32), [raw]).has(value.kekId)]).toEqual([false, true, true]);
   });
 
   test('calls a value under another KEK that claims our id damaged', () => {
@@ -101,5 +102,8 @@ describe('sealing', () => {
     expect(encrypt(raw).derive('a')).toEqual(encrypt(raw).derive('a'));
     expect(encrypt(raw).derive('a')).not.toEqual(encrypt(raw).derive('b'));
     expect(encrypt(raw).derive('a')).not.toEqual(encrypt(systemRandom.bytes(32)).derive('a'));
+    expect(encrypt(raw).deriveOld('a')).toEqual([]);
+    expect(encrypt(systemRandom.bytes(32), [raw]).deriveOld('a')).toEqual([encrypt(raw).derive('a')]);
+    expect(encrypt(raw, [raw]).deriveOld('a')).toEqual([]);
   });
 });

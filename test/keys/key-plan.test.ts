@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { DAY, HOUR, MINUTE } from '../../src/core/duration.ts';
 import { systemRandom } from '../../src/core/random.ts';
 import { createKeyEncryption, parseKek } from '../../src/keys/kek.ts';
-import { carryOut, DEFAULT_SCHEDULE, planEarlyRotation, planKeyRevocation, planMissingKeys, planRewrap, planRotation } from '../../src/keys/key-plan.ts';
+import { carryOut, DEFAULT_SCHEDULE, findForeignKek, planEarlyRotation, planKeyRevocation, planMissingKeys, planRewrap, planRotation } from '../../src/keys/key-plan.ts';
 import type { KeyKind, KeyPlan, KeySchedule } from '../../src/keys/key-plan.ts';
 import { newestVersions, openKeyRing } from '../../src/keys/key-ring.ts';
 import { createKeyOpener } from '../../src/keys/signing-key.ts';
@@ -216,6 +216,17 @@ describe('revoking a key', () => {
     expect(planKeyRevocation(DOMAIN, [{ ...row, ...change }], row.kid, START, wanted)).toMatchObject({ ok: false, error: { code } });
     expect(planKeyRevocation(DOMAIN, [row], row.kid, START, wanted).ok).toBe(true);
   });
+});
+
+test('tells which key is sealed under a KEK that is not loaded; erased ones and older versions need none', async () => {
+  const [own, lost] = [parseKek(systemRandom.bytes(32)), parseKek(systemRandom.bytes(32))];
+  const here = createKeyEncryption({ current: own, random: systemRandom });
+  const elsewhere = createKeyEncryption({ current: lost, random: systemRandom });
+  const [mine, foreign] = [await makeRow(here), await makeRow(elsewhere)];
+  expect(findForeignKek([mine, foreign], here)).toMatch(new RegExp(`${foreign.kid}.*${lost.id}.*kek\\.previous_files`));
+  expect(findForeignKek([mine, foreign], createKeyEncryption({ current: own, old: [lost], random: systemRandom }))).toBeUndefined();
+  expect(findForeignKek([mine, { ...foreign, status: 'revoked', sealed: '' }], here)).toBeUndefined();
+  expect(findForeignKek([foreign, { ...foreign, ...here.seal(Buffer.from('x'), 'x'), version: 2 }], here)).toBeUndefined();
 });
 
 test('rewraps every key that is not under the current KEK', async () => {

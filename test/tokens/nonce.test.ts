@@ -4,7 +4,7 @@ import { START } from '../keys/make-ring.ts';
 import { ISSUER } from './forge.ts';
 
 const secret = Buffer.alloc(32, 7);
-const at = (now: number, change: { issuer?: string; role?: 'as' | 'rs'; secret?: Uint8Array } = {}) => createNonces({ secret, issuer: ISSUER, role: 'as', clock: { now: () => now }, ...change });
+const at = (now: number, change: { issuer?: string; role?: 'as' | 'rs'; secret?: Uint8Array; old?: readonly Uint8Array[] } = {}) => createNonces({ secret, issuer: ISSUER, role: 'as', clock: { now: () => now }, ...change });
 /** START is the beginning of a slot. */
 const nonce = at(START).issue();
 
@@ -39,6 +39,26 @@ describe('a nonce', () => {
   });
 });
 
+describe('while the secret is changed node by node', () => {
+  const [next, third] = [Buffer.alloc(32, 8), Buffer.alloc(32, 9)];
+  const before = at(START, { old: [next] });
+  const after = at(START, { secret: next, old: [secret] });
+
+  test('every node accepts what the others give, and gives what is under its own', () => {
+    expect(before.issue()).toBe(nonce);
+    expect(after.issue()).toBe(at(START, { secret: next }).issue());
+    expect(before.check(after.issue())).toBe(START + 2 * NONCE_SLOT);
+    expect(after.check(before.issue())).toBe(START + 2 * NONCE_SLOT);
+    expect(at(START + 2 * NONCE_SLOT, { secret: next, old: [secret] }).check(nonce)).toBeUndefined();
+  });
+
+  test('a node that has but one of them refuses the other, and none accepts a third', () => {
+    expect(at(START).check(after.issue())).toBeUndefined();
+    expect(after.check(at(START, { secret: third }).issue())).toBeUndefined();
+  });
+});
+
 test('takes no weak secret', () => {
   expect(() => at(START, { secret: Buffer.alloc(31) })).toThrow('shorter than 32');
+  expect(() => at(START, { old: [Buffer.alloc(31)] })).toThrow('shorter than 32');
 });
