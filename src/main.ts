@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AggregatorRegistry } from 'prom-client';
-import { createApps } from './boot/apps.ts';
+import { createApps, registryProblems } from './boot/apps.ts';
 import { createFollow, startBackground } from './boot/background.ts';
 import { checkExternalUrl, prepareFirstStart } from './boot/first-start.ts';
 import { loadKeyEncryption } from './boot/kek.ts';
@@ -44,6 +44,8 @@ export interface RunningServer {
   /** `unix:///path` of the admin API. */
   readonly adminSocket: string;
   readonly adminAddress: string | undefined;
+  /** Why it started and is not ready: what of its registry it cannot use. Empty if it is. */
+  readonly problems: readonly string[];
   /** Finishes what was begun, seals the audit log, and lets go of everything. */
   close(): Promise<void>;
 }
@@ -105,8 +107,11 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
       stops.push(workers.close);
     }
     const { address } = workers ?? await open(config.listen, apps.publicApp, config.tls);
-    log.info({ url: externalUrl, listening: address, admin: adminSocket.address, workers: config.workers, domains: node.snapshot.domains().map(({ domain }) => domain.name), commits: await store.durability() }, 'mayfly is ready');
-    return { externalUrl, address, adminSocket: adminSocket.address, adminAddress: adminHttp?.address, close: () => stops.run() };
+    const problems = registryProblems(node);
+    const started = { url: externalUrl, listening: address, admin: adminSocket.address, workers: config.workers, domains: node.snapshot.domains().map(({ domain }) => domain.name), commits: await store.durability() };
+    if (problems.length === 0) log.info(started, 'mayfly is ready');
+    else log.error({ ...started, problems }, 'mayfly is not ready');
+    return { externalUrl, address, adminSocket: adminSocket.address, adminAddress: adminHttp?.address, problems, close: () => stops.run() };
   } catch (cause) {
     await stops.run();
     throw cause;

@@ -45,13 +45,16 @@ export interface AppsDeps {
   readonly problems?: () => readonly string[];
 }
 
+/** What of the registry this node cannot use: domains it cannot read, and keys and policies of those it can. */
+export const registryProblems = ({ snapshot }: Pick<MayflyNode, 'snapshot'>): readonly string[] =>
+  [...snapshot.problems, ...snapshot.domains().flatMap((view) => view.problems.map((problem) => `domain ${view.domain.name}: ${problem}`))];
+
 /** Why a node must not get traffic: its store, its registry, or a domain's keys and policies. */
 const readiness = ({ store, node, problems: others }: AppsDeps) => async (): Promise<readonly string[]> => {
   const problems: string[] = [...(others?.() ?? [])];
   await store.ping().catch(() => problems.push('the database does not answer'));
   if (node.snapshot.age() > STALENESS_BOUND) problems.push(`the registry snapshot is ${Math.round(node.snapshot.age() / 1000)} s old`);
-  for (const view of node.snapshot.domains()) problems.push(...view.problems.map((problem) => `domain ${view.domain.name}: ${problem}`));
-  return problems;
+  return [...problems, ...registryProblems(node)];
 };
 
 /** The applications of one node: public, admin over the socket, admin over HTTP. */

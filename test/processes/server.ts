@@ -17,6 +17,8 @@ export interface Server {
   /** Where this node listens, which need not be its external URL. */
   readonly at: string;
   readonly process: ChildProcess;
+  /** What it told its terminal so far. */
+  readonly told: readonly string[];
   /** What it wrote to its log so far. */
   readonly log: readonly LogLine[];
   admin(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer>;
@@ -58,7 +60,7 @@ export class DidNotStart extends Error {
   }
 }
 
-/** Resolves when it says that it is ready. */
+/** Resolves when it says that it is ready, or that it is not and why. */
 export const startServerProcess = async ({ folder, port, externalUrl, config = {}, under = [] }: ServerOptions): Promise<Server> => {
   const at = `http://127.0.0.1:${port}`;
   mkdirSync(folder, { recursive: true });
@@ -75,7 +77,7 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
   const ready = new Promise<void>((resolve) => {
     createInterface(child.stderr).on('line', (line) => {
       complaints.push(line);
-      if (line.startsWith('mayfly is ready')) resolve();
+      if (/^mayfly is (?:not )?ready/.test(line)) resolve();
     });
   });
   const outcome = await Promise.race([ready, exited]);
@@ -97,7 +99,7 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
     read(request(`${at}/${path}`, { method: 'POST', dispatcher: web, headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body: new URLSearchParams(values).toString() }));
   const exchangeOnce: Server['exchangeOnce'] = (values, headers) => form('dev/token', { grant_type: GRANT, subject_token_type: JWT_TYPE, ...values }, headers);
   return {
-    at, process: child, log, admin, form, exchangeOnce,
+    at, process: child, told: complaints, log, admin, form, exchangeOnce,
     look: (path) => onSocket('GET', path),
     async apply(manifest) {
       const answer = await admin('POST', 'apply', { manifest, dry_run: false, prune: false });

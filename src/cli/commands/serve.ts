@@ -6,6 +6,7 @@ import type { CliContext } from '../context.ts';
 import { tell } from '../context.ts';
 import { badInput, CliError, failed } from '../errors.ts';
 import { parseCount } from '../listing.ts';
+import { printable } from '../output.ts';
 
 interface Options { readonly config?: string; readonly listen?: string; readonly workers?: number }
 
@@ -30,7 +31,10 @@ const serve = async (context: CliContext, { config, listen, workers }: Options):
     const server = await startServer({
       ...(config === undefined ? {} : { configFile: config }), ...(listen === undefined ? {} : { listen }), ...(workers === undefined ? {} : { workers }),
     });
-    tell(context, `mayfly is ready at ${server.externalUrl}; its admin API is at ${server.adminSocket}\n  next: ${commandName(context)} domain list${isWhereCommandsLook(context, server.adminSocket) ? '' : ` --server ${server.adminSocket}`}`);
+    const { problems, adminSocket } = server;
+    const where = `at ${server.externalUrl}; its admin API is at ${adminSocket}`;
+    if (problems.length > 0) tell(context, [`mayfly is not ready ${where}`, ...problems.map(printable).map((problem) => `  ${problem}`), '  next: mend this and restart; until then /readyz answers 503 and these domains issue nothing'].join('\n'));
+    else tell(context, `mayfly is ready ${where}\n  next: ${commandName(context)} domain list${isWhereCommandsLook(context, adminSocket) ? '' : ` --server ${adminSocket}`}`);
     await ended;
     await server.close();
   } catch (fault) {

@@ -1,6 +1,10 @@
 import type { Registry } from 'prom-client';
 import type { Clock } from '../../core/clock.ts';
+import { refusal } from '../../core/refusal.ts';
+import type { Refusal } from '../../core/refusal.ts';
 import { SYSTEM_DOMAIN } from '../../core/reserved.ts';
+import { err, ok } from '../../core/result.ts';
+import type { Result } from '../../core/result.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { DomainView } from '../../snapshot/domain-view.ts';
 import { buildJwks } from '../../tokens/jwks.ts';
@@ -26,23 +30,30 @@ interface DomainParams { readonly domain: string }
 /** Seconds verifiers may cache keys and metadata; below the time a new key is published before it signs. */
 const CACHE_SECONDS = 300;
 
-const document = (deps: PublicRouteDeps, build: (view: DomainView) => object) =>
+const document = (deps: PublicRouteDeps, build: (view: DomainView) => Result<object, Refusal>) =>
   handler<DomainParams>((request, response) => {
     // The system domain issues nothing, but outsiders verify checkpoints by its keys.
     const view = request.params.domain === SYSTEM_DOMAIN ? deps.snapshot.domain(SYSTEM_DOMAIN) : undefined;
     const found = view !== undefined ? { ok: true as const, value: view } : findDomain(deps.snapshot, request.params.domain);
-    if (!found.ok) return sendRefusal(response, found.error);
-    response.set('Cache-Control', `public, max-age=${CACHE_SECONDS}`).type('application/json').send(JSON.stringify(build(found.value)));
+    const built = found.ok ? build(found.value) : found;
+    if (!built.ok) return sendRefusal(response, built.error);
+    response.set('Cache-Control', `public, max-age=${CACHE_SECONDS}`).type('application/json').send(JSON.stringify(built.value));
   });
+
+/** A node that cannot open any key has none to publish: an empty set would be kept by verifiers, and what they know already is better. */
+const keySet = (view: DomainView, now: number): Result<object, Refusal> => {
+  const set = buildJwks(view.ring, now);
+  return set.keys.length === 0 ? err(refusal('domain_not_ready', 'no key of this domain can be opened')) : ok(set);
+};
 
 /** Everything a trust domain serves (design section 4). */
 export const domainRoutes = (deps: PublicRouteDeps): readonly Route[] => [
   { method: 'post', path: '/:domain/token', caller: 'holder of evidence or a session token', limit: 'address', name: 'token', body: 'form', handle: handler(createTokenRoute(deps)) },
   { method: 'post', path: '/:domain/introspect', caller: 'resource server with a token', limit: 'address', name: 'introspect', body: 'form', handle: handler(createIntrospectRoute(deps)) },
   { method: 'post', path: '/:domain/revoke', caller: 'holder of the credential', limit: 'address', name: 'revoke', body: 'form', handle: handler(createRevokeRoute(deps)) },
-  { method: 'get', path: '/:domain/jwks.json', caller: 'anyone', limit: 'address', name: 'jwks', body: 'none', handle: document(deps, (view) => buildJwks(view.ring, deps.clock.now())) },
-  { method: 'get', path: '/.well-known/oauth-authorization-server/:domain', caller: 'anyone', limit: 'address', name: 'as-metadata', body: 'none', handle: document(deps, (view) => authorizationServerMetadata(view.domain)) },
-  { method: 'get', path: '/:domain/.well-known/openid-configuration', caller: 'anyone', limit: 'address', name: 'oidc-metadata', body: 'none', handle: document(deps, (view) => openidConfiguration(view.domain)) },
+  { method: 'get', path: '/:domain/jwks.json', caller: 'anyone', limit: 'address', name: 'jwks', body: 'none', handle: document(deps, (view) => keySet(view, deps.clock.now())) },
+  { method: 'get', path: '/.well-known/oauth-authorization-server/:domain', caller: 'anyone', limit: 'address', name: 'as-metadata', body: 'none', handle: document(deps, (view) => ok(authorizationServerMetadata(view.domain))) },
+  { method: 'get', path: '/:domain/.well-known/openid-configuration', caller: 'anyone', limit: 'address', name: 'oidc-metadata', body: 'none', handle: document(deps, (view) => ok(openidConfiguration(view.domain))) },
 ];
 
 export interface HealthDeps {
