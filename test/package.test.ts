@@ -1,9 +1,18 @@
 import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { stringify } from 'yaml';
+import { startRunner } from './flows/shell.ts';
+import type { Runner } from './flows/shell.ts';
+import { startPlatform } from './processes/platform.ts';
+import type { Platform } from './processes/platform.ts';
+import { freePort } from './support/mayfly.ts';
+import { API, DEPLOYER, OTHER_API } from './support/world.ts';
 
 const MINUTES = 60_000;
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -13,9 +22,9 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 const userEnvironment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_OPTIONS$|^INIT_CWD$|^MAYFLY_/i.test(name)));
 userEnvironment['PATH'] = (process.env['PATH'] ?? '').split(':').filter((folder) => !folder.includes('node_modules')).join(':');
 
-const run = (command: string, args: readonly string[], cwd: string): Promise<{ readonly code: number; readonly out: string; readonly err: string }> =>
+const run = (command: string, args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Promise<{ readonly code: number; readonly out: string; readonly err: string }> =>
   new Promise((resolve) => {
-    execFile(command, args, { cwd, env: userEnvironment, maxBuffer: 64 * 1024 * 1024 }, (fault, out, err) => resolve({ code: typeof fault?.code === 'number' ? fault.code : fault === null ? 0 : 1, out, err }));
+    execFile(command, args, { cwd, env: { ...userEnvironment, ...env }, maxBuffer: 64 * 1024 * 1024 }, (fault, out, err) => resolve({ code: typeof fault?.code === 'number' ? fault.code : fault === null ? 0 : 1, out, err }));
   });
 
 describe('the package, packed and installed as a user would', () => {
@@ -56,25 +65,54 @@ describe('the package, packed and installed as a user would', () => {
     expect(files).toEqual(expect.arrayContaining(['dist/cli/main.js', 'dist/store/generated/sqlite/client.js', 'dist/store/generated/postgresql/client.js', 'prisma/schema.prisma', 'LICENSE', 'SECURITY.md', 'CHANGELOG.md']));
   });
 
-  test('serves from there, and ends when it is told to', async () => {
-    const data = join(folder, 'served');
-    const server = spawn(join(folder, 'node_modules/.bin/mayfly'), ['serve', '--listen', '127.0.0.1:0'], { cwd: folder, env: { ...userEnvironment, MAYFLY_DATA_DIR: data, MAYFLY_EXTERNAL_URL: 'http://127.0.0.1:8420' } });
-    let [out, err] = ['', ''];
-    const ended = new Promise<number | null>((resolve) => { server.once('close', resolve); });
-    const ready = new Promise<string>((resolve) => {
-      server.stderr.on('data', (chunk: Buffer) => { err += chunk.toString(); });
-      server.stdout.on('data', (chunk: Buffer) => {
-        out += chunk.toString();
-        const address = /"listening":"(http:[^"]+)"/.exec(out)?.[1];
-        if (address !== undefined) resolve(address);
+  describe('serving from there', () => {
+    const bin = (): string => join(folder, 'node_modules/.bin/mayfly');
+    let platform: Platform;
+    let runner: Runner;
+    let server: ChildProcess;
+    let ended: Promise<number | null>;
+    let url = '';
+    beforeAll(async () => {
+      platform = await startPlatform();
+      runner = await startRunner((audience) => Promise.resolve(platform.job(audience.replace(/\/dev$/, ''))));
+      url = `http://127.0.0.1:${await freePort()}`;
+      server = spawn(bin(), ['serve', '--listen', url.slice('http://'.length)], { cwd: folder, env: userEnvironment, stdio: ['ignore', 'ignore', 'pipe'] });
+      ended = new Promise((resolve) => { server.once('close', resolve); });
+      let told = '';
+      const ready = new Promise<void>((resolve) => {
+        server.stderr?.on('data', (chunk: Buffer) => {
+          told += chunk.toString();
+          if (told.includes(`mayfly is ready at ${url}`)) resolve();
+        });
       });
+      await Promise.race([ready, ended.then((code) => { throw new Error(`ended with ${code}: ${told}`); })]);
+    }, MINUTES);
+    afterAll(async () => {
+      server.kill('SIGKILL');
+      await Promise.all([ended, runner.close(), platform.close()]);
     });
-    const address = await Promise.race([ready, ended.then(() => '')]);
-    expect({ address, err }).toMatchObject({ address: expect.stringMatching(/^http:/) });
-    expect((await fetch(`${address}/dev/.well-known/openid-configuration`)).status).toBe(200);
-    expect(await run(join(folder, 'node_modules/.bin/mayfly'), ['domain', 'list', '--server', `unix://${data}/admin/mayfly.sock`], folder)).toMatchObject({ code: 0, out: expect.stringContaining('http://127.0.0.1:8420/dev') });
-    server.kill('SIGTERM');
-    expect(await ended).toBe(0);
+    /** As in a terminal opened beside the server: nothing is said about where it is. */
+    const installed = (args: readonly string[], env?: Readonly<Record<string, string>>) => run(bin(), args, folder, env);
+
+    test('does a whole job: a manifest applied, a job\'s token exchanged and verified by jose, the lease listed, the audit log verified', async () => {
+      writeFileSync(join(folder, 'manifest.yaml'), stringify(platform.manifest));
+      expect(await installed(['apply', '-f', 'manifest.yaml'])).toMatchObject({ code: 0, err: expect.stringMatching(/^applied: registry version \d+$/m) });
+      const job = ['token', '--issuer', `${url}/dev`, '--scope', 'deploy:read', '--audience'];
+      const { code, out, err } = await installed([...job, API], runner.env);
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+      const { jwks_uri: keys } = await (await fetch(`${url}/dev/.well-known/openid-configuration`)).json() as { jwks_uri: string };
+      const { payload } = await jwtVerify(out.trim(), createRemoteJWKSet(new URL(keys)), { issuer: `${url}/dev`, audience: API, typ: 'at+jwt', algorithms: ['ES256'] });
+      expect(payload).toMatchObject({ sub: DEPLOYER, client_id: DEPLOYER, scope: 'deploy:read' });
+      expect(await installed([...job, OTHER_API], runner.env)).toMatchObject({ code: 1, out: '', err: expect.stringContaining('mayfly explain dec_') });
+      const { items } = JSON.parse((await installed(['lease', 'list', '--json'])).out) as { items: readonly { id: string; status: string }[] };
+      expect(items).toMatchObject([{ id: payload.jti, status: 'active' }]);
+      expect(await installed(['audit', 'verify'])).toMatchObject({ code: 0, out: expect.stringContaining('ok: true') });
+    }, MINUTES);
+
+    test('ends when it is told to', async () => {
+      server.kill('SIGTERM');
+      expect(await ended).toBe(0);
+    }, MINUTES);
   });
 
   test('loads both database clients from there', async () => {
