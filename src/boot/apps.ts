@@ -70,7 +70,6 @@ export const createApps = (deps: AppsDeps): { readonly publicApp: Express; reado
   return {
     publicApp: createApp([...healthRoutes(health, false), ...(config.metrics.public ? [metricsRoute(health)] : []), openApiRoute, ...domainRoutes(node.publicDeps)], { ...common, jsonLimit: SMALL_JSON }),
     socketApp: createApp(admin(localAdmin), { ...common, jsonLimit: MANIFEST_LIMIT }),
-    // Over HTTP a stranger may send the body before anyone knows who it is: kept small enough not to hurt.
-    adminApp: createApp(admin(node.findAdmin).map((route) => ({ ...route, limit: 'address' as const })), { ...common, jsonLimit: MANIFEST_LIMIT / 8 }),
+    adminApp: createApp(admin(node.findAdmin).map((route) => ({ ...route, limit: 'address' as const })), { ...common, jsonLimit: MANIFEST_LIMIT }),
   };
 };

@@ -74,6 +74,12 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
     response.locals['work'] = done;
     return done;
   };
+  /** Before the body is read: a stranger's costs no memory and no more time than the answer. Node throws the rest of it away. */
+  const identify = ({ identify: find }: Route): readonly RequestHandler[] => (find === undefined ? [] : [async (request, response, next) => {
+    const found = find(request, response);
+    response.locals['work'] = found;
+    if (await found && !response.closed) next();
+  }]);
 
   const byAddress: RequestHandler = (request, response, next) => {
     const wait = deps.limitByAddress(limitKeyOf(request.ip));
@@ -88,7 +94,7 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
       next();
     };
     // A form is small and counts once it is here: a thousand senders that never finish theirs must not shut everybody out.
-    const reading = route.body === 'form' ? [readText, admit] : route.body === 'json' ? [admit, json] : [admit];
+    const reading = route.body === 'form' ? [readText, admit] : [admit, ...identify(route), ...(route.body === 'json' ? [json] : [])];
     const steps = [name, ...(route.limit === 'address' ? [byAddress] : []), ...reading, work(route)];
     app[route.method](route.path, ...steps);
   }

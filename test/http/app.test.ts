@@ -2,7 +2,8 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Response } from 'express';
 import { request } from 'undici';
 import { systemClock } from '../../src/core/clock.ts';
 import { systemRandom } from '../../src/core/random.ts';
@@ -13,7 +14,7 @@ import type { Route } from '../../src/http/route.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 
-const route = (path: string, handle: Route['handle'], more: Partial<Route> = {}): Route => ({ method: 'get', path, caller: 'anyone', limit: 'address', name: 'test', body: 'none', handle, ...more });
+const route = (path: string, handle: Route['handle'], more: Partial<Omit<Route, 'caller' | 'identify'>> = {}): Route => ({ method: 'get', path, caller: 'anyone', limit: 'address', name: 'test', body: 'none', handle, ...more });
 
 let server: Server | undefined;
 afterEach(async () => {
@@ -87,6 +88,71 @@ describe('an application', () => {
   test('says how long to wait when an address asks too often', async () => {
     const { call } = await start([hello], { limitByAddress: () => 7 });
     expect(await call('GET', '/hello/x')).toMatchObject({ status: 429, headers: { 'retry-after': '7' } });
+  });
+});
+
+describe('a route that asks who calls', () => {
+  const asked: string[] = [];
+  const guarded = (identify: (response: Response) => Promise<boolean>): Route => ({
+    method: 'post', path: '/guarded', caller: 'admin', limit: 'address', name: 'guarded', body: 'json',
+    identify: (incoming, response) => {
+      asked.push(`${incoming.method} ${String(incoming.body)}`);
+      return identify(response);
+    },
+    handle: (incoming, response) => { response.json(incoming.body); },
+  });
+  const stranger = guarded((response) => {
+    response.status(401).json({});
+    return Promise.resolve(false);
+  });
+  const json = { 'content-type': 'application/json' };
+  beforeEach(() => { asked.length = 0; });
+
+  test('does so before the body is read, and reads it for whom it knows alone', async () => {
+    const { call } = await start([stranger]);
+    expect((await call('POST', '/guarded', json, '{')).status).toBe(401);
+    expect((await call('POST', '/guarded', json, `"${'x'.repeat(2000)}"`)).status).toBe(401);
+    expect(asked).toEqual(['POST undefined', 'POST undefined']);
+  });
+
+  test('reads the body of whom it knows', async () => {
+    const { call } = await start([guarded(() => Promise.resolve(true))]);
+    expect(await call('POST', '/guarded', json, '{"a":1}')).toMatchObject({ status: 200, text: '{"a":1}' });
+    expect((await call('POST', '/guarded', json, '{')).status).toBe(400);
+    expect((await call('POST', '/guarded', json, `"${'x'.repeat(2000)}"`)).status).toBe(413);
+  });
+
+  test('asks nothing of an address that asks too often', async () => {
+    const { call } = await start([stranger], { limitByAddress: () => 7 });
+    expect((await call('POST', '/guarded', json, '{')).status).toBe(429);
+    expect(asked).toEqual([]);
+  });
+
+  test('lets nobody in when it cannot be told who calls', async () => {
+    const { call, lines } = await start([guarded(() => Promise.reject(new Error('the inner matter')))]);
+    const answer = await call('POST', '/guarded', json, '{"a":1}');
+    expect([answer.status, answer.text.includes('inner matter'), lines.join('').includes('inner matter')]).toEqual([500, false, true]);
+  });
+
+  test('keeps a place while it asks, though the caller went away, and does not go on then', async () => {
+    const [begun, gone, known] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>(), Promise.withResolvers<boolean>()];
+    let handled = 0;
+    const slow = guarded((response) => {
+      response.once('close', () => { gone.resolve(undefined); });
+      begun.resolve(undefined);
+      return known.promise;
+    });
+    const { call, port } = await start([{ ...slow, handle: () => { handled += 1; } }, hello], { inFlight: 1 });
+    const socket = connect(port, '127.0.0.1');
+    socket.write('POST /guarded HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}');
+    await begun.promise;
+    socket.destroy();
+    await gone.promise;
+    expect((await call('GET', '/hello/x')).status).toBe(503);
+    known.resolve(true);
+    await known.promise;
+    expect((await call('GET', '/hello/x')).status).toBe(200);
+    expect(handled).toBe(0);
   });
 });
 

@@ -22,7 +22,7 @@ import type { FindAdmin } from '../admin-caller.ts';
 import { sendLines } from '../lines.ts';
 import { sendProblem } from '../problem-json.ts';
 import { handler } from '../route.ts';
-import type { Route } from '../route.ts';
+import type { Identify, Route } from '../route.ts';
 
 export interface AdminRouteDeps {
   readonly findAdmin: FindAdmin;
@@ -78,19 +78,37 @@ const showApplied = (applied: Applied): object => ({
 });
 
 export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
-  const admin = (work: Work) => handler<Params>(async (request, response) => {
+  /** Who was found to send a request, before its body was read. */
+  const callers = new WeakMap<object, Admin>();
+  /** What the caller or the database is to blame for is told; every other fault is ours. */
+  const told = (response: Response, cause: unknown): void => {
+    if (cause instanceof InvalidCursor) return sendProblem(response, refusal('parameter_invalid', `after: ${cause.message}`));
+    if (!(cause instanceof StoreUnavailable)) throw cause;
+    sendProblem(response, refusal('store_unavailable', cause.message));
+  };
+  const identify: Identify = async (request, response) => {
     try {
       const caller = await deps.findAdmin(request);
-      if (!caller.ok) return sendProblem(response, caller.error);
-      await work(request, caller.value, response);
+      if (caller.ok) callers.set(request, caller.value);
+      else sendProblem(response, caller.error);
+      return caller.ok;
     } catch (cause) {
-      if (cause instanceof InvalidCursor) return sendProblem(response, refusal('parameter_invalid', `after: ${cause.message}`));
-      if (!(cause instanceof StoreUnavailable)) throw cause;
-      sendProblem(response, refusal('store_unavailable', cause.message));
+      told(response, cause);
+      return false;
+    }
+  };
+  const admin = (work: Work) => handler<Params>(async (request, response) => {
+    const caller = callers.get(request);
+    // INVARIANT: the application asks who calls before it comes here (http/app.ts).
+    if (caller === undefined) throw new Error('an admin route was reached without its caller');
+    try {
+      await work(request, caller, response);
+    } catch (cause) {
+      told(response, cause);
     }
   });
   const route = (method: Route['method'], path: string, name: string, work: Work): Route =>
-    ({ method, path: `/admin/v1/${path}`, caller: 'admin', limit: 'none', name: `admin:${name}`, body: method === 'get' || method === 'delete' ? 'none' : 'json', handle: admin(work) });
+    ({ method, path: `/admin/v1/${path}`, caller: 'admin', identify, limit: 'none', name: `admin:${name}`, body: method === 'get' || method === 'delete' ? 'none' : 'json', handle: admin(work) });
 
   const section = (request: Request<Params>, response: Response): { readonly section: string; readonly kind: EntryKind } | undefined => {
     const name = request.params['section'] ?? '';
