@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { isObject } from '../core/json.ts';
+import { findCredential } from './admin-credential.ts';
+import type { AdminCredential, CredentialOptions } from './admin-credential.ts';
 import type { CliContext } from './context.ts';
 import { badInput, CliError, EXIT, failed } from './errors.ts';
 import { createDispatcher, isSafeUrl, readText, send } from './http.ts';
@@ -9,7 +10,7 @@ import type { HttpRequest } from './http.ts';
 import { failureOf } from './problem.ts';
 
 /** Flags every command that talks to a server takes, before or after the command's name. */
-export interface ServerOptions { readonly server?: string; readonly tokenFile?: string }
+export interface ServerOptions extends CredentialOptions { readonly server?: string }
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -28,10 +29,10 @@ const ANSWER_LIMIT = 32 * 1024 * 1024;
 /** Runs one command's calls over one connection, which is closed whatever happens. */
 export const withAdmin = async <T>(context: CliContext, options: ServerOptions, work: (admin: AdminClient) => Promise<T>): Promise<T> => {
   const server = parseServer(options.server ?? context.env['MAYFLY_SERVER'] ?? localSocket(context.env));
-  const token = server.socketPath === undefined ? await findAdminToken(context, options) : undefined;
+  const credential = server.socketPath === undefined ? await findCredential(context, options) : undefined;
   const dispatcher = createDispatcher(server.socketPath);
   try {
-    return await work(createAdminClient(server, token, dispatcher));
+    return await work(createAdminClient(server, credential, dispatcher));
   } finally {
     await dispatcher.destroy();
   }
@@ -54,30 +55,25 @@ export const parseServer = (text: string): Server => {
   return { name: text, base, socketPath: undefined };
 };
 
-const findAdminToken = async (context: CliContext, { tokenFile }: ServerOptions): Promise<string> => {
-  const token = tokenFile === undefined ? context.env['MAYFLY_ADMIN_TOKEN'] : await readTokenFile(tokenFile);
-  if (token !== undefined && token.trim() !== '') return token.trim();
-  throw badInput('over HTTP an admin shows an OIDC token, and there is none', 'give --token-file FILE or set MAYFLY_ADMIN_TOKEN; on the server itself use its socket (--server unix:///path/admin.sock)');
-};
-
-const readTokenFile = async (file: string): Promise<string> => {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (fault) {
-    throw badInput(`cannot read --token-file ${file}: ${codeOf(fault)}`, 'name a file that holds the token and that you may read');
-  }
-};
-
-const createAdminClient = (server: Server, token: string | undefined, dispatcher: Dispatcher): AdminClient => {
+const createAdminClient = (server: Server, credential: AdminCredential | undefined, dispatcher: Dispatcher): AdminClient => {
   const call = async (method: HttpRequest['method'], path: string, query: Query, body?: unknown): Promise<Dispatcher.ResponseData> => {
     const url = new URL(`admin/v1/${path}`, server.base);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
-    const headers = {
-      accept: 'application/json, application/x-ndjson',
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+    const ask = async (): Promise<Dispatcher.ResponseData> => {
+      const headers = {
+        accept: 'application/json, application/x-ndjson',
+        ...(await credential?.headersFor(method, url)),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      };
+      return reach(server, send(dispatcher, { method, url, headers, ...sent }));
     };
-    const response = await reach(server, send(dispatcher, { method, url, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }));
+    let response = await ask();
+    if (credential?.hear(response.statusCode, response.headers) === true) {
+      await response.body.dump();
+      response = await ask();
+      credential.hear(response.statusCode, response.headers);
+    }
     if (response.statusCode >= 200 && response.statusCode < 300) return response;
     throw failureOf(response.statusCode, await reach(server, readText(response.body, ANSWER_LIMIT)));
   };

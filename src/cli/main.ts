@@ -43,6 +43,7 @@ const createProgram = (context: CliContext): Command => {
     .version(readVersion(), '-V, --version')
     .option('--server <where>', 'the server: unix:///path/admin.sock or an https URL (MAYFLY_SERVER; default: the socket in ./data)')
     .option('--token-file <file>', 'file with the admin\'s OIDC token, for a server over HTTP (or MAYFLY_ADMIN_TOKEN)')
+    .option('--dpop-key <file>', 'the P-256 private key that token is bound to, JWK or PKCS#8 PEM, if it is bound (or MAYFLY_ADMIN_DPOP_KEY)')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError()
     .exitOverride()

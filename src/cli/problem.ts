@@ -23,8 +23,13 @@ const MENDS: Readonly<Record<number, string>> = {
   503: 'the server cannot reach its database: see its /readyz and log, then run the command again',
 };
 
-/** Where the status alone would point the wrong way. */
-const MENDS_OF_CODE: ReadonlyMap<string | undefined, string> = new Map([['kek_missing', 'give the server that key-encryption key too, restart it, and run the command again; nothing was changed']]);
+/** Where the code alone says what to do here, and the status would point the wrong way. */
+const MENDS_BY_CODE: ReadonlyMap<string, string> = new Map([
+  ['kek_missing', 'give the server that key-encryption key too, restart it, and run the command again; nothing was changed'],
+  ['token_scheme_wrong', 'a token that is bound to a key needs --dpop-key FILE (or MAYFLY_ADMIN_DPOP_KEY) with that key, any other token needs neither'],
+  ['token_binding_mismatch', 'give the key the token is bound to with --dpop-key FILE or MAYFLY_ADMIN_DPOP_KEY'],
+  ['dpop_htu_mismatch', 'use --server with the URL the server is known by, or let its admin.external_url be this one'],
+]);
 
 /** What a refusal of the admin API (RFC 9457 problem details) says to the person at the terminal. */
 export const failureOf = (status: number, body: string): CliError => {
@@ -38,8 +43,8 @@ export const failureOf = (status: number, body: string): CliError => {
   ];
   const code = problem.code ?? problem.error;
   const message = problem.detail ?? problem.title ?? code ?? `the server answered ${status}`;
-  const mend = problem.mend ?? (problem.problems === undefined ? undefined : 'mend these places and run the command again; nothing was changed') ??
-    (problem.findings === undefined ? undefined : 'mend what is an error, or let the entry say `accept: [{ rule, reason, until }]`; nothing was changed') ?? (problem.decision_id === undefined ? MENDS_OF_CODE.get(code) ?? MENDS[status] : `ask why with \`mayfly explain ${problem.decision_id}\``) ?? 'see the server\'s log under the request id';
+  const mend = problem.mend ?? MENDS_BY_CODE.get(problem.code ?? '') ?? (problem.problems === undefined ? undefined : 'mend these places and run the command again; nothing was changed') ??
+    (problem.findings === undefined ? undefined : 'mend what is an error, or let the entry say `accept: [{ rule, reason, until }]`; nothing was changed') ?? (problem.decision_id === undefined ? MENDS[status] : `ask why with \`mayfly explain ${problem.decision_id}\``) ?? 'see the server\'s log under the request id';
   const said = code === undefined || code === message ? message : `${message} (${code})`;
   return status === 400 || status === 422 ? badInput(said, mend, notes) : failed(said, mend, notes);
 };

@@ -1,15 +1,18 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import type { KeyObject, webcrypto } from 'node:crypto';
 import type { CryptoKeyPair } from 'oauth4webapi';
 import { isObject } from '../core/json.ts';
 import { badInput } from './errors.ts';
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 
-/** The P-256 key a credential is bound to, from a PKCS#8 PEM file; made (0600) if the file does not exist, so that the caller keeps what it needs to use the credential. */
-export const loadProofKey = async (file: string): Promise<CryptoKeyPair> => {
-  const privateKey = parseKey(file, (await readIfThere(file)) ?? (await createKeyFile(file)));
+/** The P-256 key a credential is bound to, from a file; made (PKCS#8 PEM, 0600) if the file does not exist, so that the caller keeps what it needs to use the credential. */
+export const loadProofKey = async (file: string): Promise<CryptoKeyPair> => readProofKey(file, (await readIfThere(file)) ?? (await createKeyFile(file)));
+
+/** A P-256 private key as PKCS#8 PEM or as a JWK; `name` is where it came from. Nothing of the text is ever told. */
+export const readProofKey = (name: string, text: string): CryptoKeyPair => {
+  const privateKey = parseKey(name, text);
   return {
     privateKey: privateKey.toCryptoKey(P256, false, ['sign']),
     publicKey: createPublicKey(privateKey).toCryptoKey(P256, true, ['verify']),
@@ -35,14 +38,14 @@ const createKeyFile = async (file: string): Promise<string> => {
   return privateKey;
 };
 
-const parseKey = (file: string, pem: string): KeyObject => {
-  const mend = 'name a P-256 private key in PKCS#8 PEM, or a new file to have one made';
+const parseKey = (name: string, text: string): KeyObject => {
+  const mend = 'give a P-256 private key, as PKCS#8 PEM or as a JWK (`mayfly token --dpop FILE` makes one if there is no such file)';
   let key: KeyObject;
   try {
-    key = createPrivateKey(pem);
+    key = createPrivateKey(text.trimStart().startsWith('{') ? { key: JSON.parse(text) as webcrypto.JsonWebKey, format: 'jwk' } : text);
   } catch {
-    throw badInput(`${file} holds no private key`, mend);
+    throw badInput(`${name} holds no private key`, mend);
   }
   if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key;
-  throw badInput(`${file} holds a key of another kind`, mend);
+  throw badInput(`${name} holds a key of another kind`, mend);
 };

@@ -1,8 +1,10 @@
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parseServer } from '../../src/cli/admin-client.ts';
 import { runCli, startPeer, withFolder } from './harness.ts';
+import type { Peer } from './harness.ts';
 
 const NO_LEASES = { body: { items: [] } };
 
@@ -87,6 +89,49 @@ describe('the server to talk to', () => {
     expect(code).toBe(1);
     expect(other.received).toEqual([]);
   });
+});
+
+describe('a token that is bound to a key', () => {
+  const key = JSON.stringify(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }));
+  const env = { MAYFLY_ADMIN_TOKEN: 'e.y.J', MAYFLY_ADMIN_DPOP_KEY: key };
+  const proofOf = (headers: Peer['received'][number]['headers']) => {
+    const [header, claims] = String(headers['dpop']).split('.').slice(0, 2).map((part) => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>);
+    return { header, claims };
+  };
+  const wantsNonce = { status: 401, headers: { 'www-authenticate': 'DPoP algs="ES256", error="use_dpop_nonce"', 'dpop-nonce': 'first' } };
+
+  test('is shown with a proof for each request, and asks for a nonce once in a command', async () => {
+    const peer = await startPeer(({ headers, query }) => {
+      if (proofOf(headers).claims?.['nonce'] === undefined) return wantsNonce;
+      return { headers: { 'dpop-nonce': query['after'] === undefined ? 'second' : 'third' }, body: { items: [], ...(query['after'] === undefined ? { next: 'page2' } : {}) } };
+    });
+    const { code } = await runCli(['lease', 'list', '--all', '--server', peer.url], { env });
+    await peer.close();
+    expect(code).toBe(0);
+    const proofs = peer.received.map(({ headers }) => proofOf(headers));
+    expect(proofs.map(({ claims }) => claims?.['nonce'])).toEqual([undefined, 'first', 'second']);
+    expect(new Set(proofs.map(({ claims }) => claims?.['jti'])).size).toBe(3);
+    for (const { header, claims } of proofs) {
+      expect(claims).toMatchObject({ htm: 'GET', htu: `${peer.url}/admin/v1/leases`, ath: createHash('sha256').update('e.y.J').digest('base64url') });
+      expect([header?.['typ'], Object.keys(header?.['jwk'] as object).sort()]).toEqual(['dpop+jwt', ['crv', 'kty', 'x', 'y']]);
+    }
+    expect(peer.received.map(({ headers }) => headers.authorization)).toEqual(['DPoP e.y.J', 'DPoP e.y.J', 'DPoP e.y.J']);
+  });
+
+  test('is not shown over and over to a server that is never content', async () => {
+    const peer = await startPeer(() => wantsNonce);
+    const { code } = await runCli(['lease', 'list', '--server', peer.url], { env });
+    await peer.close();
+    expect([code, peer.received.length]).toEqual([1, 2]);
+  });
+
+  test('is nothing for the socket', () => withFolder(async (folder) => {
+    const peer = await startPeer(() => NO_LEASES, join(folder, 'admin.sock'));
+    const { code } = await runCli(['lease', 'list', '--server', peer.url, '--dpop-key', join(folder, 'nowhere')], { env });
+    await peer.close();
+    expect(code).toBe(0);
+    expect([peer.received[0]?.headers.authorization, peer.received[0]?.headers['dpop']]).toEqual([undefined, undefined]);
+  }));
 });
 
 describe('a refusal', () => {
