@@ -8,7 +8,7 @@ import { loadKeyEncryption } from './boot/kek.ts';
 import { listen, prepareSocket } from './boot/listen.ts';
 import type { Listening } from './boot/listen.ts';
 import { createNode } from './boot/node.ts';
-import { adminSocketOf, databaseUrlOf, externalUrlOf } from './boot/place.ts';
+import { adminSocketOf, adminUrlOf, databaseUrlOf, externalUrlOf } from './boot/place.ts';
 import { StartRefused } from './boot/refused.ts';
 import { createStops } from './boot/stops.ts';
 import { startWorkers } from './boot/workers.ts';
@@ -98,6 +98,7 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
     };
     const adminSocket = await open({ kind: 'unix', path: adminSocketOf(config) }, apps.socketApp);
     const adminHttp = config.admin.listen === undefined ? undefined : await open(config.admin.listen, apps.adminApp, config.tls);
+    if (config.admin.listen !== undefined && adminUrlOf(config) === undefined) log.warn({}, 'admin.external_url is not set, so admin tokens that are bound to a key are refused');
     if (config.workers > 1) {
       if (config.listen.kind === 'unix') await prepareSocket(config.listen.path);
       workers = await startWorkers({

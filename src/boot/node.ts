@@ -61,6 +61,7 @@ import { signAwsToken } from '../tokens/aws.ts';
 import { createNonces } from '../tokens/nonce.ts';
 import { signToken } from '../tokens/sign.ts';
 import { verifyToken } from '../tokens/verify.ts';
+import { adminUrlOf } from './place.ts';
 
 export interface NodeDeps {
   readonly config: ServerConfig;
@@ -165,6 +166,7 @@ export const createNode = (deps: NodeDeps) => {
     return made;
   };
 
+  const checkPossession = createPossessionCheck({ clock, store });
   const authorize = createAuthorize({ clock, snapshot, denials });
   const lintDeps = { ...catalogues, describePolicy: (cedar: string) => {
     const statement = parseStatement(cedar);
@@ -187,11 +189,15 @@ export const createNode = (deps: NodeDeps) => {
 
   return {
     snapshot, change, firstKeys, wantedKeys, catalogues, denials, admin,
-    findAdmin: createFindAdmin({ clock, snapshot, store, denials, attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }) }),
+    findAdmin: createFindAdmin({
+      clock, snapshot, store, denials, checkPossession, externalUrl: adminUrlOf(deps.config),
+      nonces: createNonces({ ...nonceSecrets, issuer: externalUrl, role: 'admin', clock }),
+      attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }),
+    }),
     publicDeps: {
       clock, snapshot, exchange, denials, nonces, metrics,
       introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),
-      checkPossession: createPossessionCheck({ clock, store }),
+      checkPossession,
       revokeToken: createRevokeToken({ clock, store, change, honouredNote, readToken: (token, view) => verify(token, { kind: 'any' }, view) }),
     },
     close: () => fetch.close(),

@@ -27,6 +27,7 @@ const VARIABLES: readonly (readonly [string, readonly string[]])[] = [
   ['MAYFLY_KEK_FILE', ['kek', 'file']],
   ['MAYFLY_ADMIN_SOCKET', ['admin', 'socket']],
   ['MAYFLY_ADMIN_LISTEN', ['admin', 'listen']],
+  ['MAYFLY_ADMIN_EXTERNAL_URL', ['admin', 'external_url']],
   ['MAYFLY_LOG_LEVEL', ['log_level']],
 ];
 

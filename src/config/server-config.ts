@@ -59,6 +59,7 @@ export const serverConfigSchema = z.strictObject({
   admin: z.strictObject({
     socket: z.string().optional().describe('unix socket of the admin API; default: data_dir/admin/mayfly.sock'),
     listen: listen.optional().describe('admin API over HTTP, for OIDC tokens of issuers that prove admins; off unless set'),
+    external_url: externalUrl.optional().describe('URL under which admins reach admin.listen, as their DPoP proofs name it; default: from admin.listen'),
   }).default({}).describe('where admins come in'),
   tls: z.strictObject({ cert_file: z.string().describe('PEM file with the certificate chain'), key_file: z.string().describe('PEM file with its private key') }).optional().describe('serve TLS; without it put a proxy in front'),
   trusted_proxies: z.array(cidr).default([]).describe('address ranges whose X-Forwarded-For counts; without it forwarded headers are ignored'),

@@ -22,11 +22,12 @@ export const readAuthorization = (request: Request): Result<PresentedToken | und
   return ok({ scheme: match[1].toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer', token: match[2] });
 };
 
-/** A bound token needs a proof by its key, an unbound one must not pretend (RFC 9449 section 7.1, 7.2); the proof is used up. */
+/** A bound token needs a proof by its key, an unbound one must not pretend (RFC 9449 section 7.1, 7.2); the proof is used up. Without a known `url` no proof holds. */
 export const createPossessionCheck = (deps: { readonly clock: Clock; readonly store: Pick<StoreWrites, 'consume'> }) =>
-  async (request: Request, presented: PresentedToken, jkt: string | undefined, url: string, nonces: Nonces): Promise<Result<undefined, Refusal>> => {
+  async (request: Request, presented: PresentedToken, jkt: string | undefined, url: string | undefined, nonces: Nonces): Promise<Result<undefined, Refusal>> => {
     if (jkt === undefined) return presented.scheme === 'Bearer' ? ok(undefined) : err(refusal('token_scheme_wrong', 'an unbound token was sent as DPoP'));
     if (presented.scheme === 'Bearer') return err(refusal('token_scheme_wrong', 'a bound token was sent as Bearer'));
+    if (url === undefined) return err(refusal('dpop_htu_mismatch', 'this request has no URL that a proof could name: admin.external_url says where the listener is reached, and the path must be a URI path'));
     const binding = await checkDpop({ headers: request.headersDistinct['dpop'] ?? [], method: request.method, url, presented: { token: presented.token, jkt } }, { now: deps.clock.now(), nonces });
     if (!binding.ok) return binding;
     const proof: OneTime = { key: binding.value.replayKey, until: binding.value.replayUntil };

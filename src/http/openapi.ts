@@ -30,7 +30,7 @@ const revoked = fallen.loose().meta({ id: 'Revoked', description: 'What fell, an
 const applied = fallen.partial().loose().meta({ id: 'Applied', description: 'The changes; what fell with entries that ended, where any did' });
 const pathOf = (...names: readonly string[]) => z.object(Object.fromEntries(names.map((name) => [name, z.string()])));
 const call = (summary: string, parts: { readonly query?: z.ZodObject; readonly path?: z.ZodObject; readonly body?: z.ZodType; readonly answer?: z.ZodType } = {}): ZodOpenApiOperationObject => ({
-  summary, tags: ['admin'], security: [{ admin: [] }],
+  summary, tags: ['admin'], security: [{ admin: [] }, { boundAdmin: [] }],
   ...(parts.query === undefined && parts.path === undefined ? {} : { requestParams: { ...(parts.query === undefined ? {} : { query: parts.query }), ...(parts.path === undefined ? {} : { path: parts.path }) } }),
   ...(parts.body === undefined ? {} : { requestBody: { required: true, content: json(parts.body) } }),
   responses: answers(parts.answer),
@@ -58,7 +58,10 @@ const oauth = (summary: string, request: z.ZodType, response: z.ZodType): ZodOpe
 export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: string): object => createDocument({
   openapi: '3.1.0',
   info: { title: 'Mayfly', version, description: 'Secure token service and credential broker', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
-  components: { securitySchemes: { admin: { type: 'http', scheme: 'bearer', description: 'OIDC token of an issuer that proves admins; none on the local socket' } } },
+  components: { securitySchemes: {
+    admin: { type: 'http', scheme: 'bearer', description: 'OIDC token of an issuer that proves admins; none on the local socket' },
+    boundAdmin: { type: 'http', scheme: 'DPoP', description: 'Such a token that is bound to a key (`cnf.jkt`), with a proof by that key in the DPoP header (RFC 9449)' },
+  } },
   paths: {
     '/{domain}/token': { post: oauth('Exchange evidence for a credential (RFC 8693)', tokenRequest, tokenResponse) },
     '/{domain}/introspect': { post: oauth('Introspect a token (RFC 7662)', z.object({ token: z.string(), token_type_hint: z.string().optional() }), z.looseObject({ active: z.boolean() })) },

@@ -98,7 +98,7 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   provider_misconfigured: row(500, 'server_error', `${PROVIDER} Its registration needs an admin.`),
   provider_bad_request: row(400, 'invalid_target', `${PROVIDER} The request does not fit it.`),
 
-  admin_unauthenticated: row(401, 'invalid_token', 'Send Authorization: Bearer with an OIDC token of an issuer that proves admins, or use the local socket.'),
+  admin_unauthenticated: row(401, 'invalid_token', 'Send Authorization: Bearer with an OIDC token of an issuer that proves admins (DPoP and a proof where it is bound to a key), or use the local socket.'),
   admin_denied: row(403, 'insufficient_scope', 'No policy of the system domain permits this to you.'),
   not_found: row(404, 'not_found', 'There is no such thing here.'),
   conflict: row(409, 'conflict', 'The registry changed meanwhile. Look at the difference again and repeat.'),

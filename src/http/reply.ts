@@ -19,13 +19,20 @@ export const sendRefusal = (response: Response, refused: Refusal, decisionId?: D
 
 const quote = (text: string): string => `"${text.replaceAll(/["\\]/g, '')}"`;
 
-/** RFC 6750 section 3, RFC 9449 section 7.1: what to send instead. Without any credential the challenge names no error. */
+/** RFC 6750 section 3, RFC 9449 section 7.1: what to send instead, and unless that is not to be told what was wrong with what was sent. */
+export const challengesFor = (realm: string, algorithms: readonly string[], refused: Refusal | undefined): string[] => {
+  const aboutProof = isAboutProof(refused);
+  const detail = refused === undefined ? '' : `, error=${quote(errorOf(refused))}, error_description=${quote(PUBLIC_REFUSALS[refused.code].sentence)}`;
+  return [`Bearer realm=${quote(realm)}${aboutProof ? '' : detail}`, `DPoP algs=${quote(algorithms.join(' '))}${detail}`];
+};
+
+const isAboutProof = (refused: Refusal | undefined): boolean => refused?.code.startsWith('dpop_') === true;
+const errorOf = (refused: Refusal | undefined): string => (refused !== undefined && isAboutProof(refused) ? PUBLIC_REFUSALS[refused.code].error : 'invalid_token');
+
+/** The answer to whoever did not show a token that counts here. Without any credential the challenge names no error. */
 export const sendChallenge = (response: Response, algorithms: readonly string[], refused: Refusal | undefined, more: { readonly nonce?: string | undefined; readonly decisionId?: DecisionId } = {}): void => {
   if (more.nonce !== undefined) response.set('DPoP-Nonce', more.nonce);
   if (more.decisionId !== undefined) response.locals['decision'] = more.decisionId;
-  const shown = refused === undefined ? undefined : PUBLIC_REFUSALS[refused.code];
-  const error = refused?.code.startsWith('dpop_') === true ? shown?.error : 'invalid_token';
-  const detail = shown === undefined ? '' : `, error=${quote(error ?? 'invalid_token')}, error_description=${quote(shown.sentence)}`;
-  response.set('WWW-Authenticate', [`Bearer realm="mayfly"${refused?.code.startsWith('dpop_') === true ? '' : detail}`, `DPoP algs=${quote(algorithms.join(' '))}${detail}`]);
-  noStore(response).status(401).json({ error: error ?? 'invalid_token', error_description: shown?.sentence ?? PUBLIC_REFUSALS.token_missing.sentence, ...(more.decisionId === undefined ? {} : { decision_id: more.decisionId }) });
+  response.set('WWW-Authenticate', challengesFor('mayfly', algorithms, refused));
+  noStore(response).status(401).json({ error: errorOf(refused), error_description: PUBLIC_REFUSALS[refused?.code ?? 'token_missing'].sentence, ...(more.decisionId === undefined ? {} : { decision_id: more.decisionId }) });
 };

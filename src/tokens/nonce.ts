@@ -10,11 +10,12 @@ export interface Nonces {
   check(nonce: string): number | undefined;
 }
 
-/** `as`: token endpoint; `rs`: endpoints that take a token of ours. A nonce of one is nothing at the other. */
-export type NonceRole = 'as' | 'rs';
+/** `as`: token endpoint; `rs`: endpoints that take a token of ours; `admin`: the admin listener. A nonce of one is nothing at another. */
+export type NonceRole = 'as' | 'rs' | 'admin';
 
 /**
- * `secret` has at least 32 bytes and is the same on every node (`KeyEncryption.derive`); the issuer keeps trust domains apart.
+ * `secret` has at least 32 bytes and is the same on every node (`KeyEncryption.derive`); the issuer keeps trust domains apart, and is the
+ * installation's URL for admins.
  * While it is changed node by node, `old` are the secrets under which other nodes give theirs.
  */
 export const createNonces = (deps: { readonly secret: Uint8Array; readonly old?: readonly Uint8Array[]; readonly issuer: string; readonly role: NonceRole; readonly clock: Clock }): Nonces => {

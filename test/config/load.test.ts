@@ -34,7 +34,7 @@ describe('settings', () => {
     const file = 'data_dir: file\nlog_level: warn\nlisten: 127.0.0.1:1\nadmin: { socket: file.sock }\n';
     expect(loaded(file)).toMatchObject({ data_dir: 'file', log_level: 'warn', admin: { socket: 'file.sock' } });
     expect(loaded(file, { MAYFLY_DATA_DIR: 'env', MAYFLY_LISTEN: '127.0.0.1:2' })).toMatchObject({ data_dir: 'env', log_level: 'warn', listen: { port: 2 } });
-    expect(loaded(file, { MAYFLY_LISTEN: '127.0.0.1:2', MAYFLY_ADMIN_LISTEN: '127.0.0.1:4' }, { listen: '127.0.0.1:3' })).toMatchObject({ listen: { port: 3 }, admin: { socket: 'file.sock', listen: { port: 4 } } });
+    expect(loaded(file, { MAYFLY_LISTEN: '127.0.0.1:2', MAYFLY_ADMIN_LISTEN: '127.0.0.1:4', MAYFLY_ADMIN_EXTERNAL_URL: 'https://admin.example' }, { listen: '127.0.0.1:3' })).toMatchObject({ listen: { port: 3 }, admin: { socket: 'file.sock', listen: { port: 4 }, external_url: 'https://admin.example' } });
     expect(loaded(file, { MAYFLY_DATA_DIR: '' })).toMatchObject({ data_dir: 'file' });
   });
 

@@ -12,10 +12,10 @@ const paths = (raw: unknown): readonly string[] => problems(raw).map((problem) =
 describe('settings', () => {
   test('tell every problem at once, each with its path', () => {
     expect(paths({
-      listen: 'nowhere', external_url: 'ftp://x', data_dir: '', database_url: 'mysql://x', kek: { file: 1, extra: true }, admin: { socket: 1, listen: ':' }, tls: { cert_file: 'c' },
+      listen: 'nowhere', external_url: 'ftp://x', data_dir: '', database_url: 'mysql://x', kek: { file: 1, extra: true }, admin: { socket: 1, listen: ':', external_url: 'http://admin.acme.example', url: 'x' }, tls: { cert_file: 'c' },
       trusted_proxies: ['10.0.0.0/8', 'x'], limits: { per_address: 0, per_wrkload: 5 }, metrics: { public: 'yes' }, log_level: 'loud', workers: 0, issuer_stale_seconds: -1, wrokers: 2,
     }).toSorted()).toEqual([
-      'admin.listen', 'admin.socket', 'data_dir', 'database_url', 'external_url', 'issuer_stale_seconds', 'kek.extra', 'kek.file', 'limits.per_address', 'limits.per_wrkload', 'listen',
+      'admin.external_url', 'admin.listen', 'admin.socket', 'admin.url', 'data_dir', 'database_url', 'external_url', 'issuer_stale_seconds', 'kek.extra', 'kek.file', 'limits.per_address', 'limits.per_wrkload', 'listen',
       'log_level', 'metrics.public', 'tls.key_file', 'trusted_proxies.1', 'workers', 'wrokers',
     ]);
   });

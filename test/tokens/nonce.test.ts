@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { createNonces, NONCE_SLOT } from '../../src/tokens/nonce.ts';
+import type { NonceRole } from '../../src/tokens/nonce.ts';
 import { START } from '../keys/make-ring.ts';
 import { ISSUER } from './forge.ts';
 
 const secret = Buffer.alloc(32, 7);
-const at = (now: number, change: { issuer?: string; role?: 'as' | 'rs'; secret?: Uint8Array; old?: readonly Uint8Array[] } = {}) => createNonces({ secret, issuer: ISSUER, role: 'as', clock: { now: () => now }, ...change });
+const at = (now: number, change: { issuer?: string; role?: NonceRole; secret?: Uint8Array; old?: readonly Uint8Array[] } = {}) => createNonces({ secret, issuer: ISSUER, role: 'as', clock: { now: () => now }, ...change });
 /** START is the beginning of a slot. */
 const nonce = at(START).issue();
 
@@ -25,7 +26,8 @@ describe('a nonce', () => {
   });
 
   test.each([
-    { name: 'of the other role', by: at(START, { role: 'rs' }) },
+    { name: 'of another role', by: at(START, { role: 'rs' }) },
+    { name: 'of the admin listener', by: at(START, { role: 'admin' }) },
     { name: 'of another domain', by: at(START, { issuer: 'https://sts.acme.example/dev' }) },
     { name: 'under another secret', by: at(START, { secret: Buffer.alloc(32, 8) }) },
   ])('$name is refused', ({ by }) => {

@@ -20,7 +20,7 @@ import { StoreUnavailable } from '../../store/store.ts';
 import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
 import type { FindAdmin } from '../admin-caller.ts';
 import { sendLines } from '../lines.ts';
-import { sendProblem } from '../problem-json.ts';
+import { sendProblem, sendUnrecognised } from '../problem-json.ts';
 import { handler } from '../route.ts';
 import type { Identify, Route } from '../route.ts';
 
@@ -89,9 +89,15 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
   const identify: Identify = async (request, response) => {
     try {
       const caller = await deps.findAdmin(request);
-      if (caller.ok) callers.set(request, caller.value);
-      else sendProblem(response, caller.error);
-      return caller.ok;
+      if (!caller.ok) {
+        sendUnrecognised(response, caller.error);
+        return false;
+      }
+      const { admin: found, nonce } = caller.value;
+      callers.set(request, found);
+      response.set('Cache-Control', 'no-store');
+      if (nonce !== undefined) response.set('DPoP-Nonce', nonce);
+      return true;
     } catch (cause) {
       told(response, cause);
       return false;
