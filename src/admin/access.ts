@@ -22,43 +22,43 @@ export const groupsOf = (attributes: Attributes): readonly string[] => {
   return Array.isArray(groups) ? (groups as readonly string[]) : typeof groups === 'string' ? [groups] : [];
 };
 
-/** Whether an admin may do something to a domain; a "no" is written down with who and what. `on` undefined: the installation as a whole. */
+/** Why an admin may not do something to a domain, or undefined: a mere question, of which nothing is written down. `on` undefined: the installation as a whole. */
+export type Judge = (admin: Admin, verb: AdminVerbName, on: DomainView | undefined) => Refusal | undefined;
+
+/** Whether an admin may do it; a "no" is written down with who and what. */
 export type Authorize = (admin: Admin, verb: AdminVerbName, on: DomainView | undefined) => Promise<Result<undefined, Refusal>>;
 
-export interface AuthorizeDeps {
-  readonly clock: Clock;
-  readonly snapshot: Pick<Snapshot, 'domain'>;
-  readonly denials: Pick<Denials, 'record'>;
-}
+export interface JudgeDeps { readonly clock: Clock; readonly snapshot: Pick<Snapshot, 'domain'> }
+export interface AuthorizeDeps extends Pick<JudgeDeps, 'snapshot'> { readonly judge: Judge; readonly denials: Pick<Denials, 'record'> }
 
 /**
  * The socket is the way in when nothing is registered yet, guarded by the file system. Everyone else needs a policy: of the
  * system domain for anything, or of their own domain for that domain alone.
  */
-export const createAuthorize = (deps: AuthorizeDeps): Authorize => {
-  const decide = (admin: Person, verb: AdminVerbName, target: DomainView | undefined): Refusal | undefined => {
-    const { home } = admin;
-    if (target === undefined) return refusal('admin_denied', 'the system domain is missing');
-    if (isConfined(admin) && home.domain.id !== target.domain.id) return refusal('admin_denied', `${admin.id} belongs to ${home.domain.name} and cannot act on ${target.domain.name}`);
-    // A policy that cannot be read may be the one that forbids.
-    if (home.policyProblems.length > 0) return refusal('policy_error', home.policyProblems.join('; '));
-    const answer = home.engine.decideAdmin({
-      domain: home.domain, verb, on: target.domain, time: deps.clock.now(), admin: { id: admin.id, groups: admin.groups, issuer: admin.issuer },
-    });
-    if (answer.errors.length > 0) return refusal('policy_error', answer.errors.join('; '));
-    return answer.allow ? undefined : refusal('admin_denied', `no policy of ${home.domain.name} permits admin::${verb} on ${target.domain.name} to ${admin.id}`);
-  };
-  return async (admin, verb, on) => {
-    if (admin.kind === 'local') return ok(undefined);
-    const target = on ?? deps.snapshot.domain(SYSTEM_DOMAIN);
-    const refused = decide(admin, verb, target);
-    if (refused === undefined) return ok(undefined);
-    await deps.denials.record(refused, {
-      domainId: (target ?? admin.home).domain.id, workloadId: null, verified: true, admin: { by: admin.id, verb },
-      facts: { admin: admin.id, issuer: admin.issuer, verb, on: target?.domain.name ?? SYSTEM_DOMAIN },
-    });
-    return err(refused);
-  };
+export const createJudge = (deps: JudgeDeps): Judge => (admin, verb, on) => {
+  if (admin.kind === 'local') return undefined;
+  const target = on ?? deps.snapshot.domain(SYSTEM_DOMAIN);
+  const { home } = admin;
+  if (target === undefined) return refusal('admin_denied', 'the system domain is missing');
+  if (isConfined(admin) && home.domain.id !== target.domain.id) return refusal('admin_denied', `${admin.id} belongs to ${home.domain.name} and cannot act on any other domain`);
+  // A policy that cannot be read may be the one that forbids.
+  if (home.policyProblems.length > 0) return refusal('policy_error', home.policyProblems.join('; '));
+  const answer = home.engine.decideAdmin({
+    domain: home.domain, verb, on: target.domain, time: deps.clock.now(), admin: { id: admin.id, groups: admin.groups, issuer: admin.issuer },
+  });
+  if (answer.errors.length > 0) return refusal('policy_error', answer.errors.join('; '));
+  return answer.allow ? undefined : refusal('admin_denied', `no policy of ${home.domain.name} permits admin::${verb} on ${target.domain.name} to ${admin.id}`);
+};
+
+export const createAuthorize = (deps: AuthorizeDeps): Authorize => async (admin, verb, on) => {
+  const refused = deps.judge(admin, verb, on);
+  if (refused === undefined || admin.kind === 'local') return ok(undefined);
+  const target = on ?? deps.snapshot.domain(SYSTEM_DOMAIN);
+  await deps.denials.record(refused, {
+    domainId: (target ?? admin.home).domain.id, workloadId: null, verified: true, admin: { by: admin.id, verb },
+    facts: { admin: admin.id, issuer: admin.issuer, verb, on: target?.domain.name ?? SYSTEM_DOMAIN },
+  });
+  return err(refused);
 };
 
 /** Whether an admin is one domain's alone, not the installation's. */

@@ -15,7 +15,7 @@ import type { NewKeyRow } from '../keys/signing-key.ts';
 import type { Entry, EntryKind, Resource } from '../registry/entries.ts';
 import { blocking } from '../registry/lint.ts';
 import type { Finding } from '../registry/lint.ts';
-import type { Change, Plan } from '../registry/plan.ts';
+import type { Change, Plan, PlanOptions } from '../registry/plan.ts';
 import type { Problem } from '../registry/problem.ts';
 import type { RegistryView } from '../registry/scene.ts';
 import type { Planner, Removal } from '../registry/resolve.ts';
@@ -24,13 +24,14 @@ import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { EntryRow, KeyRow, Target } from '../store/rows.ts';
 import type { StoreReads } from '../store/store.ts';
 import { domainMeant, nameOf } from './access.ts';
-import type { Admin, Authorize } from './access.ts';
+import type { Admin, Authorize, Judge } from './access.ts';
 import type { AdminPorts } from './ports.ts';
 
 export interface RegistryAdminDeps extends AdminPorts {
   readonly store: Pick<StoreReads, 'registryDelta' | 'entries' | 'leases'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domains'>;
   readonly authorize: Authorize;
+  readonly judge: Judge;
   readonly planner: Planner;
   readonly honouredNote: HonouredNote;
   lint(subjects: readonly Entry[], context: readonly Entry[], now: number): readonly Finding[];
@@ -122,13 +123,15 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
   };
 
   const run = async (
-    admin: Admin, options: { readonly names: ReadonlySet<string>; readonly dryRun: boolean; readonly reason: string; readonly lint: boolean }, makePlan: (view: RegistryView) => Result<Plan, readonly Problem[]>,
+    admin: Admin, options: { readonly names: ReadonlySet<string>; readonly dryRun: boolean; readonly reason: string; readonly lint: boolean }, makePlan: (view: RegistryView, mayKnow: PlanOptions['mayKnow']) => Result<Plan, readonly Problem[]>,
   ): Promise<Result<Applied, ApplyFailure>> => {
+    /** Domains that may be new are the installation's to know. */
+    const mayKnow: PlanOptions['mayKnow'] = (name) => deps.judge(admin, 'show', deps.snapshot.domain(name)) === undefined;
     const asked = await authorizeNamed(admin, options.dryRun ? 'show' : 'apply', options.names);
     if (!asked.ok) return refuse(asked.error);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const delta = await deps.store.registryDelta(0);
-      const plan = makePlan({ rows: newestRows(delta.entries) });
+      const plan = makePlan({ rows: newestRows(delta.entries) }, mayKnow);
       if (!plan.ok) return err({ kind: 'problems', problems: plan.error });
       const changes = plan.value.changes.filter((change) => change.action !== 'unchanged');
       const permitted = options.dryRun ? ok(undefined) : await authorizePlan(admin, changes);
@@ -148,16 +151,16 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
 
   return {
     apply: (manifest: unknown, options: { readonly dryRun: boolean; readonly prune: boolean }, admin: Admin) =>
-      run(admin, { names: domainsNamed(manifest), dryRun: options.dryRun, reason: 'apply', lint: true }, (view) => deps.planner.plan(manifest, view, { prune: options.prune })),
+      run(admin, { names: domainsNamed(manifest), dryRun: options.dryRun, reason: 'apply', lint: true }, (view, mayKnow) => deps.planner.plan(manifest, view, { prune: options.prune, mayKnow })),
 
     /** Adds or changes one entry: a manifest of one. */
     put(section: string, entry: unknown, admin: Admin) {
       const manifest = { [section]: [entry] };
-      return run(admin, { names: domainsNamed(manifest), dryRun: false, reason: 'put', lint: true }, (view) => deps.planner.plan(manifest, view, { prune: false }));
+      return run(admin, { names: domainsNamed(manifest), dryRun: false, reason: 'put', lint: true }, (view, mayKnow) => deps.planner.plan(manifest, view, { prune: false, mayKnow }));
     },
 
     remove: (removal: Removal, reason: string, admin: Admin) =>
-      run(admin, { names: new Set([removal.domain]), dryRun: false, reason, lint: false }, (view) => deps.planner.remove([removal], view)),
+      run(admin, { names: new Set([removal.domain]), dryRun: false, reason, lint: false }, (view, mayKnow) => deps.planner.remove([removal], view, { mayKnow })),
 
     /** Entries in the shape of a manifest, with id, version and status, sorted by domain and name; `after` is `next` of the page before. */
     async list(kind: EntryKind, filter: { readonly domain: string | undefined; readonly limit: number; readonly after: string | undefined }, admin: Admin): Promise<Result<{ readonly items: readonly JsonObject[]; readonly next: string | undefined }, Refusal>> {

@@ -1,4 +1,4 @@
-import { createAuthorize } from '../admin/access.ts';
+import { createAuthorize, createJudge } from '../admin/access.ts';
 import { createAuditAdmin } from '../admin/audit.ts';
 import { createExplain } from '../admin/explain.ts';
 import { createKeyAdmin } from '../admin/keys.ts';
@@ -167,7 +167,8 @@ export const createNode = (deps: NodeDeps) => {
   };
 
   const checkPossession = createPossessionCheck({ clock, store });
-  const authorize = createAuthorize({ clock, snapshot, denials });
+  const judge = createJudge({ clock, snapshot });
+  const authorize = createAuthorize({ snapshot, judge, denials });
   const lintDeps = { ...catalogues, describePolicy: (cedar: string) => {
     const statement = parseStatement(cedar);
     return statement === undefined ? undefined : policyShape(statement);
@@ -175,7 +176,7 @@ export const createNode = (deps: NodeDeps) => {
   const admin = {
     authorize,
     registry: createRegistryAdmin({
-      clock, change, store, snapshot, authorize, encryption, planMissing, honouredNote, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
+      clock, change, store, snapshot, authorize, judge, encryption, planMissing, honouredNote, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
       planner: createPlanner({ ...catalogues, clock, random, externalUrl, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]), validatePolicy }),
     }),
     records: createRecordAdmin({ clock, store, snapshot, authorize }),

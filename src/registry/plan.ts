@@ -25,6 +25,16 @@ export interface Change {
   readonly fields: readonly FieldChange[];
 }
 
+export interface PlanOptions {
+  /**
+   * Ends issuers, resources, workloads and policies that the manifest does not contain, in the domains of its `domains`
+   * section only: a file that merely adds an entry to a domain owns nothing else there. Domains are never ended.
+   */
+  readonly prune: boolean;
+  /** Whether problems may name what this domain holds; what the manifest itself contains is always named. */
+  readonly mayKnow: (domain: string) => boolean;
+}
+
 /** What applying a manifest would do, and exactly what to write for it. */
 export interface Plan {
   readonly changes: readonly Change[];

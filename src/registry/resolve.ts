@@ -6,7 +6,7 @@ import type { Entry, EntryKind } from './entries.ts';
 import { readManifest } from './manifest.ts';
 import type { Item, Manifest } from './manifest.ts';
 import { changeOf, endOf, revocationOf, versionOf } from './plan.ts';
-import type { Change, Draft, Plan } from './plan.ts';
+import type { Change, Draft, Plan, PlanOptions } from './plan.ts';
 import { nearest, reporterFor } from './problem.ts';
 import type { Problem } from './problem.ts';
 import { recheckStored } from './recheck.ts';
@@ -20,14 +20,6 @@ import { settleWorkload } from './settle-workload.ts';
 import { addDraft, draftKey, findDomain, openWork } from './work.ts';
 import type { Work } from './work.ts';
 
-export interface PlanOptions {
-  /**
-   * Ends issuers, resources, workloads and policies that the manifest does not contain, in the domains of its `domains`
-   * section only: a file that merely adds an entry to a domain owns nothing else there. Domains are never ended.
-   */
-  readonly prune: boolean;
-}
-
 /** An entry to end, as `mayfly workload rm` names it; of a resource the name is the audience. */
 export interface Removal { readonly kind: Exclude<EntryKind, 'domain'>; readonly domain: string; readonly name: string }
 
@@ -35,13 +27,13 @@ export interface Planner {
   /** Parses and resolves a document: the plan, or every problem of shape and sense at once. */
   plan(value: unknown, view: RegistryView, options: PlanOptions): Result<Plan, readonly Problem[]>;
   resolve(manifest: Manifest, view: RegistryView, options: PlanOptions): Result<Plan, readonly Problem[]>;
-  remove(removals: readonly Removal[], view: RegistryView): Result<Plan, readonly Problem[]>;
+  remove(removals: readonly Removal[], view: RegistryView, options: Pick<PlanOptions, 'mayKnow'>): Result<Plan, readonly Problem[]>;
 }
 
 /** Turns manifests into plans. Reads nothing but its arguments; the caller writes the plan under the registry lock. */
 export const createPlanner = (deps: PlannerDeps): Planner => {
-  const resolve: Planner['resolve'] = (manifest, view, { prune }) => {
-    const work = openWork(deps, manifest, view, prune);
+  const resolve: Planner['resolve'] = (manifest, view, options) => {
+    const work = openWork(deps, manifest, view, options);
     draftDomains(work, manifest);
     draftEntries(work, 'issuer', manifest.issuers, ({ name }) => name, settleIssuer);
     checkConflicts(work);
@@ -63,8 +55,8 @@ export const createPlanner = (deps: PlannerDeps): Planner => {
       const all = resolved.ok ? problems : [...problems, ...resolved.error];
       return all.length > 0 ? err(all) : resolved;
     },
-    remove(removals, view) {
-      const work = openWork(deps, NOTHING, view, false);
+    remove(removals, view, { mayKnow }) {
+      const work = openWork(deps, NOTHING, view, { prune: false, mayKnow });
       const ends = removals.flatMap((removal, index) => findRemoval(work, removal, index));
       return work.problems.length > 0 ? err(work.problems) : ok(planOf(ends, work));
     },
@@ -81,7 +73,8 @@ const draftDomains = (work: Work, { domains }: Manifest): void => {
     const report = reporterFor(work.problems, path);
     const body = settleDomain(entry, row === undefined ? undefined : scene.domains.get(entry.name), deps, report);
     for (const other of scene.domains.values()) {
-      if (other.name !== entry.name && other.spiffe === body['spiffe']) report('spiffe', `is that of domain ${other.name} already`, 'choose another: nothing issued in one domain may be valid in another');
+      if (other.name === entry.name || other.spiffe !== body['spiffe']) continue;
+      report('spiffe', `is that of ${scene.mayKnow(other.name) || scene.written.has(rowKey('domain', '', other.name)) ? `domain ${other.name}` : 'another domain'} already`, 'choose another: nothing issued in one domain may be valid in another');
     }
     const id = (row?.id ?? newId('domain', deps.clock, deps.random)) as DomainId;
     addDraft(work, { kind: 'domain', domain: entry.name, domainId: id, id, name: entry.name, path, body }, work.problems.length > before);

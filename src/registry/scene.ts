@@ -34,6 +34,10 @@ export interface Scene {
   readonly workloadNames: Set<string>;
   /** Keys of manifest entries that have problems of their own: references to them are not reported as well. */
   readonly broken: Set<string>;
+  /** Whether whoever reads the problems may know what is registered in this domain (design section 3, invariant 11). */
+  readonly mayKnow: (domain: string) => boolean;
+  /** Keys of what the manifest itself contains: its author knows them. */
+  readonly written: ReadonlyMap<string, unknown>;
 }
 
 /** Checks one entry and gives its body; undefined if anything was reported. */

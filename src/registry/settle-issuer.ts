@@ -46,15 +46,20 @@ export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) 
  * apart by a claim (not by their audiences: the entry is chosen before the audience is looked at).
  */
 export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Report): void => {
-  for (const other of scene.issuers.values()) {
+  let isTaken = false;
+  for (const [key, other] of scene.issuers) {
     if (other.id === issuer.id) continue;
     const sameDoor = other.domainId === issuer.domainId && other.proves === issuer.proves;
     if (other.audience === issuer.audience && !sameDoor) {
-      report('audience', `${issuer.audience} is already the audience of issuer ${nameOf(other, scene)}`, 'choose another audience: each belongs to one domain and one purpose');
+      const isKnown = scene.written.has(key) || scene.mayKnow(domainOf(other, scene));
+      if (isKnown) report('audience', `${issuer.audience} is already the audience of issuer ${nameOf(other, scene)}`, 'choose another audience: each belongs to one domain and one purpose');
+      else isTaken = true;
     } else if (sameDoor && other.issuer === issuer.issuer && !areApart(discriminatorOf(issuer, scene), discriminatorOf(other, scene))) {
       report('', `one token could be accepted by this entry and by issuer ${nameOf(other, scene)}`, 'remove one of them, or let a claim tell them apart (such as different organization_id)');
     }
   }
+  // Once, however many there are: neither whose nor how many is for everybody to know (design section 3, invariant 11).
+  if (isTaken) report('audience', `${issuer.audience} is not free: in the whole installation an audience belongs to one domain and one purpose`, 'choose another audience, such as a URL of your own; if this one is yours, ask an admin of the installation who has it');
   const own = [...scene.domains.values()].find((domain) => issuer.audience === domain.issuer || issuer.audience.startsWith(`${domain.issuer}/`));
   if (own === undefined) return;
   const fitting = own.id === issuer.domainId && issuer.audience === (issuer.proves === 'admins' ? `${own.issuer}/admin` : own.issuer);
@@ -100,7 +105,6 @@ const discriminatorOf = (issuer: Issuer, scene: Scene): Discriminator | undefine
 /** Only different values of one claim exclude each other; two claims can stand in one token. */
 const areApart = (a: Discriminator | undefined, b: Discriminator | undefined): boolean => a !== undefined && b !== undefined && a.claim === b.claim && a.value !== b.value;
 
-const nameOf = (issuer: Issuer, scene: Scene): string => {
-  const domain = [...scene.domains.values()].find(({ id }) => id === issuer.domainId);
-  return `${domain?.name ?? issuer.domainId}/${issuer.name}`;
-};
+const domainOf = (issuer: Issuer, scene: Scene): string => [...scene.domains.values()].find(({ id }) => id === issuer.domainId)?.name ?? issuer.domainId;
+
+const nameOf = (issuer: Issuer, scene: Scene): string => `${domainOf(issuer, scene)}/${issuer.name}`;

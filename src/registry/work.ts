@@ -3,7 +3,7 @@ import { createEntryDecoder } from './decode.ts';
 import type { StoredRow } from './decode.ts';
 import type { Domain, Entry, EntryKind } from './entries.ts';
 import type { Manifest } from './manifest.ts';
-import type { Draft } from './plan.ts';
+import type { Draft, PlanOptions } from './plan.ts';
 import { nearest } from './problem.ts';
 import type { Problem, Report } from './problem.ts';
 import { brokenKey, keyOfRow, rowKey } from './scene.ts';
@@ -23,7 +23,7 @@ export interface Work {
   decode(row: StoredRow): Entry | undefined;
 }
 
-export const openWork = (deps: PlannerDeps, manifest: Manifest, view: RegistryView, prune: boolean): Work => {
+export const openWork = (deps: PlannerDeps, manifest: Manifest, view: RegistryView, { prune, mayKnow }: PlanOptions): Work => {
   const decoder = createEntryDecoder(deps);
   const decode = (row: StoredRow): Entry | undefined => {
     const decoded = decoder.decode(row);
@@ -33,8 +33,9 @@ export const openWork = (deps: PlannerDeps, manifest: Manifest, view: RegistryVi
   for (const row of view.rows) if (!row.ended) rows.set(keyOfRow(row), row);
   const ending = prune ? prunable(manifest, rows) : [];
   const gone = new Set(ending.map(keyOfRow));
+  const drafts = new Map<string, Draft>();
   const scene: Scene = {
-    deps, now: deps.clock.now(), rows, domains: new Map(), issuers: new Map(), resources: new Map(), workloadNames: new Set(),
+    deps, mayKnow, written: drafts, now: deps.clock.now(), rows, domains: new Map(), issuers: new Map(), resources: new Map(), workloadNames: new Set(),
     broken: new Set(manifest.broken.map(({ kind, domain, name }) => brokenKey(kind, domain ?? '', name ?? ''))),
   };
   for (const [key, row] of rows) {
@@ -43,7 +44,7 @@ export const openWork = (deps: PlannerDeps, manifest: Manifest, view: RegistryVi
     if (!gone.has(key)) place(scene, key, row.kind, entry);
   }
   const domainNames = new Map([...scene.domains.values()].map(({ id, name }) => [id, name]));
-  return { deps, scene, problems: [], drafts: new Map(), entries: new Map(), ending, domainNames, decode };
+  return { deps, scene, problems: [], drafts, entries: new Map(), ending, domainNames, decode };
 };
 
 export const draftKey = (draft: Draft): string => rowKey(draft.kind, draft.kind === 'domain' ? '' : draft.domainId, draft.name);
@@ -74,7 +75,7 @@ export const addDraft = (work: Work, draft: Draft, faulty: boolean): boolean => 
 export const findDomain = (work: Work, name: string, report: Report): Domain | undefined => {
   const domain = work.scene.domains.get(name);
   if (domain === undefined && !work.scene.broken.has(brokenKey('domain', '', name))) {
-    const meant = nearest(name, work.scene.domains.keys());
+    const meant = nearest(name, [...work.scene.domains.keys()].filter(work.scene.mayKnow));
     report('domain', `there is no trust domain ${name}`, meant === undefined ? 'add it under domains, or name an existing one' : `did you mean "${meant}"?`);
   }
   return domain;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { FAR, OWNER } from '../support/world.ts';
 import { apiOf, startPlane } from './plane.ts';
 import type { Plane } from './plane.ts';
+import type { Answer } from '../support/mayfly.ts';
 
 let plane: Plane;
 beforeAll(async () => { plane = await startPlane(); });
@@ -97,6 +98,64 @@ describe('an admin of one domain', () => {
     expect(await plane.devOps('PUT', 'issuers/dev/inside', inside)).toMatchObject({ status: 403 });
     expect(await plane.ops('PUT', 'issuers/dev/inside', inside)).toMatchObject({ status: 200 });
     expect(await plane.devOps('PUT', 'issuers/dev/inside', { ...inside, issuer: 'https://elsewhere.example' })).toMatchObject({ status: 403 });
+  });
+});
+
+describe('a file that clashes with another domain', () => {
+  const SHARED = 'https://shared.example';
+  const issuer = (domain: string, name: string, more: object = {}) => ({ domain, name, kind: 'oidc', issuer: `https://${name}.example`, audience: SHARED, owner: OWNER, expires: FAR, ...more });
+  const team = { sub: 'tim', groups: ['dev-team'] };
+  beforeAll(async () => {
+    await plane.mayfly.apply({
+      issuers: [issuer('other', 'treasury'), issuer('other', 'vault')],
+      policies: [{ domain: 'system', name: 'dev-team-has-dev', cedar: 'permit(principal in Group::"dev-team", action in Action::"admin", resource == Domain::"dev");', owner: OWNER, expires: FAR }],
+    });
+  });
+  const clash = apply({ issuers: [issuer('dev', 'mine')] });
+  const problemsOf = (answer: Answer): readonly { readonly path: string; readonly message: string; readonly mend: string }[] => answer.body['problems'] as never;
+
+  test.each([
+    { who: 'an admin of one domain', send: (body: object) => plane.devOps('POST', 'apply', body) },
+    { who: 'an admin of the installation whose policy is about one domain', send: (body: object) => plane.ops('POST', 'apply', body, team) },
+  ])('tells $who so once and what to do, not whose it is', async ({ send }) => {
+    for (const body of [clash, { ...clash, dry_run: true }]) {
+      const answer = await send(body);
+      expect([answer.status, answer.body['code'], problemsOf(answer).map(({ path }) => path)]).toEqual([422, 'manifest_invalid', ['issuers[0].audience']]);
+      expect(problemsOf(answer)[0]?.mend).toContain('choose another audience');
+      expect(JSON.stringify(answer.body)).not.toMatch(/treasury|vault|\bother\b/);
+    }
+    expect((await send(apply({ issuers: [issuer('dev', 'mine', { audience: 'https://own.example' })] }, true))).status).toBe(200);
+  });
+
+  test.each([
+    { who: 'whoever opened the socket', send: (body: object) => plane.mayfly.admin('POST', 'apply', body) },
+    { who: 'an admin of the installation', send: (body: object) => plane.ops('POST', 'apply', body) },
+  ])('tells $who whose', async ({ send }) => {
+    const messages = problemsOf(await send(clash)).map(({ message }) => message);
+    expect(messages).toEqual([expect.stringContaining('other/treasury'), expect.stringContaining('other/vault')]);
+  });
+
+  test('names to an admin of one domain what is of that domain or of the file itself', async () => {
+    const own = await plane.devOps('POST', 'apply', apply({ issuers: [issuer('dev', 'mine', { audience: `${plane.mayfly.url}/dev/admin` })] }, true));
+    expect(problemsOf(own).map(({ message }) => message)).toContainEqual(expect.stringContaining('dev/dev-staff'));
+    const file = await plane.devOps('POST', 'apply', apply({ issuers: [issuer('dev', 'mine', { audience: 'https://own.example' }), issuer('dev', 'ours', { audience: 'https://own.example', proves: 'admins' })] }, true));
+    expect(problemsOf(file).map(({ message }) => message)).toEqual([expect.stringContaining('dev/ours'), expect.stringContaining('dev/mine')]);
+  });
+
+  test('does not tell an admin of one domain which other has a SPIFFE name', async () => {
+    await plane.mayfly.apply({ domains: [{ name: 'hidden', stage: 'development', spiffe: 'payroll.acme.example', owner: OWNER }] });
+    const file = apply({ domains: [{ name: 'dev', stage: 'development', spiffe: 'payroll.acme.example', owner: OWNER }] }, true);
+    const [far, near] = [await plane.devOps('POST', 'apply', file), await plane.mayfly.admin('POST', 'apply', file)];
+    expect([far.status, near.status]).toEqual([422, 422]);
+    expect(JSON.stringify(far.body)).not.toContain('hidden');
+    expect(JSON.stringify(near.body)).toContain('hidden');
+  });
+
+  test('aside, another domain is refused with the same words as one that does not exist', async () => {
+    const [far, nowhere] = [await plane.devOps('GET', 'workloads?domain=other'), await plane.devOps('GET', 'workloads?domain=nowhere')];
+    expect([far.status, nowhere.status]).toEqual([403, 403]);
+    expect(far.body['detail']).toBe(nowhere.body['detail']);
+    expect((await plane.devOps('GET', 'workloads?domain=dev')).status).toBe(200);
   });
 });
 

@@ -13,7 +13,7 @@ import { policyShape } from '../../src/registry/lint-policies.ts';
 import { lint } from '../../src/registry/lint.ts';
 import { parseManifestYaml } from '../../src/registry/manifest.ts';
 import { createPlanner } from '../../src/registry/resolve.ts';
-import { attestors, deps, entriesOf, NOW, rowsAfter, systemRow, valueOf } from './world.ts';
+import { attestors, deps, entriesOf, KEEP, NOW, PRUNE, rowsAfter, systemRow, valueOf } from './world.ts';
 
 /** The rooms as they are wired for real; only signing, which planning never asks for, is left out. */
 const noSigner = () => err(refusal('provider_misconfigured', 'not asked for'));
@@ -41,7 +41,7 @@ describe.each([
 ])('config/$name', ({ name, externalUrl, warns }) => {
   const planner = createPlanner({ ...real, externalUrl });
   const document = valueOf(parseManifestYaml(filled(read(name))));
-  const plan = valueOf(planner.plan(document, { rows: [systemRow()] }, { prune: false }));
+  const plan = valueOf(planner.plan(document, { rows: [systemRow()] }, KEEP));
 
   test('can be applied', () => {
     expect(plan.changes.every(({ action }) => action === 'create')).toBe(true);
@@ -49,7 +49,7 @@ describe.each([
   });
 
   test('changes nothing the second time', () => {
-    expect(valueOf(planner.plan(document, { rows: rowsAfter(plan, [systemRow()]) }, { prune: true })).entries).toEqual([]);
+    expect(valueOf(planner.plan(document, { rows: rowsAfter(plan, [systemRow()]) }, PRUNE)).entries).toEqual([]);
   });
 
   test('has no finding that stops it, and only the warnings it is meant to have', () => {

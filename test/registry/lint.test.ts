@@ -5,7 +5,7 @@ import { policyShape } from '../../src/registry/lint-policies.ts';
 import { blocking, lint } from '../../src/registry/lint.ts';
 import type { Finding } from '../../src/registry/lint.ts';
 import { createPlanner } from '../../src/registry/resolve.ts';
-import { attestors, decoder, deps, entriesOf, manifest, NOW, providers, rowsAfter, systemRow, valueOf, withChange } from './world.ts';
+import { attestors, decoder, deps, entriesOf, KEEP, manifest, NOW, providers, rowsAfter, systemRow, valueOf, withChange } from './world.ts';
 
 /** Reads a head as Cedar would, for the few forms used here. */
 const describePolicy = (cedar: string): PolicyShape => ({
@@ -14,7 +14,7 @@ const describePolicy = (cedar: string): PolicyShape => ({
 const lintDeps = { attestors, providers, describePolicy };
 const planner = createPlanner(deps);
 
-const findings = (document: unknown): readonly Finding[] => lint(lintDeps, entriesOf(valueOf(planner.plan(document, { rows: [systemRow()] }, { prune: false }))), NOW);
+const findings = (document: unknown): readonly Finding[] => lint(lintDeps, entriesOf(valueOf(planner.plan(document, { rows: [systemRow()] }, KEEP))), NOW);
 const found = (document: unknown): readonly string[] => findings(document).map(({ rule, entry }) => `${rule} ${entry.name}`);
 /** A manifest in which no rule finds anything. */
 const clean = () => [
@@ -110,7 +110,7 @@ describe('lint', () => {
   });
 
   test('judges stored entries that registration would no longer take', () => {
-    const rows = rowsAfter(valueOf(planner.plan(clean(), { rows: [] }, { prune: false })));
+    const rows = rowsAfter(valueOf(planner.plan(clean(), { rows: [] }, KEEP)));
     const { entries } = decoder.decodeAll(rows.map((row) => (row.name === 'ci/deployer' ? { ...row, body: { ...row.body, owner: ' ', expires: '2026-11-01', match: { issuer: 'github', ref: 'refs/heads/main', runner_environment: 'github-hosted' } } } : row)));
     expect(lint(lintDeps, entries, NOW).map(({ rule }) => rule)).toEqual(['no-owner', 'no-immutable-attribute', 'expired']);
     const withoutIssuer = entries.filter(({ kind }) => kind !== 'issuer');
@@ -118,7 +118,7 @@ describe('lint', () => {
   });
 
   test('judges only what is asked for when apply asks', () => {
-    const plan = valueOf(planner.plan(withChange(manifest(), ['workloads', 0, 'match', 'ref'], '*'), { rows: [] }, { prune: false }));
+    const plan = valueOf(planner.plan(withChange(manifest(), ['workloads', 0, 'match', 'ref'], '*'), { rows: [] }, KEEP));
     const subjects = plan.subjects.filter((entry) => entry.kind === 'workload');
     expect(lint(lintDeps, plan.context, NOW, subjects).filter(({ severity }) => severity === 'error').map(({ rule }) => rule)).toEqual(['wildcard-open']);
   });

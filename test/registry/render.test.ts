@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { renderPlan } from '../../src/registry/render.ts';
 import { createPlanner } from '../../src/registry/resolve.ts';
-import { deps, manifest, rowsAfter, valueOf, withChange } from './world.ts';
+import { deps, KEEP, manifest, rowsAfter, valueOf, withChange } from './world.ts';
 
 const planner = createPlanner(deps);
-const first = valueOf(planner.plan(manifest(), { rows: [] }, { prune: false }));
+const first = valueOf(planner.plan(manifest(), { rows: [] }, KEEP));
 const rows = rowsAfter(first);
-const lines = (document: unknown, prune = false) => renderPlan(valueOf(planner.plan(document, { rows }, { prune })), { colour: false });
+const lines = (document: unknown, prune = false) => renderPlan(valueOf(planner.plan(document, { rows }, { ...KEEP, prune })), { colour: false });
 
 describe('a plan for people', () => {
   test('shows what comes, with its fields', () => {

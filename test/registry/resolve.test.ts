@@ -1,9 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { createPlanner } from '../../src/registry/resolve.ts';
-import { clock, deps, errorOf, manifest, rowsAfter, systemRow, valueOf, withChange } from './world.ts';
+import { clock, deps, errorOf, KEEP, manifest, PRUNE, rowsAfter, systemRow, valueOf, withChange } from './world.ts';
 
 const planner = createPlanner(deps);
-const KEEP = { prune: false };
 const empty = { rows: [systemRow()] };
 const plan = (document: unknown, view: Parameters<typeof planner.plan>[1] = empty, options = KEEP) => planner.plan(document, view, options);
 const extraIssuer = (fields: object) => withChange(manifest(), ['issuers', 1], { ...manifest().issuers[0], name: 'other', ...fields });
@@ -84,7 +83,7 @@ describe('a plan for what is there already', () => {
 
   test('with prune ends what the manifest does not contain, and revokes issuers and workloads', () => {
     const { workloads, ...rest } = manifest();
-    const pruned = valueOf(plan({ ...rest, workloads: workloads.slice(1), policies: [] }, { rows }, { prune: true }));
+    const pruned = valueOf(plan({ ...rest, workloads: workloads.slice(1), policies: [] }, { rows }, PRUNE));
     const ended = pruned.entries.filter((entry) => entry.ended);
     expect(ended.map(({ kind, name, version }) => [kind, name, version])).toEqual([['workload', 'ci/deployer', 2], ['policy', 'deployer-deploys', 2]]);
     expect(pruned.revocations).toEqual([{ target: `workload:${ended[0]?.id ?? ''}`, domainId: ended[0]?.domainId }]);
@@ -92,17 +91,17 @@ describe('a plan for what is there already', () => {
   });
 
   test('with prune leaves domains alone that the manifest does not list', () => {
-    expect(valueOf(plan({ workloads: manifest().workloads }, { rows }, { prune: true })).entries).toEqual([]);
-    expect(valueOf(plan({}, { rows }, { prune: true })).entries).toEqual([]);
+    expect(valueOf(plan({ workloads: manifest().workloads }, { rows }, PRUNE)).entries).toEqual([]);
+    expect(valueOf(plan({}, { rows }, PRUNE)).entries).toEqual([]);
   });
 
   test('with prune reports what still refers to an ended entry', () => {
     const { issuers: _issuers, ...rest } = manifest();
-    expect(errorOf(plan(rest, { rows }, { prune: true })).map(({ path }) => path)).toEqual(['workloads[0].match.issuer', 'workloads[1].match.issuer']);
+    expect(errorOf(plan(rest, { rows }, PRUNE)).map(({ path }) => path)).toEqual(['workloads[0].match.issuer', 'workloads[1].match.issuer']);
   });
 
   test('gives a name again only under a new id', () => {
-    const removed = valueOf(planner.remove([{ kind: 'workload', domain: 'prod', name: 'ci/deployer' }], { rows }));
+    const removed = valueOf(planner.remove([{ kind: 'workload', domain: 'prod', name: 'ci/deployer' }], { rows }, KEEP));
     const after = rowsAfter(removed, rows);
     const again = valueOf(plan(manifest(), { rows: after }));
     expect(again.entries).toEqual([expect.objectContaining({ name: 'ci/deployer', version: 1 })]);
@@ -110,7 +109,7 @@ describe('a plan for what is there already', () => {
   });
 
   test('ends single entries', () => {
-    const removed = valueOf(planner.remove([{ kind: 'issuer', domain: 'prod', name: 'github' }, { kind: 'resource', domain: 'prod', name: 'https://deploy.acme.example' }], { rows }));
+    const removed = valueOf(planner.remove([{ kind: 'issuer', domain: 'prod', name: 'github' }, { kind: 'resource', domain: 'prod', name: 'https://deploy.acme.example' }], { rows }, KEEP));
     expect(removed.entries.map(({ kind, ended }) => [kind, ended])).toEqual([['issuer', true], ['resource', true]]);
     expect(removed.revocations.map(({ target }) => target)).toEqual([`issuer:${removed.entries[0]?.id ?? ''}`]);
   });
@@ -119,7 +118,7 @@ describe('a plan for what is there already', () => {
     { name: 'an entry that is not there', removal: { kind: 'workload', domain: 'prod', name: 'ci/deploier' }, mend: 'did you mean "ci/deployer"?' },
     { name: 'a domain that is not there', removal: { kind: 'workload', domain: 'prud', name: 'ci/deployer' }, mend: 'did you mean "prod"?' },
   ] as const)('refuses to end $name', ({ removal, mend }) => {
-    expect(errorOf(planner.remove([removal], { rows }))).toEqual([expect.objectContaining({ mend })]);
+    expect(errorOf(planner.remove([removal], { rows }, KEEP))).toEqual([expect.objectContaining({ mend })]);
   });
 
   test('rechecks stored resources and issuers when the stage changes', () => {
@@ -309,6 +308,24 @@ describe('one token, one issuer entry', () => {
     expect(shared('other').ok).toBe(true);
   });
 
+  test('names the other domain only to who may know it, and what the manifest itself holds always', () => {
+    const staging = withChange(manifest(), ['domains', 1], { name: 'staging', stage: 'staging', owner: 'x' });
+    const both = withChange(withChange(staging, ['issuers', 0, 'audience'], 'shared'), ['issuers', 1], { ...manifest().issuers[0], name: 'theirs', domain: 'staging', audience: 'other' });
+    const rows = rowsAfter(valueOf(plan(both)), empty.rows);
+    const clash = { issuers: [{ ...manifest().issuers[0], audience: 'other' }] };
+    const told = (document: unknown, known: readonly string[]): string => JSON.stringify(errorOf(plan(document, { rows }, { ...KEEP, mayKnow: (domain) => known.includes(domain) })));
+    expect(told(clash, ['prod'])).toContain('is not free');
+    expect(told(clash, ['prod'])).not.toMatch(/staging|theirs/);
+    expect(told(clash, ['prod', 'staging'])).toContain('staging/theirs');
+    expect(told({ issuers: [...clash.issuers, { ...manifest().issuers[0], name: 'theirs', domain: 'staging', audience: 'other' }] }, [])).toContain('staging/theirs');
+  });
+
+  test('suggests no domain that is not for everybody to know', () => {
+    const rows = rowsAfter(valueOf(plan(manifest())), empty.rows);
+    const mends = (known: boolean) => errorOf(plan({ issuers: [{ ...manifest().issuers[0], domain: 'prot' }] }, { rows }, { ...KEEP, mayKnow: () => known })).map(({ mend }) => mend);
+    expect([mends(true), mends(false)]).toEqual([['did you mean "prod"?'], ['add it under domains, or name an existing one']]);
+  });
+
   test('refuses one audience for two purposes', () => {
     const shared = (audience: string) => plan(withChange(extraIssuer({ proves: 'admins', audience }), ['issuers', 0, 'audience'], 'shared'));
     expect(errorOf(shared('shared')).map(({ path }) => path)).toEqual(['issuers[0].audience', 'issuers[1].audience']);
@@ -338,7 +355,7 @@ describe('problems', () => {
 
   test('never end an entry that is only misspelt', () => {
     const rows = rowsAfter(valueOf(plan(manifest())), empty.rows);
-    expect(errorOf(plan(withChange(manifest(), ['workloads', 0, 'owner'], undefined), { rows }, { prune: true })).map(({ path }) => path)).toEqual(['workloads[0].owner']);
+    expect(errorOf(plan(withChange(manifest(), ['workloads', 0, 'owner'], undefined), { rows }, PRUNE)).map(({ path }) => path)).toEqual(['workloads[0].owner']);
   });
 
   test('give the place in a statement and Cedar\'s hint', () => {

@@ -9,7 +9,7 @@ import type { AttestorPort, ProviderPort } from '../../src/registry/catalogues.t
 import { createEntryDecoder } from '../../src/registry/decode.ts';
 import type { StoredRow } from '../../src/registry/decode.ts';
 import type { Entry } from '../../src/registry/entries.ts';
-import type { Plan } from '../../src/registry/plan.ts';
+import type { Plan, PlanOptions } from '../../src/registry/plan.ts';
 import { systemDomainBody } from '../../src/registry/settle-domain.ts';
 import type { PlannerDeps } from '../../src/registry/scene.ts';
 
@@ -37,6 +37,10 @@ export const deps: PlannerDeps = {
     ? { effect: cedar.startsWith('permit') ? 'permit' : 'forbid', problems: [] }
     : { effect: undefined, problems: [{ policy: name, message: 'unexpected token', help: 'expected permit or forbid', line: 2, column: 5 }] }),
 };
+
+/** As the operator plans: who may know all there is. */
+export const KEEP: PlanOptions = { prune: false, mayKnow: () => true };
+export const PRUNE: PlanOptions = { ...KEEP, prune: true };
 
 export const decoder = createEntryDecoder({ attestors, providers });
 
