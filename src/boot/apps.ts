@@ -66,7 +66,7 @@ export const createApps = (deps: AppsDeps): { readonly publicApp: Express; reado
   const health = { metricsRegistry: deps.published, readiness: readiness(deps) };
   const openapi = createOpenApi(entrySchemas(node.catalogues), deps.version);
   const openApiRoute: Route = { method: 'get', path: '/openapi.json', caller: 'anyone', limit: 'address', name: 'openapi', body: 'none', handle: (_request, response) => { response.json(openapi); } };
-  const admin = (findAdmin: FindAdmin): readonly Route[] => [...healthRoutes(health, true), metricsRoute(health), openApiRoute, ...adminRoutes({ findAdmin, ...node.admin })];
+  const admin = (findAdmin: FindAdmin): readonly Route[] => [...healthRoutes(health, findAdmin === localAdmin), metricsRoute(health), openApiRoute, ...adminRoutes({ findAdmin, ...node.admin })];
   return {
     publicApp: createApp([...healthRoutes(health, false), ...(config.metrics.public ? [metricsRoute(health)] : []), openApiRoute, ...domainRoutes(node.publicDeps)], { ...common, jsonLimit: SMALL_JSON }),
     socketApp: createApp(admin(localAdmin), { ...common, jsonLimit: MANIFEST_LIMIT }),
