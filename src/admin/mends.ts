@@ -74,7 +74,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   lifetime_exhausted: 'the session ends now; a new run begins a new one',
   depth_exceeded: 'the chain of actors is longer than this domain allows',
 
-  revoked: 'authority was taken back; mayfly lease show or session show says by what. A blocked workload or issuer comes back with mayfly enable',
+  revoked: 'authority was taken back; mayfly lease show or session show says by what. A blocked workload, issuer or domain comes back with mayfly enable',
   session_ended: 'the session is over and never reopens; a new run begins a new one',
 
   policy_error: 'a policy erred while it was evaluated, so the answer is no: mend the policy named in the detail, and alert on this',

@@ -18,9 +18,15 @@ import type { AdminPorts } from './ports.ts';
 
 export const REVOCABLE = ['lease', 'session', 'workload', 'issuer', 'domain'] as const;
 export type Revocable = (typeof REVOCABLE)[number];
+/** What is only blocked while it is revoked; leases and sessions end for good (design section 7). */
+export const ENABLABLE = ['workload', 'issuer', 'domain'] as const satisfies readonly Revocable[];
+export type Enablable = (typeof ENABLABLE)[number];
 
 /** What is to be revoked: an id, or a name within a domain for what has one. */
 export interface RevocationRequest { readonly kind: Revocable; readonly id: string; readonly domain: string | undefined; readonly reason: string }
+
+/** What is to be let in again, named the same way. */
+export interface EnableRequest extends Pick<RevocationRequest, 'id' | 'domain'> { readonly kind: Enablable }
 
 /** What became of it. Active leases fall with the commit. */
 export interface Revoked {
@@ -44,6 +50,8 @@ const SESSION_KEPT = 90 * DAY;
 export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
   const notFound = (request: { readonly kind: string; readonly id: string }): Result<never, Refusal> => err(refusal('not_found', `no ${request.kind} ${request.id}`));
 
+  const domainOf = (idOrName: string): DomainView | undefined => deps.snapshot.domainById(idOrName as DomainId) ?? deps.snapshot.domain(idOrName);
+
   const findNamed = (kind: 'workload' | 'issuer', request: Pick<RevocationRequest, 'id' | 'domain'>, admin: Admin): { readonly view: DomainView; readonly id: string } | undefined => {
     const views = request.domain === undefined ? deps.snapshot.domains() : [deps.snapshot.domain(request.domain)];
     for (const view of views.map((each) => withinReach(admin, each))) {
@@ -54,6 +62,12 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       if (view !== undefined && found !== undefined) return { view, id: found.id };
     }
     return undefined;
+  };
+
+  const findBlocked = ({ kind, id, domain }: EnableRequest, admin: Admin): { readonly view: DomainView; readonly id: string } | undefined => {
+    if (kind !== 'domain') return findNamed(kind, { id, domain }, admin);
+    const view = domainOf(id);
+    return view === undefined ? undefined : { view, id: view.domain.id };
   };
 
   /** Where a "no" is decided for what was not found: in the domain that was named, else in that which the admin means. */
@@ -78,10 +92,10 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       return ok({ view, revocation: { target: `session:${id}`, domainId: view.domain.id, reason, purgeAfter: found.session.expiresAt + SESSION_KEPT }, filter: { sessionId: id }, only: undefined });
     }
     if (kind === 'domain') {
-      const view = withinReach(admin, deps.snapshot.domainById(request.id as DomainId) ?? deps.snapshot.domain(request.id));
+      const view = withinReach(admin, domainOf(request.id));
       if (view === undefined) return notFound(request);
-      // Nothing is issued there, no admin could log in any more, and a domain is never enabled again.
-      if (view.domain.name === SYSTEM_DOMAIN) return err(refusal('parameter_invalid', 'the system domain cannot be revoked: it would lock every admin out for good; revoke the issuer that proves them'));
+      // Nothing is issued there, and nobody but the socket could undo it.
+      if (view.domain.name === SYSTEM_DOMAIN) return err(refusal('parameter_invalid', 'the system domain cannot be revoked: it would lock every admin out; revoke the issuer that proves them'));
       return ok({ view, revocation: { target: `domain:${view.domain.id}`, domainId: view.domain.id, reason, purgeAfter: null }, filter: { domainId: view.domain.id }, only: undefined });
     }
     const named = findNamed(kind, request, admin);
@@ -113,12 +127,12 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       return ok({ revoked: revocation.target, at, fallen: tellFallen(falling, deps.honouredNote) });
     },
 
-    /** Blocks no longer; what ended stays ended (design section 7). */
-    async enable(request: { readonly kind: 'workload' | 'issuer'; readonly id: string; readonly domain: string | undefined }, admin: Admin): Promise<Result<{ readonly enabled: string }, Refusal>> {
+    /** Blocks no longer; what ended stays ended (design section 7). A domain is let in again by the installation's admins alone: its own are shut out with it. */
+    async enable(request: EnableRequest, admin: Admin): Promise<Result<{ readonly enabled: string }, Refusal>> {
       // Another node may have revoked it a moment ago.
       await deps.snapshot.refresh();
-      const named = findNamed(request.kind, request, admin);
-      const permitted = await deps.authorize(admin, 'enable', named === undefined ? domainAsked(request, admin) : named.view);
+      const named = findBlocked(request, admin);
+      const permitted = await deps.authorize(admin, 'enable', request.kind === 'domain' ? undefined : named?.view ?? domainAsked(request, admin));
       if (!permitted.ok) return permitted;
       if (named === undefined) return notFound(request);
       const target = `${request.kind}:${named.id}` as const;

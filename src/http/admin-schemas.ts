@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { REVOCABLE } from '../admin/revocations.ts';
+import { ENABLABLE, REVOCABLE } from '../admin/revocations.ts';
 
 /** Bodies and queries of the admin API; OpenAPI is made from these (http/openapi.ts). */
 const limit = z.coerce.number().int().min(1).max(1000).default(100).meta({ description: 'Items on a page' });
@@ -26,7 +26,7 @@ export const revocationBody = z.strictObject({
   domain,
   reason: z.string().min(1).max(500),
 }).meta({ id: 'RevocationRequest' });
-export const enableBody = z.strictObject({ kind: z.enum(['workload', 'issuer']), id: z.string().min(1).max(512), domain }).meta({ id: 'EnableRequest' });
+export const enableBody = z.strictObject({ kind: z.enum(ENABLABLE), id: z.string().min(1).max(512), domain }).meta({ id: 'EnableRequest' });
 
 const attribute = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
 export const simulateBody = z.strictObject({

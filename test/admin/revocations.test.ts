@@ -104,12 +104,52 @@ describe('revoking', () => {
     expect(await plane.audited('revocation.made')).toHaveLength(before);
   });
 
-  test('a whole domain ends all it issued', async () => {
-    const lease = await issue('other');
+  test('a whole domain ends all it issued, until it is enabled, and its admins are shut out with it', async () => {
+    const [lease, elsewhere] = [await issue('dev'), await issue('other')];
+    expect(await plane.devOps('GET', 'domains')).toMatchObject({ status: 200 });
+    expect((await revoke({ kind: 'domain', id: 'dev' })).status).toBe(200);
+    expect([await statusOf(lease), await statusOf(elsewhere)]).toEqual(['revoked', 'active']);
+    const refused = await plane.mayfly.exchange({ subject_token: plane.evidence('dev'), audience: apiOf('dev') });
+    expect(await plane.mayfly.reason(refused)).toBe('revoked');
+    expect(await plane.devOps('POST', 'enable', { kind: 'domain', id: 'dev' })).toMatchObject({ status: 401, body: { code: 'admin_unauthenticated' } });
+    expect(await plane.ops('POST', 'enable', { kind: 'domain', id: 'dev' })).toMatchObject({ status: 200, body: { enabled: expect.stringMatching(/^domain:dom_/) } });
+    expect([await statusOf(lease), await statusOf(await issue('dev'))]).toEqual(['revoked', 'active']);
+    expect(await plane.devOps('GET', 'domains')).toMatchObject({ status: 200 });
+    expect((await plane.audited('revocation.lifted')).at(-1)).toMatchObject({ by: 'staff/ada', target: expect.stringMatching(/^domain:dom_/) });
+  });
+});
+
+describe('enabling a domain', () => {
+  const own = (domain: string, name: string, group: string, verb: string, on: string): object =>
+    ({ domain, name, cedar: `permit(principal in Group::"${group}", action == Action::"admin::${verb}", resource == Domain::"${on}");`, owner: OWNER, expires: FAR });
+  beforeAll(async () => {
+    await plane.mayfly.apply({ policies: [own('system', 'near', 'near', 'enable', 'other'), own('system', 'far', 'far', 'enable', 'system')] });
     expect((await revoke({ kind: 'domain', id: 'other' })).status).toBe(200);
-    expect(await statusOf(lease)).toBe('revoked');
+  });
+
+  test.each([
+    { who: 'its own admins', send: (id: string) => plane.devOps('POST', 'enable', { kind: 'domain', id }) },
+    { who: 'who may enable what is in it', send: (id: string) => plane.ops('POST', 'enable', { kind: 'domain', id }, { sub: 'nell', groups: ['near'] }) },
+  ])('is not for $who, revoked or not, there or not', async ({ send }) => {
+    const before = (await plane.audited('revocation.lifted')).length;
+    for (const id of ['dev', 'other', 'nowhere', 'system']) expect([id, (await send(id)).body['code']]).toEqual([id, 'admin_denied']);
+    expect(await plane.audited('revocation.lifted')).toHaveLength(before);
     const refused = await plane.mayfly.exchange({ subject_token: plane.evidence('other'), audience: apiOf('other') }, {}, 'other');
     expect(await plane.mayfly.reason(refused)).toBe('revoked');
+  });
+
+  test('is decided in the system domain, by name or id, and happens once', async () => {
+    const far = { sub: 'fay', groups: ['far'] };
+    const { id } = (await plane.mayfly.admin('GET', 'domains/other')).body as { id: string };
+    expect(await plane.ops('POST', 'enable', { kind: 'domain', id }, far)).toMatchObject({ status: 200, body: { enabled: `domain:${id}` } });
+    expect(await statusOf(await issue('other'))).toBe('active');
+    expect(await plane.ops('POST', 'enable', { kind: 'domain', id: 'other' }, far)).toMatchObject({ status: 400, body: { code: 'parameter_invalid' } });
+  });
+
+  test('is nothing for a domain that is not there, nor for the one that is never revoked', async () => {
+    expect(await enable({ kind: 'domain', id: 'nowhere' })).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    expect(await enable({ kind: 'domain', id: 'system' })).toMatchObject({ status: 400, body: { code: 'parameter_invalid' } });
+    expect(await enable({ kind: 'domain', id: 'other', domain: 'dev' })).toMatchObject({ status: 400 });
   });
 });
 

@@ -264,6 +264,7 @@ describe('revoke', () => {
   test.each([
     { kind: 'workload', name: 'ci/deployer', code: 'revoked' },
     { kind: 'issuer', name: 'github', code: 'revoked' },
+    { kind: 'domain', name: 'dev', code: 'revoked' },
   ])('$kind $name by its name, until it is enabled; what was before stays over', async ({ kind, name, code }) => {
     const held = await token();
     expect(await json(['revoke', kind, name, '--reason', 'under attack'])).toMatchObject({ revoked: expect.stringContaining(`${kind}:`), ends_by_itself: [] });
@@ -274,7 +275,7 @@ describe('revoke', () => {
   });
 
   test('says what it cannot find', async () => {
-    for (const [kind, id] of [['lease', 'lse_00000000000000000000000000000000'], ['session', 'AAAAAAAAAAAAAAAAAAAAAA'], ['workload', 'ci/nobody'], ['issuer', 'nobody']] as const) {
+    for (const [kind, id] of [['lease', 'lse_00000000000000000000000000000000'], ['session', 'AAAAAAAAAAAAAAAAAAAAAA'], ['workload', 'ci/nobody'], ['issuer', 'nobody'], ['domain', 'nowhere']] as const) {
       expect(await cli(['revoke', kind, id, '--reason', 'r'])).toMatchObject({ code: 1, err: expect.stringContaining('next:') });
     }
   });

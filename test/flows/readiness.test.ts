@@ -4,7 +4,7 @@ import Database from 'libsql';
 import { Agent, request } from 'undici';
 import { freePort, read, startMayfly } from '../support/mayfly.ts';
 import type { Answer, Mayfly } from '../support/mayfly.ts';
-import { FAR, OWNER } from '../support/world.ts';
+import { OWNER } from '../support/world.ts';
 
 let mayfly: Mayfly;
 let port: number;

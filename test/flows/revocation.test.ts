@@ -121,8 +121,8 @@ describe('an admin', () => {
     expect([answer.status, answer.body['code']]).toEqual([404, 'not_found']);
   });
 
-  test('cannot lift what only ends: a domain, a lease, a session', async () => {
-    for (const kind of ['domain', 'lease', 'session']) expect((await lab.mayfly.admin('POST', 'enable', { kind, id: 'dev', domain: 'dev' })).status).toBe(400);
+  test('cannot lift what only ends: a lease, a session', async () => {
+    for (const kind of ['lease', 'session']) expect((await lab.mayfly.admin('POST', 'enable', { kind, id: 'dev', domain: 'dev' })).status).toBe(400);
   });
 
   test('revokes again what was enabled, and the second time counts like the first', async () => {
@@ -148,13 +148,34 @@ describe('an admin', () => {
     expect((await lab.mayfly.admin('POST', 'audit/verify', {})).body).toMatchObject({ ok: true });
   });
 
-  test('of the whole domain ends everything in it', async () => {
+  test('of the whole domain ends everything in it; when it is enabled what is new begins, and what was stays ended', async () => {
     const doomed = await startLab();
+    const status = async (token: string): Promise<unknown> => (await doomed.mayfly.admin('GET', `leases/${String(claimsOf(token)['jti'])}`)).body['status'];
+    const caller = async (): Promise<string> => issued(await doomed.exchange({ subject_token: doomed.service(), audience: `${doomed.issuer}/introspect` }));
+    const introspect = (token: string, as: string): Promise<Answer> => doomed.mayfly.form('dev/introspect', { token }, { authorization: `Bearer ${as}` });
+    const everythingEnded = async (): Promise<void> => {
+      expect(await Promise.all([token, session, bought].map(status))).toEqual(['revoked', 'revoked', 'revoked']);
+      await doomed.refused({ code: 'revoked', error: 'invalid_request' }, () => doomed.spend(session, { scope: 'deploy:read' }));
+      await doomed.refused({ code: 'revoked', error: 'invalid_request' }, () => doomed.exchange({ subject_token: doomed.job(run) }));
+      expect([(await introspect(token, service)).status, await doomed.mayfly.reason(await introspect(token, service))]).toEqual([401, 'revoked']);
+    };
+    const run = { run_id: '6300' };
+    const session = await doomed.session([{ audience: API, scopes: ['deploy:read'] }], { evidence: doomed.job(run) });
+    const [token, bought, service] = [await doomed.token(), issued(await doomed.spend(session, { scope: 'deploy:read' })), await caller()];
+    expect((await introspect(token, service)).body['active']).toBe(true);
     try {
-      const token = await doomed.token();
-      expect((await doomed.mayfly.admin('POST', 'revocations', { kind: 'domain', id: 'dev', reason: 'compromised' })).body).toMatchObject({ leases: 1 });
-      expect((await doomed.mayfly.admin('GET', `leases/${String(claimsOf(token)['jti'])}`)).body['status']).toBe('revoked');
+      expect((await doomed.mayfly.admin('POST', 'revocations', { kind: 'domain', id: 'dev', reason: 'compromised' })).body).toMatchObject({ leases: 4 });
+      await everythingEnded();
       await doomed.refused({ code: 'revoked', error: 'invalid_request' }, () => doomed.exchange({ subject_token: doomed.job() }));
+      const enabled = await doomed.mayfly.admin('POST', 'enable', { kind: 'domain', id: 'dev' });
+      expect([enabled.status, enabled.body['enabled']]).toEqual([200, expect.stringMatching(/^domain:dom_/)]);
+      await everythingEnded();
+      const [fresh, again] = [await doomed.token(), await caller()];
+      expect((await introspect(fresh, again)).body['active']).toBe(true);
+      for (const old of [token, bought]) expect((await introspect(old, again)).body).toEqual({ active: false });
+      await doomed.mayfly.restart();
+      await everythingEnded();
+      expect((await introspect(await doomed.token(), await caller())).body['active']).toBe(true);
     } finally {
       await doomed.close();
     }

@@ -8,12 +8,12 @@ import { findTarget } from '../target.ts';
 
 interface Options extends ServerOptions { readonly domain?: string }
 
-/** `mayfly enable`: lifts the block of a revoked workload or issuer; what began before stays revoked. */
+/** `mayfly enable`: lifts the block of a revoked workload, issuer or trust domain; what began before stays revoked. */
 export const registerEnable = (program: Command, context: CliContext): void => {
   program
     .command('enable')
-    .description('let a revoked workload or issuer begin anew; nothing that was revoked comes back')
-    .addArgument(new Argument('<kind>', 'what to enable').choices(['workload', 'issuer']))
+    .description('let a revoked workload, issuer or trust domain begin anew; nothing that was revoked comes back')
+    .addArgument(new Argument('<kind>', 'what to enable').choices(['workload', 'issuer', 'domain']))
     .argument('<id>', 'its id or name')
     .option('-d, --domain <name>', 'trust domain of the name (or MAYFLY_DOMAIN)')
     .action(async (kind: string, id: string, _options: unknown, command: Command) => {

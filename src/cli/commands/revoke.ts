@@ -19,8 +19,8 @@ export const registerRevoke = (program: Command, context: CliContext): void => {
   program
     .command('revoke')
     .description('take authority back, with all that grew out of it; when this returns, nothing more is issued on it')
-    .addArgument(new Argument('<kind>', 'what to revoke').choices(['lease', 'session', 'workload', 'issuer']))
-    .argument('<id>', 'its id; a workload or an issuer also by name')
+    .addArgument(new Argument('<kind>', 'what to revoke').choices(['lease', 'session', 'workload', 'issuer', 'domain']))
+    .argument('<id>', 'its id; a workload, an issuer or a trust domain also by name')
     .requiredOption('--reason <text>', 'why, for the audit log')
     .option('-d, --domain <name>', 'trust domain of the name (or MAYFLY_DOMAIN)')
     .option('--json', 'JSON instead of text')
