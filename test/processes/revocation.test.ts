@@ -35,8 +35,8 @@ const revoke = async (at: Server, kind: string, id: string): Promise<void> => {
   const answer = await at.admin('POST', 'revocations', { kind, id, domain: 'dev', reason: 'stolen' });
   if (answer.status !== 200) throw new Error(`not revoked: ${JSON.stringify(answer.body)}`);
 };
-const enable = async (at: Server): Promise<void> => {
-  const answer = await at.admin('POST', 'enable', { kind: 'workload', id: 'ci/deployer', domain: 'dev' });
+const enable = async (at: Server, kind: 'workload' | 'domain' = 'workload'): Promise<void> => {
+  const answer = await at.admin('POST', 'enable', kind === 'domain' ? { kind, id: 'dev' } : { kind, id: 'ci/deployer', domain: 'dev' });
   if (answer.status !== 200) throw new Error(`not enabled: ${JSON.stringify(answer.body)}`);
   await until('both nodes know', async () => (await Promise.all([nodes.a, nodes.b].map(async (node) => (await node.exchange({ subject_token: nodes.job(), audience: API })).status))).every((status) => status === 200));
 };
@@ -95,6 +95,21 @@ describe('a revocation at one of two nodes', () => {
       expect(await count('workload_id', workload)).toBe(await known);
       await enable(nodes.a);
     }
+  });
+
+  test('of the whole domain holds at the other, and so does its end: what is new begins at both, and what was stays ended at both', async () => {
+    const { token } = await openSession(nodes.b, nodes.job());
+    const held = tokenOf(await spend(nodes.a, token));
+    await revoke(nodes.a, 'domain', 'dev');
+    expect(issued(await Promise.all([nodes.a, nodes.b].flatMap((node) => [spend(node, token), node.exchange({ subject_token: nodes.job(), audience: API })])))).toEqual([]);
+    await enable(nodes.b, 'domain');
+    const late = await Promise.all([spend(nodes.a, token), spend(nodes.b, token)]);
+    expect(issued(late)).toEqual([]);
+    expect(await Promise.all([nodes.a, nodes.b].map(async (node, index) => (await node.explain(late[index] as Answer))['code']))).toEqual(['revoked', 'revoked']);
+    // The one who asked before fell with the domain.
+    introspect = await createIntrospect(nodes.a, nodes.platform.service(nodes.externalUrl), nodes.externalUrl);
+    const fresh = tokenOf(await nodes.b.exchange({ subject_token: nodes.job(), audience: API }));
+    for (const node of [nodes.a, nodes.b]) expect([(await introspect(node, held)).body, (await introspect(node, fresh)).body['active']]).toEqual([{ active: false }, true]);
   });
 
   test('holds at the other although its snapshot does not know it yet, because the commit does', async () => {
