@@ -4,6 +4,7 @@ import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { CeilingPair } from '../store/rows.ts';
+import { readJson } from '../tokens/compact.ts';
 
 export const TOKEN_EXCHANGE_GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const TOKEN_TYPE = {
@@ -70,12 +71,9 @@ const parseScopes = (raw: string | undefined): Result<readonly string[], Refusal
 const parseCeiling = (raw: string | undefined): Result<readonly CeilingPair[] | undefined, Refusal> => {
   if (raw === undefined) return ok(undefined);
   if (raw.length > MAX_DETAILS) return err(refusal('details_malformed', 'authorization_details is too large'));
-  let value: unknown;
-  try {
-    value = JSON.parse(raw);
-  } catch {
-    return err(refusal('details_malformed', 'authorization_details is not JSON'));
-  }
+  // A gateway before us may read the other of two equal names (RFC 8259 section 4).
+  const value = readJson(Buffer.from(raw));
+  if (value === undefined) return err(refusal('details_malformed', 'authorization_details is not JSON in which each member has a name of its own'));
   const parsed = details.safeParse(value);
   if (!parsed.success) return err(refusal('details_malformed', `authorization_details: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`));
   const asked = parsed.data.reduce((sum, { scopes }) => sum + Math.max(1, scopes.length), 0);

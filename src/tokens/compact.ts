@@ -24,10 +24,16 @@ export const readCompact = (text: string, maxLength: number): CompactJws | strin
 
 /** A JSON object of UTF-8 bytes in which no object has two members of one name; undefined for anything else. */
 export const readObject = (bytes: Uint8Array): Record<string, unknown> | undefined => {
+  const value = readJson(bytes);
+  return isObject(value) ? value : undefined;
+};
+
+/** The same for any JSON value. */
+export const readJson = (bytes: Uint8Array): unknown => {
   try {
     const text = utf8.decode(bytes);
     const value: unknown = JSON.parse(text);
-    return isObject(value) && !repeatsMember(text, value) ? value : undefined;
+    return isAmbiguous(text, namesIn(value)) ? undefined : value;
   } catch {
     return undefined;
   }
@@ -43,11 +49,16 @@ const decodeCanonical = (segment: string): Buffer | undefined => {
 
 const STRINGS = /"[^"\\]*(?:\\.[^"\\]*)*"/g;
 
-/** `JSON.parse` lets the last of two equal names win, other parsers the first. Members as written (colons outside strings) against members that came out. */
-const repeatsMember = (text: string, value: unknown): boolean => text.replace(STRINGS, '').split(':').length - 1 !== countMembers(value);
+/**
+ * `JSON.parse` lets the last of two equal names win, other parsers the first: members as written (colons outside strings)
+ * against members that came out. And V8 can take an escaped name for the beginning of how it is written, if it read one like
+ * that before (`\u0` for `iss`, nodejs/node#63785): such a name holds a backslash, which no member of ours does.
+ */
+const isAmbiguous = (text: string, names: readonly string[]): boolean =>
+  text.replace(STRINGS, '').split(':').length - 1 !== names.length || names.some((name) => name.includes('\\'));
 
-const countMembers = (value: unknown): number => {
-  if (typeof value !== 'object' || value === null) return 0;
-  const members: readonly unknown[] = Object.values(value);
-  return members.reduce<number>((count, member) => count + countMembers(member), Array.isArray(value) ? 0 : members.length);
+const namesIn = (value: unknown): readonly string[] => {
+  if (typeof value !== 'object' || value === null) return [];
+  const inner = Object.values(value).flatMap(namesIn);
+  return Array.isArray(value) ? inner : [...Object.keys(value), ...inner];
 };

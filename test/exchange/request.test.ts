@@ -48,6 +48,8 @@ describe('a token request', () => {
     { name: 'a scope with a quote', form: [...GOOD, ['scope', 'a"b']], code: 'scope_malformed' },
     { name: 'a repeated scope parameter', form: [...GOOD, ['scope', 'a'], ['scope', 'b']], code: 'parameter_repeated' },
     { name: 'details that are no JSON', form: ceiling('{'), code: 'details_malformed' },
+    { name: 'details that name two audiences', form: ceiling(`[{"type":"${CEILING_TYPE}","audience":"https://other.example","audience":"https://api.example","scopes":["a"]}]`), code: 'details_malformed' },
+    { name: 'details that name two audiences, one in escapes', form: ceiling(`[{"type":"${CEILING_TYPE}","audience":"https://other.example","\\u0061udience":"https://api.example","scopes":["a"]}]`), code: 'details_malformed' },
     { name: 'details of another type', form: ceiling([{ type: 'payment', audience: 'https://api.example', scopes: [] }]), code: 'details_malformed' },
     { name: 'details with an unknown field', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', scopes: [], actions: ['*'] }]), code: 'details_malformed' },
     { name: 'details with a scope that is a list of scopes', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', scopes: ['a b'] }]), code: 'details_malformed' },

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { readCompact, readObject } from '../../src/tokens/compact.ts';
+import { readCompact, readJson, readObject } from '../../src/tokens/compact.ts';
 
 const b64 = (text: string): string => Buffer.from(text).toString('base64url');
 const good = `${b64('{"alg":"ES256"}')}.${b64('{"iss":"x"}')}.${b64('signature')}`;
@@ -46,9 +46,27 @@ test.each([
   expect(readObject(Buffer.from(text))).toBeUndefined();
 });
 
+// nodejs/node#63785: once an object of that shape was read, JSON.parse takes a name for the beginning of how it is written.
+test.each([
+  { name: 'twice', before: '{"twice":"a","\\\\u0":"b"}', text: '{"twice":"a","\\u0074wice":"b"}' },
+  { name: 'twice deep inside', before: '{"deep":[{"b":1,"\\\\":1}]}', text: '{"deep":[{"b":1,"\\u0062":1}]}' },
+])('refuses a name that is there $name though the runtime reads it as another', ({ before, text }) => {
+  expect(Object.keys(JSON.parse(before) as object)).not.toEqual([]);
+  expect(readObject(Buffer.from(text))).toBeUndefined();
+});
+
+test.each(['{"sole":{"\\\\":1}}', '{"a\\\\b":1}', '[{"\\\\":1}]'])('refuses %s for the backslash in its name, which no misread name lacks', (text) => {
+  expect(readJson(Buffer.from(text))).toBeUndefined();
+  expect(readJson(Buffer.from(text.replaceAll('\\\\', '/')))).toBeDefined();
+});
+
+const namesIn = (value: unknown): readonly string[] =>
+  typeof value === 'object' && value !== null ? [...(Array.isArray(value) ? [] : Object.keys(value)), ...Object.values(value).flatMap(namesIn)] : [];
+
 test('takes any JSON object that JSON.stringify writes, whatever colons, quotes and escapes are in it', () => {
-  fc.assert(fc.property(fc.dictionary(fc.oneof(fc.string(), fc.constantFrom(':', '"', '\\', '{":', '__proto__')), fc.jsonValue({ maxDepth: 4 })), (value) => {
+  const any = fc.dictionary(fc.oneof(fc.string(), fc.constantFrom(':', '"', '{":', '__proto__')), fc.jsonValue({ maxDepth: 4 }));
+  fc.assert(fc.property(any.filter((value) => !namesIn(value).some((name) => name.includes('\\'))), (value) => {
     const text = JSON.stringify(value);
-    expect(JSON.stringify(readObject(Buffer.from(text)))).toBe(JSON.stringify(JSON.parse(text)));
+    expect(JSON.stringify(readObject(Buffer.from(text)))).toBe(text);
   }));
 });
