@@ -8,7 +8,7 @@ import { refusal } from '../core/refusal.ts';
 import type { RefusalCode } from '../core/refusal.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { FORM_LIMIT, FORM_TYPE } from './form.ts';
+import { FORM_LIMIT, isPlainForm } from './form.ts';
 import { limitKeyOf } from './limits.ts';
 import type { RateLimit } from './limits.ts';
 import { sendRefusal } from './reply.ts';
@@ -27,8 +27,8 @@ export interface AppDeps {
   readonly jsonLimit: number;
 }
 
-const readJson = (limit: number): RequestHandler => express.json({ limit, strict: true, type: 'application/json' });
-const readText: RequestHandler = express.text({ limit: FORM_LIMIT, type: FORM_TYPE });
+const readJson = (limit: number): RequestHandler => express.json({ limit, strict: true, inflate: false, type: 'application/json' });
+const readBytes: RequestHandler = express.raw({ limit: FORM_LIMIT, inflate: false, type: isPlainForm });
 
 /** One Express application over a table of routes; whatever is not in the table is 404, whatever is thrown is one fixed sentence. */
 export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
@@ -94,7 +94,7 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
       next();
     };
     // A form is small and counts once it is here: a thousand senders that never finish theirs must not shut everybody out.
-    const reading = route.body === 'form' ? [readText, admit] : [admit, ...identify(route), ...(route.body === 'json' ? [json] : [])];
+    const reading = route.body === 'form' ? [readBytes, admit] : [admit, ...identify(route), ...(route.body === 'json' ? [json] : [])];
     const steps = [name, ...(route.limit === 'address' ? [byAddress] : []), ...reading, work(route)];
     app[route.method](route.path, ...steps);
   }

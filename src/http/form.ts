@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -9,12 +11,21 @@ import type { Form } from '../exchange/request.ts';
 export const FORM_LIMIT = 64 * 1024;
 export const FORM_TYPE = 'application/x-www-form-urlencoded';
 
+/**
+ * Whether the body is read at all. A packed one is not: unpacked it may be any size, and nobody can bound the work before.
+ * What `charset` a sender names is no matter: the bytes of a form are UTF-8 (RFC 6749 appendix B).
+ */
+export const isPlainForm = ({ headers }: IncomingMessage): boolean =>
+  FORM.test(headers['content-type'] ?? '') && /^identity$/i.test(headers['content-encoding'] ?? 'identity');
+
+const FORM = new RegExp(`^${FORM_TYPE}[ \\t]*(?:;|$)`, 'i');
+
 /** All values of every parameter in order, so that repetition can be seen. Nested names (`a[b]`) stay plain names. */
 export const readForm = (request: Request): Result<Form, Refusal> => {
   if (request.url.includes('?')) return err(refusal('credential_in_query', 'the request has a query'));
-  if (typeof request.body !== 'string') return err(refusal('request_malformed', 'the body is not a form'));
+  if (!Buffer.isBuffer(request.body) || !isUtf8(request.body)) return err(refusal('request_malformed', 'the body is not a plain form in UTF-8'));
   const form = new Map<string, string[]>();
-  for (const [name, value] of new URLSearchParams(request.body)) {
+  for (const [name, value] of new URLSearchParams(request.body.toString('utf8'))) {
     const values = form.get(name);
     if (values === undefined) form.set(name, [value]);
     else values.push(value);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { request } from 'undici';
 import { ACCESS_TOKEN_TYPE, GRANT, JWT_TYPE } from '../support/mayfly.ts';
 import type { Answer } from '../support/mayfly.ts';
@@ -111,7 +112,7 @@ describe('the request around the form', () => {
   const body = (evidence: string): string => new URLSearchParams(good(evidence).map(([name, value]) => [name, value])).toString();
   const FORM_TYPE = { 'content-type': 'application/x-www-form-urlencoded' };
 
-  const send = async (method: string, path: string, headers: Record<string, string>, text?: string): Promise<Answer> => {
+  const send = async (method: string, path: string, headers: Record<string, string>, text?: string | Buffer): Promise<Answer> => {
     const response = await request(`${lab.mayfly.url}${path}`, { method: method as 'POST', headers, ...(text === undefined ? {} : { body: text }) });
     const answer = await response.body.text();
     return { status: response.statusCode, headers: response.headers, body: answer.startsWith('{') ? JSON.parse(answer) as Answer['body'] : { text: answer } };
@@ -123,6 +124,15 @@ describe('the request around the form', () => {
     { name: 'a JSON body', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'application/json' }, JSON.stringify(Object.fromEntries(good(evidence)))), code: 'request_malformed', error: 'invalid_request' },
     { name: 'a form that says it is text', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'text/plain' }, body(evidence)), code: 'request_malformed', error: 'invalid_request' },
     { name: 'a body without a type', send: (evidence) => send('POST', '/dev/token', {}, body(evidence)), code: 'request_malformed', error: 'invalid_request' },
+    { name: 'a form in JSON\'s type', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'application/json' }, body(evidence)), code: 'request_malformed', error: 'invalid_request' },
+    { name: 'a type that only begins like a form\'s', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'application/x-www-form-urlencoded+x' }, body(evidence)), code: 'request_malformed', error: 'invalid_request' },
+    { name: 'a multipart form', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'multipart/form-data; boundary=x' }, body(evidence)), code: 'request_malformed', error: 'invalid_request' },
+    { name: 'a form packed by gzip', send: (evidence) => send('POST', '/dev/token', { ...FORM_TYPE, 'content-encoding': 'gzip' }, gzipSync(body(evidence))), code: 'request_malformed', error: 'invalid_request' },
+    { name: 'a form packed by brotli', send: (evidence) => send('POST', '/dev/token', { ...FORM_TYPE, 'content-encoding': 'br' }, brotliCompressSync(body(evidence))), code: 'request_malformed', error: 'invalid_request' },
+    { name: 'a form that says it is packed', send: (evidence) => send('POST', '/dev/token', { ...FORM_TYPE, 'content-encoding': 'deflate' }, body(evidence)), code: 'request_malformed', error: 'invalid_request' },
+    { name: 'a form that is no UTF-8', send: (evidence) => send('POST', '/dev/token', FORM_TYPE, Buffer.concat([Buffer.from(`${body(evidence)}&x=`), Buffer.from([0xff])])), code: 'request_malformed', error: 'invalid_request' },
+    { name: 'a form in UTF-16, whatever its type says', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'application/x-www-form-urlencoded; charset=utf-16le' }, Buffer.from(body(evidence), 'utf16le')), code: 'parameter_missing', error: 'invalid_request' },
+    { name: 'a scope that is one in UTF-7 only', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'application/x-www-form-urlencoded; charset=utf-7' }, body(evidence).replace('deploy%3Aread', 'deploy%3Are+AGE-d')), code: 'scope_unknown', error: 'invalid_scope' },
     { name: 'a client authenticated by Basic', send: (evidence) => send('POST', '/dev/token', { ...FORM_TYPE, authorization: `Basic ${Buffer.from('a:b').toString('base64')}` }, body(evidence)), code: 'client_authentication_unsupported', error: 'invalid_client', status: 401 },
     { name: 'a bearer token beside the form', send: (evidence) => send('POST', '/dev/token', { ...FORM_TYPE, authorization: 'Bearer x' }, body(evidence)), code: 'client_authentication_unsupported', error: 'invalid_client', status: 401 },
   ];
@@ -131,6 +141,15 @@ describe('the request around the form', () => {
     const answer = await lab.refused(refused, () => act(evidence));
     if (refused.status === 401) expect(answer.headers['www-authenticate']).toBeDefined();
     expect((await send('POST', '/dev/token', FORM_TYPE, body(evidence))).status).toBe(200);
+  });
+
+  test.each([
+    { name: 'a charset of UTF-8', headers: { 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' } },
+    { name: 'another charset, which says nothing about percent-encoding', headers: { 'content-type': 'application/x-www-form-urlencoded; charset=ISO-8859-1' } },
+    { name: 'its type in upper case', headers: { 'content-type': 'APPLICATION/X-WWW-FORM-URLENCODED' } },
+    { name: 'the encoding that changes nothing', headers: { ...FORM_TYPE, 'content-encoding': 'Identity' } },
+  ])('takes a form with $name', async ({ headers }) => {
+    expect((await send('POST', '/dev/token', headers, body(lab.job()))).status).toBe(200);
   });
 
   test.each(['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('refuses %s, whatever method a header claims', async (method) => {

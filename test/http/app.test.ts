@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Response } from 'express';
 import { request } from 'undici';
@@ -34,7 +35,7 @@ const start = async (routes: readonly Route[], more: Partial<AppDeps> = {}) => {
   const listening = server;
   await new Promise<void>((resolve) => { listening.listen(0, '127.0.0.1', resolve); });
   const { port } = listening.address() as AddressInfo;
-  const call = async (method: 'GET' | 'HEAD' | 'POST', path: string, headers: Record<string, string> = {}, body?: string) => {
+  const call = async (method: 'GET' | 'HEAD' | 'POST', path: string, headers: Record<string, string> = {}, body?: string | Buffer) => {
     const answer = await request(`http://127.0.0.1:${port}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
     return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
   };
@@ -79,9 +80,10 @@ describe('an application', () => {
     { name: 'too large', body: `{"a":"${'x'.repeat(2000)}"}`, type: 'application/json', status: 413 },
     { name: 'no JSON', body: '{', type: 'application/json', status: 400 },
     { name: 'in an unknown charset', body: '{}', type: 'application/json; charset=nonsense', status: 400 },
-  ])('refuses a body that is $name', async ({ body, type, status }) => {
+    { name: 'packed', body: gzipSync('{}'), type: 'application/json', encoding: 'gzip', status: 400 },
+  ])('refuses a body that is $name', async ({ body, type, encoding = 'identity', status }) => {
     const { call } = await start([route('/body', (_request, response) => { response.json({}); }, { method: 'post', body: 'json' })]);
-    expect((await call('POST', '/body', { 'content-type': type }, body)).status).toBe(status);
+    expect((await call('POST', '/body', { 'content-type': type, 'content-encoding': encoding }, body)).status).toBe(status);
     expect((await call('POST', '/body', { 'content-type': 'application/json' }, '{}')).status).toBe(200);
   });
 
