@@ -8,20 +8,17 @@ import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 
-/** Finds the domain of a request, or says why nothing can be answered for it. */
-export const findDomain = (snapshot: Pick<Snapshot, 'domain' | 'age'>, name: string): Result<DomainView, Refusal> => {
+/** Finds the domain of a request. Without one there is nobody who could explain a refusal, and no id under which to ask. */
+export const findDomain = (snapshot: Pick<Snapshot, 'domain'>, name: string): Result<DomainView, Refusal> => {
   const view = name === SYSTEM_DOMAIN ? undefined : snapshot.domain(name);
   return view === undefined ? err(refusal('domain_unknown', 'no such domain')) : ok(view);
 };
 
-/** As {@link findDomain}, for what is decided from the snapshot: a stale or broken one decides nothing (design section 10). */
-export const findReadyDomain = (snapshot: Pick<Snapshot, 'domain' | 'age'>, name: string): Result<DomainView, Refusal> => {
-  const view = findDomain(snapshot, name);
-  if (!view.ok) return view;
+/** Why nothing may be decided from the snapshot now: a stale or broken one decides nothing (design section 10). */
+export const findUnready = (snapshot: Pick<Snapshot, 'age'>, view: Pick<DomainView, 'problems'>): Refusal | undefined => {
   const age = snapshot.age();
-  if (age > STALENESS_BOUND) return err(refusal('snapshot_stale', `the snapshot is ${Math.round(age)} ms old`));
-  if (view.value.problems.length > 0) return err(refusal('domain_not_ready', view.value.problems.join('; ')));
-  return view;
+  if (age > STALENESS_BOUND) return refusal('snapshot_stale', `the snapshot is ${Math.round(age)} ms old`);
+  return view.problems.length > 0 ? refusal('domain_not_ready', view.problems.join('; ')) : undefined;
 };
 
 /** Server nonces of a domain's two roles; they follow from the installation's secret, so every node knows them. */

@@ -11,7 +11,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import { PROOF_ALGORITHMS } from '../../tokens/dpop-key.ts';
 import { readAuthorization } from '../caller.ts';
 import type { PossessionCheck } from '../caller.ts';
-import { findReadyDomain } from '../domain-endpoints.ts';
+import { findDomain, findUnready } from '../domain-endpoints.ts';
 import type { NoncesOf } from '../domain-endpoints.ts';
 import { one, readForm } from '../form.ts';
 import { noStore, sendChallenge, sendRefusal } from '../reply.ts';
@@ -27,7 +27,7 @@ export interface IntrospectRouteDeps {
 
 /** `POST {domain}/introspect`, RFC 7662: the caller shows a live token for this endpoint and sees only tokens of what it serves. */
 export const createIntrospectRoute = (deps: IntrospectRouteDeps) => async (request: Request<{ domain: string }>, response: Response): Promise<void> => {
-  const found = findReadyDomain(deps.snapshot, request.params.domain);
+  const found = findDomain(deps.snapshot, request.params.domain);
   if (!found.ok) return sendRefusal(response, found.error);
   const view = found.value;
   const { rs } = deps.nonces(view);
@@ -38,6 +38,8 @@ export const createIntrospectRoute = (deps: IntrospectRouteDeps) => async (reque
     sendChallenge(response, PROOF_ALGORITHMS, refused.code === 'token_missing' ? undefined : refused, { nonce, decisionId: await record(refused) });
   };
 
+  const unready = findUnready(deps.snapshot, view);
+  if (unready !== undefined) return refuse(unready);
   const presented = readAuthorization(request);
   if (!presented.ok) return challenge(presented.error);
   if (presented.value === undefined) return challenge(refusal('token_missing', 'no Authorization header'));

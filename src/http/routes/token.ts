@@ -13,7 +13,7 @@ import { refusal } from '../../core/refusal.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { checkDpop } from '../../tokens/dpop.ts';
 import type { DpopBinding } from '../../tokens/proof.ts';
-import { findReadyDomain } from '../domain-endpoints.ts';
+import { findDomain, findUnready } from '../domain-endpoints.ts';
 import type { NoncesOf } from '../domain-endpoints.ts';
 import { readForm } from '../form.ts';
 import { noStore, sendRefusal } from '../reply.ts';
@@ -50,11 +50,8 @@ export const createTokenRoute = (deps: TokenRouteDeps) => {
 
   return async (request: Request<{ domain: string }>, response: Response): Promise<void> => {
     const startedAt = performance.now();
-    const found = findReadyDomain(deps.snapshot, request.params.domain);
-    if (!found.ok) {
-      sendRefusal(response, found.error);
-      return;
-    }
+    const found = findDomain(deps.snapshot, request.params.domain);
+    if (!found.ok) return sendRefusal(response, found.error);
     const view = found.value;
     const domain = view.domain.name;
     const unread: DenialContext = { domainId: view.domain.id, workloadId: null, verified: false, facts: {} };
@@ -63,6 +60,8 @@ export const createTokenRoute = (deps: TokenRouteDeps) => {
       sendRefusal(response, refused, await deps.denials.record(refused, unread));
     };
 
+    const unready = findUnready(deps.snapshot, view);
+    if (unready !== undefined) return refuse(unready);
     const form = readForm(request);
     if (!form.ok) return refuse(form.error);
     const { authorization } = request.headers;
