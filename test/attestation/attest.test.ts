@@ -43,6 +43,8 @@ describe('attest', () => {
     expect(outcome(await attest(token({ iss: 'https://evil.example' })))).toBe('evidence_issuer_unknown');
     expect(outcome(await attest(`${token()}=`))).toBe('evidence_malformed');
     expect(outcome(await attest(platform.mint({ aud: AUDIENCE, sub: 'a' }, { header: { alg: 'none' } })))).toBe('evidence_alg_not_allowed');
+    expect(outcome(await attest(platform.mint({ aud: AUDIENCE, sub: 'a' }, { header: { alg: 'ES256' } })))).toBe('evidence_alg_not_allowed');
+    expect(outcome(await attest(platform.mint({ aud: AUDIENCE, sub: 'a' }, { header: { typ: 'at+jwt' } })))).toBe('evidence_typ_wrong');
     expect(asked).toEqual([]);
     expect(outcome(await attest(token()))).toBe('accepted');
     expect(asked).toEqual(['ci']);

@@ -47,6 +47,10 @@ describe('parseUnambiguousObject', () => {
     expect(parse(json)).toEqual({ ok: false, error });
   });
 
+  test('takes any number of lists beside each other', () => {
+    expect(parse(`{"a":[${Array.from({ length: 100 }, () => '[]').join(',')}]}`).ok).toBe(true);
+  });
+
   test('takes 32 levels', () => {
     expect(parse(`${'{"a":'.repeat(31)}{}${'}'.repeat(31)}`).ok).toBe(true);
   });

@@ -1,9 +1,8 @@
 import { expect } from '@jest/globals';
-import type { Clock } from '../../src/core/clock.ts';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import type { Claims, ForeignIssuer, MintOptions } from '../support/foreign-issuer.ts';
 import { ACCESS_TOKEN_TYPE, GRANT, JWT_TYPE, startMayfly } from '../support/mayfly.ts';
-import type { Answer, Headers, Mayfly } from '../support/mayfly.ts';
+import type { Answer, Headers, Mayfly, MayflyOptions } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 
 /** A real server, and a platform that signs whatever a test wants with keys the server fetches from it. */
@@ -85,7 +84,7 @@ export const labManifest = (platform: string): object => ({
 
 export const ceilingOf = (pairs: readonly CeilingPair[]): string => JSON.stringify(pairs.map((pair) => ({ type: 'urn:mayfly:ceiling', ...pair })));
 
-export const startLab = async (options: { readonly clock?: Clock; readonly overrides?: Readonly<Record<string, unknown>> } = {}): Promise<Lab> => {
+export const startLab = async (options: MayflyOptions = {}): Promise<Lab> => {
   const platform = await startForeignIssuer(options.clock === undefined ? {} : { clock: options.clock });
   const mayfly = await startMayfly(options);
   await mayfly.apply(labManifest(platform.issuer));

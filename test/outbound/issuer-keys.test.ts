@@ -202,6 +202,14 @@ describe('rotation', () => {
     expect(fetchesOf('/a/jwks')).toBe(2);
   });
 
+  test('is not what several keys under one kid are: they cost no fetch', async () => {
+    publish(first, { ...second, jwk: { ...second.jwk, kid: 'first' } });
+    expect(await outcomeOf(first)).toBe('ERR_JWKS_MULTIPLE_MATCHING_KEYS');
+    now += 31 * SECOND;
+    expect(await outcomeOf(first)).toBe('ERR_JWKS_MULTIPLE_MATCHING_KEYS');
+    expect(fetchesOf('/a/jwks')).toBe(1);
+  });
+
   test('during an outage refuses the new key as unavailable, and keeps the old one', async () => {
     await outcomeOf(first);
     now += 31 * SECOND;

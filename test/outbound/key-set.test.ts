@@ -29,6 +29,8 @@ describe('leaves out', () => {
     { name: 'a short RSA modulus', key: { ...rsa, n: rsa.n?.slice(0, 171) } },
     { name: 'an enormous RSA modulus', key: { ...rsa, n: 'A'.repeat(5000) } },
     { name: 'an enormous RSA exponent', key: { ...rsa, e: 'A'.repeat(400) } },
+    { name: 'a coordinate that is no base64url', key: { ...ec, x: `${String(ec.x).slice(1)}+` } },
+    { name: 'a modulus that is no string', key: { ...rsa, n: 65_537 } },
     { name: 'a kid that is no string', key: { ...ec, kid: 7 } },
     { name: 'something that is no object', key: 'key' },
   ])('$name', ({ key }) => {

@@ -90,6 +90,17 @@ describe('conditions read', () => {
     expect(engine.decide(question({ evidence: evidence({ ...attributes, role: ['read'] }, 'oidc') }))).toEqual(DENIED);
   });
 
+  test('numbers and lists of evidence as what they are', () => {
+    const engine = engineOf('permit(principal, action == Action::"issue", resource) when { context.evidence has gitlab_ci.runner_id && context.evidence.gitlab_ci.runner_id == 7 && context.evidence has gitlab_ci.groups_direct && context.evidence.gitlab_ci.groups_direct.contains("acme") };');
+    const gitlab = { project_id: '20', namespace_id: '72', project_path: 'acme/app', namespace_path: 'acme', pipeline_id: '574', job_id: '302', pipeline_source: 'push', ref: 'main', ref_type: 'branch', ref_protected: true };
+    const decide = (attributes: NonNullable<Question['evidence']>['attributes']) => engine.decide(question({ evidence: evidence({ ...gitlab, ...attributes }, 'gitlab-ci') }));
+    expect(decide({ runner_id: 7, groups_direct: ['acme'] })).toEqual(ALLOWED);
+    expect(decide({ runner_id: 8, groups_direct: ['acme'] })).toEqual(DENIED);
+    expect(decide({ runner_id: 7, groups_direct: [] })).toEqual(DENIED);
+    for (const runner_id of ['7', 7.5, Number.MAX_SAFE_INTEGER + 1]) expect(decide({ runner_id, groups_direct: ['acme'] })).toMatchObject({ allow: false, errors: [expect.stringContaining('not of type Long')] });
+    for (const groups_direct of ['acme', ['acme', 7] as unknown as string[]]) expect(decide({ runner_id: 7, groups_direct })).toMatchObject({ allow: false, errors: [expect.stringContaining('not of type Set<String>')] });
+  });
+
   test('nothing of evidence that is not there', () => {
     const engine = engineOf('permit(principal, action == Action::"issue", resource) unless { context.evidence has github_actions };');
     expect(engine.decide(question({ evidence: undefined }))).toEqual(ALLOWED);

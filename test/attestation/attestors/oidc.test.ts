@@ -143,6 +143,8 @@ describe('oidc', () => {
     { issuer: 'https://user@issuer.example', allowed: false },
     { issuer: 'https://issuer.example/?a', allowed: false },
     { issuer: 'https://issuer.example#', allowed: false },
+    { issuer: `https://issuer.example/${'a'.repeat(489)}`, allowed: true },
+    { issuer: `https://issuer.example/${'a'.repeat(490)}`, allowed: false },
     { issuer: 'issuer.example', allowed: false },
     { issuer: 'https://token.actions.githubusercontent.com/acme', allowed: false },
     { issuer: 'https://gitlab.com', allowed: false },
