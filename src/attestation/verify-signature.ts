@@ -43,7 +43,6 @@ const refusalOf = (error: unknown): Refusal => {
   if (error instanceof RefusalError) return error.refusal;
   if (error instanceof errors.JWSSignatureVerificationFailed) return refusal('evidence_signature_invalid', 'the signature does not hold');
   if (error instanceof errors.JWKSNoMatchingKey) return refusal('evidence_key_unknown', 'the issuer has no key of this kid and alg');
-  if (error instanceof errors.JOSEAlgNotAllowed) return refusal('evidence_alg_not_allowed', 'alg is not allowed for this issuer');
   if (error instanceof errors.JWSInvalid) return refusal('evidence_malformed', 'not a compact JWS');
   // A key of the issuer's that cannot be used: too short, of another type, not public, no point of its curve.
   if (error instanceof TypeError || error instanceof errors.JOSEError || (error instanceof DOMException && error.name === 'DataError')) return refusal('evidence_key_unknown', 'the key that kid names cannot be used with this alg');

@@ -100,7 +100,7 @@ const verifyJwt = async (token: string, key: VerifyingKey, context: VerifyContex
   }
 };
 
-const CODE_OF_CLAIM: ReadonlyMap<string, RefusalCode> = new Map([['iss', 'token_issuer_wrong'], ['aud', 'token_audience_wrong'], ['typ', 'token_typ_wrong']]);
+const CODE_OF_CLAIM: ReadonlyMap<string, RefusalCode> = new Map([['iss', 'token_issuer_wrong'], ['typ', 'token_typ_wrong']]);
 
 /** jose can only throw. Whatever is not its verdict on the token is a fault and goes on. */
 const translate = (error: unknown): { readonly ok: false; readonly error: Refusal } => {

@@ -55,6 +55,7 @@ describe('metadata, link-local and multicast addresses', () => {
     '169.254.169.254', '169.254.170.2', '169.254.170.23', '100.100.100.200', '168.63.129.16', '192.0.0.192', '0.0.0.0', '0.1.2.3', '224.0.0.1', '255.255.255.255',
     '::', 'fe80::1', 'ff02::1', 'fd00:ec2::254', 'fd00:ec2::23', 'fd20:ce::254', 'fd00:42::42', '::ffff:169.254.169.254', '::ffff:a9fe:a9fe', '64:ff9b::a9fe:a9fe',
     '64:ff9b:1::a9fe:a9fe', '2002:a9fe:a9fe::1', '::a9fe:a9fe', '2001:0:a9fe:a9fe::1', '2001::5601:5601',
+    '::ffff:0:a9fe:a9fe', '2001:0:808:808::5601:5601',
   ])('never reaches %s, whatever is allowed', (address) => {
     expect(judgeAddress(address, open)).toBe('address_metadata');
   });

@@ -62,6 +62,7 @@ describe('a good call', () => {
     };
     const result = await open()(`https://issuer.test:${server.port}/`, { ...base, method: 'POST', body: 'a=b', headers: { 'content-type': 'application/x-www-form-urlencoded' } });
     expect(seen).toEqual(['a=b']);
+    expect(server.requests.at(-1)).toBe('POST /');
     expect(result.ok && JSON.parse(result.value.body.toString())).toEqual(['identity', 'application/json', 'application/x-www-form-urlencoded']);
   });
 
@@ -162,6 +163,7 @@ describe('the URL', () => {
     { name: 'a backslash', url: 'https://issuer.test\\@evil.test/', reason: 'url_malformed' },
     { name: 'a doubled slash', url: 'https://issuer.test//a', reason: 'url_malformed' },
     { name: 'a line break', url: 'https://issuer.test/\r\nx', reason: 'url_malformed' },
+    { name: 'more than 2,048 characters', url: `https://issuer.test/${'a'.repeat(2029)}`, reason: 'url_malformed' },
     { name: 'nothing', url: '', reason: 'url_malformed' },
   ])('with $name is refused', async ({ url, reason }) => {
     expect(await reasonOf(open(), url)).toBe(reason);
@@ -174,6 +176,15 @@ describe('the URL', () => {
     expect(await reasonOf(open(), `http://127.0.0.1:${plain.port}/`, { ...development, allowLoopbackHttp: false })).toBe('url_not_https');
     expect(await reasonOf(open(), `http://issuer.test:${plain.port}/`, development)).toBe('url_not_https');
     expect(await reasonOf(open(), 'http://10.0.0.1/', development)).toBe('url_not_https');
+    expect(await reasonOf(open(), 'ftp://127.0.0.1/', development)).toBe('url_not_https');
+    await plain.close();
+  });
+
+  test('that is plain http on loopback opens loopback to no https URL', async () => {
+    const plain = await listen((_request, response) => response.end('ok'));
+    const fetch = open();
+    expect(await reasonOf(fetch, `http://127.0.0.1:${plain.port}/`, { allowAddresses: [], allowLoopbackHttp: true })).toBe('http 200');
+    expect(await reasonOf(fetch, `https://issuer.test:${server.port}/`, { allowAddresses: [], allowLoopbackHttp: true })).toBe('address_not_public');
     await plain.close();
   });
 
@@ -206,6 +217,11 @@ describe('the reply', () => {
     handler = (_request, response) => response.end(Buffer.alloc(1024));
     expect(await reasonOf(open(), `https://issuer.test:${server.port}/`)).toBe('http 200');
     handler = (_request, response) => response.end(Buffer.alloc(1025));
+    expect(await reasonOf(open(), `https://issuer.test:${server.port}/`)).toBe('too_large');
+  });
+
+  test('that announces more than the cap is not waited for', async () => {
+    handler = (_request, response) => { response.writeHead(200, { 'content-length': '1025' }).flushHeaders(); };
     expect(await reasonOf(open(), `https://issuer.test:${server.port}/`)).toBe('too_large');
   });
 
@@ -246,7 +262,19 @@ describe('the reply', () => {
   });
 
   test('that never comes because the name is never resolved is given up at the time cap', async () => {
+    const before = performance.now();
     expect(await reasonOf(open({ lookup: () => new Promise(() => undefined) }), 'https://issuer.test/', { timeoutMs: 300 })).toBe('timed_out');
+    // undici by itself would wait for its connector, five seconds.
+    expect(performance.now() - before).toBeLessThan(3000);
+  });
+
+  test('that is still to come when all is closed comes no more', async () => {
+    const asked = new Promise<void>((resolve) => { handler = () => { resolve(); }; });
+    const fetch = open();
+    const outcome = reasonOf(fetch, `https://issuer.test:${server.port}/`);
+    await asked;
+    await fetch.close();
+    expect(await outcome).toBe('unreachable');
   });
 
   test('with oversized headers is refused', async () => {

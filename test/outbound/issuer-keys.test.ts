@@ -178,6 +178,8 @@ describe('the key set', () => {
 
   test('is fetched anew for a new version of the entry', async () => {
     await outcomeOf(first);
+    expect(await outcomeOf(first, { ...source, version: 2 })).toBe('verified');
+    expect(fetchesOf('/a/jwks')).toBe(2);
     expect(await outcomeOf(first, { ...source, version: 2, allowAddresses: [] })).toBe('issuer_keys_unavailable');
   });
 });
@@ -208,6 +210,18 @@ describe('rotation', () => {
     now += 31 * SECOND;
     expect(await outcomeOf(first)).toBe('ERR_JWKS_MULTIPLE_MATCHING_KEYS');
     expect(fetchesOf('/a/jwks')).toBe(1);
+  });
+
+  test('keeps at most 200 callers waiting for a key that may be new', async () => {
+    await outcomeOf(first);
+    now += 31 * SECOND;
+    const asked = new Promise<ServerResponse>((resolve) => { jwks = resolve; });
+    const waiting = Array.from({ length: 200 }, () => outcomeOf(second));
+    const response = await asked;
+    expect(await outcomeOf(second)).toBe('issuer_keys_unavailable');
+    expect(await outcomeOf(first)).toBe('verified');
+    json({ keys: [first.jwk, second.jwk] })(response);
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['verified']));
   });
 
   test('during an outage refuses the new key as unavailable, and keeps the old one', async () => {
@@ -252,6 +266,7 @@ describe('the cache', () => {
     });
     expect(await outcomeOf(first)).toBe('verified'); // while the issuer has not answered yet
     await asked;
+    expect(await outcomeOf(first)).toBe('verified');
     release();
     expect(await outcomeOf(second)).toBe('verified');
     expect(fetchesOf('/a/jwks')).toBe(2);
@@ -301,6 +316,7 @@ describe('pinned keys', () => {
 
   test('that hold none usable are a refusal', async () => {
     expect(await outcomeOf(first, pinned({ keys: [{ kty: 'oct', k: 'AAAA', kid: 'first' }] }))).toBe('issuer_keys_unavailable');
+    expect(await outcomeOf(first, pinned({} as JSONWebKeySet))).toBe('issuer_keys_unavailable');
   });
 
   test('follow a new version of the entry', async () => {

@@ -11,6 +11,7 @@ const kidsOf = (...keys: readonly unknown[]): readonly unknown[] | undefined => 
 
 test('keeps public keys of the known types', () => {
   expect(kidsOf(ec, rsa, ed)).toEqual(['ec', 'rsa', 'ed']);
+  expect(kidsOf({ ...ec, kid: undefined })).toEqual([undefined]);
   expect(kidsOf({ ...ec, alg: 'ES256', use: 'sig' }, { ...rsa, alg: 'PS384' }, { ...ed, alg: 'EdDSA' })).toEqual(['ec', 'rsa', 'ed']);
 });
 
@@ -25,6 +26,9 @@ describe('leaves out', () => {
     { name: 'a symmetric alg on a public key', key: { ...rsa, alg: 'HS256' } },
     { name: 'alg none', key: { ...rsa, alg: 'none' } },
     { name: 'an unknown type', key: { kty: 'AKP', pub: 'AAAA', kid: 'pq' } },
+    { name: 'an unknown type with a known curve', key: { ...ed, kty: 'AKP' } },
+    { name: 'a key for agreement', key: { ...ed, crv: 'X25519' } },
+    { name: 'a short point', key: { ...ed, x: 'AAAA' } },
     { name: 'an unknown curve', key: { ...ec, crv: 'secp256k1' } },
     { name: 'a short RSA modulus', key: { ...rsa, n: rsa.n?.slice(0, 171) } },
     { name: 'an enormous RSA modulus', key: { ...rsa, n: 'A'.repeat(5000) } },
@@ -36,6 +40,24 @@ describe('leaves out', () => {
   ])('$name', ({ key }) => {
     expect(kidsOf(key, ec)).toEqual(['ec']);
   });
+});
+
+const ofAlg = async (alg: string) => ({ ...(await exportJWK((await generateKeyPair(alg, { extractable: true })).publicKey)), kid: alg });
+const p384 = await ofAlg('ES384');
+const p521 = await ofAlg('ES512');
+const KEYS = [{ of: /^[RP]S/, key: rsa }, { of: /^ES256$/, key: ec }, { of: /^ES384$/, key: p384 }, { of: /^ES512$/, key: p521 }, { of: /^Ed/, key: ed }];
+
+test.each(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])('an alg of %s is kept with the key it needs and with no other', (alg) => {
+  for (const { of, key } of KEYS) expect(kidsOf({ ...key, alg })).toEqual(of.test(alg) ? [key.kid] : []);
+});
+
+test.each(['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'])('a key whose private member %s was published is everybody\'s', (member) => {
+  expect(kidsOf({ ...rsa, [member]: 'AAAA' }, ec)).toEqual(['ec']);
+});
+
+test('keeps what says which key it is and what it is for', () => {
+  const said = { alg: 'RS256', use: 'sig', key_ops: ['verify'] };
+  expect(readKeySet({ keys: [{ ...rsa, ...said }, { ...ed, use: 'sig' }] })?.keys).toEqual([{ ...rsa, ...said }, { ...ed, use: 'sig' }]);
 });
 
 test('carries no member along that could name another key', () => {

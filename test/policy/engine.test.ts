@@ -51,6 +51,14 @@ describe('scopes', () => {
     expect(engineOf('permit(principal, action, resource in Resource::"https://other.acme.example");').decide(question())).toEqual(DENIED);
   });
 
+  test('leave the resource itself what it is: an owner, a provider, a domain with its stage', () => {
+    const itself = engineOf('permit(principal, action, resource in Domain::"prod") when { principal is Workload && resource is Resource && resource.owner == principal.owner && resource.provider == "access-token" };');
+    expect(itself.decide(question({ scope: undefined }))).toEqual(ALLOWED);
+    expect(itself.decide(question({ scope: undefined, resource: resource({ owner: 'search@acme.example' }) }))).toEqual(DENIED);
+    expect(engineOf('permit(principal, action, resource in Domain::"dev");').decide(question({ scope: undefined }))).toEqual(DENIED);
+    for (const [stage, allow] of [['production', true], ['staging', false]] as const) expect(engineOf(`permit(principal, action, resource) when { Domain::"prod".stage == "${stage}" };`).decide(question())).toMatchObject({ allow, errors: [] });
+  });
+
   test('of no resource are an error, not a no', () => {
     expect(engineOf(ANY).decide(question({ scope: 'deploy:all' }))).toMatchObject({ allow: false, errors: [expect.stringContaining('is no scope')] });
   });
@@ -202,6 +210,14 @@ describe('a verdict already given', () => {
     const answers = [asked, { ...asked, ...change }, asked, { ...asked, ...change }].map((one) => engine.decide(one).allow);
     expect(answers).toEqual([true, false, true, false]);
   });
+});
+
+test.each([
+  { name: 'another version', again: policy('p1', OWN, { version: 2 }) },
+  { name: 'another name', again: policy('p2', OWN) },
+])('the same text under $name is cited as that', ({ again }) => {
+  expect(buildEngine(domain.id, [policy('p1', OWN)]).decide(question()).policies).toEqual([{ name: 'p1', version: 1 }]);
+  expect(buildEngine(domain.id, [again]).decide(question()).policies).toEqual([{ name: again.name, version: again.version }]);
 });
 
 describe('expiry', () => {

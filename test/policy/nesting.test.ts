@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { MAX_LENGTH, MAX_LINKS, MAX_NESTING } from '../../src/policy/nesting.ts';
+import { findTooDeep, MAX_LENGTH, MAX_LINKS, MAX_NESTING } from '../../src/policy/nesting.ts';
 import { createPolicyValidator } from '../../src/policy/validate.ts';
 import { engineOf, question, schema } from './scene.ts';
 
@@ -31,6 +31,16 @@ describe('a policy that would exhaust Cedar\'s stack', () => {
   test.each(SHAPES)('is read and evaluated up to the limit: $name', ({ of }) => {
     const answer = engineOf(within(of(0))).decide(question());
     expect(answer.errors).toEqual([]);
+  });
+
+  test.each(['&&', '||', '.', '+', '-', '*', '!', '@', 'if', 'has', 'when', 'unless'])('is refused for too many %s', (link) => {
+    expect(findTooDeep(`${link} `.repeat(MAX_LINKS))).toBeUndefined();
+    expect(findTooDeep(`${link} `.repeat(MAX_LINKS + 1))?.message).toContain('operators');
+  });
+
+  test.each(['(', '[', '{'])('is refused for too many %s', (bracket) => {
+    expect(findTooDeep(bracket.repeat(MAX_NESTING))).toBeUndefined();
+    expect(findTooDeep(bracket.repeat(MAX_NESTING + 1))?.message).toContain('nested');
   });
 
   test.each([

@@ -15,7 +15,7 @@ const workload = (name: string, attributes: Rule, fields: { readonly expires?: n
   workloadKind: 'pipeline', authority: 'bounded', match: { issuer: fields.issuer ?? 'github', attributes }, bound: false, expires: fields.expires ?? NOW + 1,
 });
 const evidence = (attributes: Attributes, fields: Partial<IdentifyingEvidence> = {}): IdentifyingEvidence => ({ issuerName: 'github', proves: 'workloads', attributes, ...fields });
-const job: Attributes = { repository_id: '815', repository_owner_id: '4711', ref: 'refs/heads/main', event_name: 'push', ref_protected: true, runner_id: 7, groups: ['a', 'b'] };
+const job: Attributes = { repository_id: '815', repository_owner_id: '4711', ref: 'refs/heads/main', event_name: 'push', ref_protected: true, runner_id: 7, groups: ['a', 'b', 'team-*'] };
 const deployer = workload('deployer', { repository_id: ['815'], ref: ['refs/heads/main'] });
 
 interface Case { readonly name: string; readonly rule: Rule }
@@ -46,6 +46,7 @@ describe('evidence', () => {
     { name: 'text for true', rule: { repository_id: ['815'], ref_protected: ['true'] } },
     { name: 'a pattern for a number', rule: { repository_id: ['815'], runner_id: ['*'] } },
     { name: 'a pattern for a set', rule: { repository_id: ['815'], groups: ['*'] } },
+    { name: 'a pattern for a set that has it as a member', rule: { repository_id: ['815'], groups: ['team-*'] } },
     { name: 'a pattern that would cross a slash', rule: { repository_id: ['815'], ref: ['refs/*'] } },
     { name: 'an empty rule', rule: {} },
     { name: 'an attribute without values', rule: { repository_id: ['815'], ref: [] } },

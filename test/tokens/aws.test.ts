@@ -52,6 +52,9 @@ describe('limits of AWS', () => {
     { name: 'a source identity of one character', change: { sourceIdentity: 'x' } },
     { name: 'a source identity with a slash', change: { sourceIdentity: 'ci/deployer' } },
     { name: 'an empty audience', change: { audience: '' } },
+    { name: 'an empty issuer', change: { issuer: '' } },
+    { name: 'an empty subject', change: { subject: '' } },
+    { name: 'an empty jti', change: { jti: '' } },
   ])('throws on $name', ({ change }) => {
     expect(() => signAwsToken({ ...facts, ...change }, ring)).toThrow(ClaimsFault);
   });

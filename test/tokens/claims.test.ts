@@ -44,6 +44,7 @@ describe('the lint', () => {
     { name: 'one hour of life', change: { exp: claims.iat + HOUR / SECOND } },
     { name: 'authorization_details', change: { authorization_details: [{ type: 'payment' }] } },
     { name: 'auth_time and acr', change: { auth_time: claims.iat, acr: 'urn:x' } },
+    { name: 'a status', change: { status: { status_list: { idx: 0, uri: 'https://sts.acme.example/prod/status/1' } } } },
   ])('passes $name', ({ change }) => {
     const set = { ...claims, ...change };
     expect(lintClaims(set)).toBe(set);
@@ -84,10 +85,21 @@ describe('the lint', () => {
     { name: 'a sid that is no session', change: { sid: 'x' } },
     { name: 'no authority', change: { authority: undefined } },
     { name: 'authority without principal', change: { authority: { model: 'bounded', depth: 0 } } },
+    { name: 'a subject of 2,049 characters', change: { sub: 'x'.repeat(2049) } },
     { name: 'a negative depth', change: { authority: { ...claims.authority, depth: -1 } } },
     { name: 'an unknown claim', change: { admin: true } },
   ])('throws on $name', ({ change }) => {
     expect(() => lintClaims({ ...claims, ...change } as unknown as TokenClaims)).toThrow(ClaimsFault);
+  });
+
+  test.each(['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'sid', 'authority'])('knows that %s is required', (name) => {
+    expect(findClaimsProblem({ ...claims, [name]: undefined })).toBe(`${name} is missing or not as it must be`);
+  });
+
+  test.each(['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'act', 'may_act', 'cnf', 'authorization_details', 'auth_time', 'acr', 'status', 'sid', 'authority'])('takes nothing of another type for %s, and never fails over it', (name) => {
+    const others: readonly unknown[] = [null, true, -1, '', [], {}, { length: 1 }];
+    const taken = others.filter((value) => findClaimsProblem({ ...claims, act: act(WORKLOAD), [name]: value }) !== `${name} is missing or not as it must be`);
+    expect(taken).toEqual(name === 'status' ? [{}, { length: 1 }] : []);
   });
 
   test('tells what is wrong without telling the value', () => {
