@@ -156,6 +156,7 @@ describe('the URL', () => {
     { name: 'userinfo', url: 'https://user:pw@issuer.test/', reason: 'url_userinfo' },
     { name: 'empty userinfo', url: 'https://@issuer.test/', reason: 'url_userinfo' },
     { name: 'a fragment', url: 'https://issuer.test/#x', reason: 'url_malformed' },
+    { name: 'an empty fragment', url: 'https://issuer.test/#', reason: 'url_malformed' },
     { name: 'a path that climbs', url: 'https://issuer.test/a/../b', reason: 'url_malformed' },
     { name: 'an encoded address', url: 'https://0x7f.1/', reason: 'url_malformed' },
     { name: 'a decimal address', url: 'https://2130706433/', reason: 'url_malformed' },

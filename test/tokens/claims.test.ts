@@ -17,6 +17,10 @@ test('builds the claims of RFC 9068 and nothing beside them', () => {
   expect(lintClaims(claims)).toBe(claims);
 });
 
+test('leaves authorization_details out when there are none', () => {
+  expect(lintClaims(buildSessionClaims(makeFacts({ authorizationDetails: [] })))).not.toHaveProperty('authorization_details');
+});
+
 test('leaves scope out when there is none', () => {
   expect(lintClaims(buildResourceClaims(makeFacts(), { audience: API, scopes: [] }))).not.toHaveProperty('scope');
 });
@@ -67,6 +71,12 @@ describe('the lint', () => {
     { name: 'an actor that is not the client', change: { act: act(CHILD) } },
     { name: 'a person without an actor', change: { ...delegated, act: undefined } },
     { name: 'act without iss', change: { act: { sub: WORKLOAD } } },
+    { name: 'act without sub', change: { act: { iss: ISSUER } } },
+    { name: 'may_act without iss', change: { may_act: { sub: CHILD } } },
+    { name: 'may_act without sub', change: { may_act: { iss: ISSUER } } },
+    { name: 'authority without model', change: { authority: { principal: 'a', depth: 0 } } },
+    { name: 'authority with more members', change: { authority: { ...claims.authority, admin: true } } },
+    { name: 'cnf with more members', change: { cnf: { jkt: JKT, jwk: {} } } },
     { name: 'act with more members', change: { act: { ...act(WORKLOAD), scope: 'x' } } },
     { name: 'act nested six deep', change: { act: chain(6) } },
     { name: 'act as text', change: { act: WORKLOAD } },

@@ -154,8 +154,26 @@ describe('claims', () => {
     { name: 'iat as text', change: { iat: String(payload.iat) } },
     { name: 'iat null', change: { iat: null } },
     { name: 'a number as nonce', change: { nonce: 1 } },
+    { name: 'a number as ath', change: { ath: 1 } },
+    { name: 'a number as htm', change: { htm: 1 } },
+    { name: 'a list as htu', change: { htu: [HTU] } },
   ])('refuses $name', async ({ change }) => {
     expect(await outcome(check(make(change)))).toBe('dpop_claim_missing');
+  });
+
+  test('refuses an infinite iat', async () => {
+    const proof = (iat: string): string => forge(header, JSON.stringify(payload).replace(/"iat":\d+/, `"iat":${iat}`), pair.privateKey);
+    expect(await outcome(check(proof('1e999')))).toBe('dpop_claim_missing');
+    expect(await outcome(check(proof('1e9')))).toBe('accepted');
+  });
+
+  test('gives its private key away under no name, however it is written', async () => {
+    // nodejs/node#63785: what was read before can make JSON.parse take the second name for a backslash.
+    const withMember = (name: string): string => forge(JSON.stringify(header).replace(/\}\}$/, `,"${name}":"AAAA"}}`), payload, pair.privateKey);
+    expect(await outcome(check(withMember('\\\\')))).toBe('dpop_malformed');
+    expect(['dpop_malformed', 'dpop_key_invalid']).toContain(await outcome(check(withMember('\\u0064'))));
+    expect(await outcome(check(withMember('d')))).toBe('dpop_key_invalid');
+    expect(await outcome(check(withMember('e')))).toBe('accepted');
   });
 
   test('accepts a jti of 256 characters and claims it does not know', async () => {
