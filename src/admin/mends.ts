@@ -46,7 +46,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   model_mismatch: 'only bounded workloads exchange evidence alone',
 
   token_malformed: OWN_TOKEN, token_typ_wrong: OWN_TOKEN, token_signature_invalid: OWN_TOKEN, token_expired: OWN_TOKEN, token_issuer_wrong: OWN_TOKEN, token_audience_wrong: OWN_TOKEN,
-  token_unknown: 'the signature is ours and there is no lease: alert, unless the database was set back to an older state',
+  token_unknown: 'the signature is ours and no lease is of this token: the database was set back to an older state, the holder turned the signature into its twin, or the signing key is in other hands: then mayfly keys revoke',
   token_missing: 'the resource server sends no token of its own; see docs/verify-tokens.md',
   token_not_exchangeable: 'the caller spends a resource token as authority; it needs a session token, or its evidence',
   token_binding_required: 'the token is bound to a key and came without a proof by it: an unlucky client, or a stolen token',

@@ -1,5 +1,6 @@
 import type { Evidence } from '../attestation/evidence.ts';
 import { joinSession, openSession, sessionPath } from '../authority/session.ts';
+import { sameSecret, sha256url } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { HOUR } from '../core/duration.ts';
 import type { LeaseId } from '../core/ids.ts';
@@ -86,7 +87,10 @@ export const createAuthenticate = (ports: CallerPorts): Authenticate => {
     if (!token.ok) return token;
     if (request.clientId !== undefined && request.clientId !== token.value.clientId) return err(refusal('client_id_mismatch', 'client_id is not the workload the session token was issued to'));
     const standing = await ports.leaseStanding(token.value.jti);
-    if (standing === undefined || standing.lease.kind !== 'session_token') return err(refusal('token_unknown', 'no lease of a session token with this jti'));
+    // The very token that was issued: an ECDSA signature has a twin, and a stolen signing key could put another ceiling under this jti.
+    if (standing === undefined || standing.lease.kind !== 'session_token' || !sameSecret(standing.lease.credentialHash, sha256url(request.subjectToken))) {
+      return err(refusal('token_unknown', 'no lease of this session token'));
+    }
     const facts = parseEvidenceFacts(standing.lease.decision['evidence']);
     const workload = view.workloadById(standing.lease.workloadId);
     learnt(workload, facts);

@@ -4,7 +4,9 @@ import { MINUTE } from '../../src/core/duration.ts';
 import { listen } from '../support/listen.ts';
 import type { Listening } from '../support/listen.ts';
 import type { Answer, Headers } from '../support/mayfly.ts';
+import { malleate } from '../support/foreign-issuer.ts';
 import { FAR, OWNER } from '../support/world.ts';
+import { alterDatabase } from './database.ts';
 import { API, BILLING, BILLING_CLAIMS, DEPLOYER, SERVICE, SPIFFE, claimsOf, issued, startLab, startTimedLab } from './lab.ts';
 import type { Lab } from './lab.ts';
 import { createProver, hashOf } from './prover.ts';
@@ -98,6 +100,12 @@ describe('inactive, and nothing else', () => {
     { name: 'the caller\'s own token for this endpoint', token: () => callerToken() },
     { name: 'a platform\'s token', token: () => lab.job() },
     { name: 'a forged signature', token: async () => `${(await lab.token()).slice(0, -6)}AAAAAA` },
+    { name: 'a token whose other signature (r, n - s) holds as well', token: async () => malleate(await lab.token()) },
+    { name: 'a token of which no lease is known, as after a restored copy', token: async () => {
+      const token = await lab.token();
+      alterDatabase(lab, `DELETE FROM lease WHERE id = '${String(claimsOf(token)['jti'])}'`);
+      return token;
+    } },
     { name: 'a token with a byte more', token: async () => `${await lab.token()}A` },
     { name: 'a token with a blank', token: async () => ` ${await lab.token()}` },
     { name: 'our JWT for AWS', token: () => awsToken() },
@@ -201,6 +209,7 @@ describe('who asks', () => {
     { name: 'a session token', code: 'token_audience_wrong', authorization: async () => `Bearer ${await lab.session([{ audience: API, scopes: [] }], { evidence: lab.service() })}` },
     { name: 'its evidence', code: 'token_typ_wrong', authorization: () => `Bearer ${lab.service({ aud: endpointOf(lab) })}` },
     { name: 'an unbound token as if it were bound', code: 'token_scheme_wrong', authorization: async () => `DPoP ${await callerToken()}` },
+    { name: 'a token whose other signature (r, n - s) holds as well', code: 'token_unknown', authorization: async () => `Bearer ${malleate(await callerToken())}` },
     { name: 'a revoked token', code: 'revoked', authorization: async () => {
       const token = await callerToken();
       await revoke('lease', String(claimsOf(token)['jti']));

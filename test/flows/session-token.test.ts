@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/core/duration.ts';
 import { ACCESS_TOKEN_TYPE, GRANT, JWT_TYPE } from '../support/mayfly.ts';
 import type { Answer } from '../support/mayfly.ts';
+import { malleate } from '../support/foreign-issuer.ts';
 import { FAR, OWNER } from '../support/world.ts';
+import { alterDatabase } from './database.ts';
 import { API, BILLING, DEPLOYER, FORBIDDEN, SERVICE, SPIFFE, VAULT, ceilingOf, claimsOf, issued, startLab, startTimedLab } from './lab.ts';
 import type { CeilingPair, Lab, Refused } from './lab.ts';
 
@@ -112,6 +114,7 @@ describe('spending it', () => {
 
   test.each([
     { name: 'another signature', forge: (token: string) => `${token.slice(0, -8)}AAAAAAAA`, code: 'token_signature_invalid' },
+    { name: 'the other signature (r, n - s) that holds as well', forge: malleate, code: 'token_unknown' },
     { name: 'a wider ceiling', forge: (token: string) => withClaims(token, (claims) => ({ ...claims, authorization_details: [{ type: 'urn:mayfly:ceiling', audience: API, scopes: ['deploy:admin'] }] })), code: 'token_signature_invalid' },
     { name: 'the typ of evidence', forge: (token: string) => withHeader(token, (header) => ({ ...header, typ: 'JWT' })), code: 'token_typ_wrong' },
     { name: 'no algorithm', forge: (token: string) => withHeader(token, (header) => ({ ...header, alg: 'none' })), code: 'token_signature_invalid' },
@@ -122,6 +125,13 @@ describe('spending it', () => {
   ])('is refused with $name', async ({ forge, code }) => {
     const session = await lab.session(BOTH);
     await lab.refused({ code, error: 'invalid_request' }, () => lab.spend(forge(session), { scope: 'deploy:read' }));
+    expect((await lab.spend(session, { scope: 'deploy:read' })).status).toBe(200);
+  });
+
+  test('is refused when its lease is not known, as after a restored copy', async () => {
+    const [lost, session] = [await lab.session(BOTH), await lab.session(BOTH)];
+    alterDatabase(lab, `DELETE FROM lease WHERE id = '${String(claimsOf(lost)['jti'])}'`);
+    await lab.refused({ code: 'token_unknown', error: 'invalid_request' }, () => lab.spend(lost, { scope: 'deploy:read' }));
     expect((await lab.spend(session, { scope: 'deploy:read' })).status).toBe(200);
   });
 

@@ -1,24 +1,13 @@
-import { join } from 'node:path';
-import Libsql from 'libsql';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Answer } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
+import { alterDatabase } from './database.ts';
 import { API, issued, startLab } from './lab.ts';
 import type { Lab, Refused } from './lab.ts';
 
 let lab: Lab;
 beforeAll(async () => { lab = await startLab(); });
 afterAll(async () => { await lab.close(); });
-
-/** What an upgrade, or somebody at the file, leaves behind. */
-const alter = (sql: string): void => {
-  const database = new Libsql(join(lab.mayfly.folder, 'mayfly.db'));
-  try {
-    database.exec(sql);
-  } finally {
-    database.close();
-  }
-};
 
 describe('a domain of which a stored policy no longer validates', () => {
   const UNREADY: Refused = { code: 'domain_not_ready', error: 'temporarily_unavailable', status: 503 };
@@ -30,7 +19,7 @@ describe('a domain of which a stored policy no longer validates', () => {
     const caller = issued(await lab.exchange({ subject_token: lab.service(), audience }));
     const introspect = (): Promise<Answer> => lab.mayfly.form('dev/introspect', { token }, { authorization: `Bearer ${caller}` });
     const cedar = (await lab.mayfly.admin('GET', `policies/dev/${name}`)).body['cedar'];
-    alter(`UPDATE entry SET body = replace(body, 'action == Action', 'action == Deed') WHERE name = '${name}'`);
+    alterDatabase(lab, `UPDATE entry SET body = replace(body, 'action == Action', 'action == Deed') WHERE name = '${name}'`);
     await lab.mayfly.restart();
 
     const evidence = lab.job();

@@ -1,0 +1,13 @@
+import { join } from 'node:path';
+import Libsql from 'libsql';
+import type { Lab } from './lab.ts';
+
+/** What an upgrade, a restored copy or somebody at the file leaves behind. */
+export const alterDatabase = ({ mayfly }: Pick<Lab, 'mayfly'>, sql: string): void => {
+  const database = new Libsql(join(mayfly.folder, 'mayfly.db'));
+  try {
+    database.exec(sql);
+  } finally {
+    database.close();
+  }
+};
