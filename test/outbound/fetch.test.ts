@@ -67,8 +67,10 @@ describe('a good call', () => {
   });
 
   test('passes errors of the server on as they are', async () => {
-    handler = (_request, response) => response.writeHead(503).end();
-    expect(await reasonOf(open(), `https://issuer.test:${server.port}/`)).toBe('http 503');
+    for (const status of [400, 503]) {
+      handler = (_request, response) => response.writeHead(status).end();
+      expect(await reasonOf(open(), `https://issuer.test:${server.port}/`)).toBe(`http ${status}`);
+    }
   });
 
   test('reuses the connection, and with it the address judged for it', async () => {
@@ -201,7 +203,7 @@ describe('the URL', () => {
 });
 
 describe('the reply', () => {
-  test.each([301, 302, 303, 307, 308])('is not followed when it is a %i, not even to a public address', async (status) => {
+  test.each([300, 301, 302, 303, 307, 308, 399])('is not followed when it is a %i, not even to a public address', async (status) => {
     handler = (_request, response) => response.writeHead(status, { location: `https://issuer.test:${server.port}/elsewhere` }).end();
     const before = server.requests.length;
     expect(await reasonOf(open(), `https://issuer.test:${server.port}/`)).toBe('redirected');

@@ -64,6 +64,10 @@ test('carries no member along that could name another key', () => {
   expect(readKeySet({ keys: [{ ...ec, x5u: 'https://evil.test', x5c: ['AAAA'], jku: 'https://evil.test' }] })?.keys).toEqual([ec]);
 });
 
+test('takes a set of a hundred keys', () => {
+  expect(readKeySet({ keys: Array.from({ length: 100 }, () => ec) })?.keys).toHaveLength(100);
+});
+
 test.each([null, [], 'keys', {}, { keys: {} }, { keys: Array.from({ length: 101 }, () => ec) }])('takes %j for no key set', (raw) => {
   expect(readKeySet(raw)).toBeUndefined();
 });

@@ -55,6 +55,11 @@ describe('evidence', () => {
     expect(errorOf(createIdentifyIndex([workload('w', rule)]).identify(evidence(job), undefined, NOW)).code).toBe('workload_unknown');
   });
 
+  test('is matched by no rule without attributes', () => {
+    expect(matchesRule(compileRule({ issuer: 'github', attributes: {} }), job)).toBe(false);
+    expect(matchesRule(compileRule({ issuer: 'github', attributes: { repository_id: ['815'] } }), job)).toBe(true);
+  });
+
   test('of another issuer matches nothing', () => {
     expect(errorOf(createIdentifyIndex([deployer]).identify(evidence(job, { issuerName: 'gitlab' }), undefined, NOW)).code).toBe('workload_unknown');
   });

@@ -31,8 +31,10 @@ test.each([
   expect(typeof readCompact(text, 200)).toBe('string');
 });
 
-test('refuses five megabytes for their length', () => {
+test('refuses five megabytes for their length, and one character too many', () => {
   expect(readCompact('A'.repeat(5_000_000), 16_384)).toBe('longer than 16384 characters');
+  expect(readCompact(good, good.length - 1)).toContain('longer than');
+  expect(readCompact(good, good.length)).toMatchObject({ payload: { iss: 'x' } });
 });
 
 test.each([

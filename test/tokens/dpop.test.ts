@@ -104,6 +104,7 @@ describe('key', () => {
     { name: 'an RSA key of 1024 bits', proof: () => make({}, { typ: 'dpop+jwt', alg: 'RS256', jwk: weak.publicKey.export({ format: 'jwk' }) }, weak.privateKey) },
     { name: 'an RSA modulus with zeros before it', proof: () => make({}, rs256({ n: Buffer.concat([Buffer.alloc(3), Buffer.from(String(rsaJwk.n), 'base64url')]).toString('base64url') }), rsa.privateKey) },
     { name: 'an RSA modulus of more than 4096 bits', proof: () => make({}, rs256({ n: Buffer.alloc(513, 255).toString('base64url') }), rsa.privateKey) },
+    { name: 'an RSA modulus of 2047 bits', proof: () => make({}, rs256({ n: Buffer.concat([Buffer.from([0x7f]), Buffer.from(String(rsaJwk.n), 'base64url').subarray(1)]).toString('base64url') }), rsa.privateKey) },
     { name: 'a large public exponent', proof: () => make({}, rs256({ e: Buffer.alloc(256, 255).toString('base64url') }), rsa.privateKey) },
     { name: 'an exponent of its own', proof: () => make({}, rs256({ e: 'AQAD' }), rsa.privateKey) },
     { name: 'exponent one', proof: () => make({}, rs256({ e: 'AQ' }), rsa.privateKey) },
