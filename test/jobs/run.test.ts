@@ -1,52 +1,164 @@
-import { expect, test } from '@jest/globals';
-import { startJob } from '../../src/jobs/run.ts';
+import { describe, expect, test } from '@jest/globals';
+import { MINUTE } from '../../src/core/duration.ts';
+import { startJob, startLoop } from '../../src/jobs/run.ts';
 import type { Job, Loop } from '../../src/jobs/run.ts';
+import { StoreUnavailable } from '../../src/store/store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 
-/** The job's one row, on a clock that stands still: what a holder has, it has until it lets go. */
-const makeStore = () => {
-  let held: string | undefined;
+const NOW = 1_000_000;
+/** Work that a test waits for turn by turn, and holds back where it likes. */
+const makeWork = () => {
+  const waiting: (() => void)[] = [];
+  let turns = 0;
+  let seen = 0;
   return {
-    takeJob: (_name: string, holder: string) => {
-      held ??= holder;
-      return Promise.resolve(held === holder ? { fence: 1 } : undefined);
+    begin(): void {
+      turns += 1;
+      waiting.splice(0).forEach((wake) => { wake(); });
     },
-    releaseJob: (_name: string, holder: string) => {
-      if (held === holder) held = undefined;
-      return Promise.resolve();
+    get turns() { return turns; },
+    /** Resolves at the next turn nobody has waited for. */
+    async next(): Promise<void> {
+      while (turns <= seen) await new Promise<void>((resolve) => { waiting.push(resolve); });
+      seen += 1;
     },
   };
 };
+const runsOf = async (metrics: ReturnType<typeof createMetrics>, job: string): Promise<Record<string, number>> =>
+  Object.fromEntries((await metrics.jobRuns.get()).values.filter(({ labels }) => labels.job === job).map(({ labels, value }) => [String(labels.outcome), value]));
 
-/** One node's part in the job, and a promise that each kind of turn happened once more. */
-const startNode = (store: ReturnType<typeof makeStore>, holder: string, work: () => Promise<void>) => {
-  const waiting: { readonly turns: 'asked' | 'ran'; readonly resolve: () => void }[] = [];
-  const happened = (turns: 'asked' | 'ran'): void => { for (const each of waiting.splice(0)) if (each.turns === turns) each.resolve(); else waiting.push(each); };
-  const job: Job = { name: 'any', every: 1, lease: 60_000, run: () => { happened('ran'); return work(); } };
-  const asking = { ...store, takeJob: (name: string, by: string) => { happened('asked'); return store.takeJob(name, by); } };
-  const loop: Loop = startJob(job, { clock: { now: () => 0 }, holder, store: asking, log: silentLog, metrics: createMetrics() });
-  return { loop, next: (turns: 'asked' | 'ran') => new Promise<void>((resolve) => { waiting.push({ turns, resolve }); }) };
+/** Timers of 1 ms: what is waited for is the work itself. */
+const withLoop = async (work: () => Promise<void>, use: (loop: Loop, metrics: ReturnType<typeof createMetrics>) => Promise<void>): Promise<void> => {
+  const metrics = createMetrics();
+  const loop = startLoop('loop', 1, work, { log: silentLog, metrics });
+  try {
+    await use(loop, metrics);
+  } finally {
+    await loop.stop();
+  }
 };
 
-test('a node that can do the job keeps it', async () => {
-  const store = makeStore();
-  let others = 0;
-  const a = startNode(store, 'a', () => Promise.resolve());
-  await a.next('ran');
-  const b = startNode(store, 'b', () => { others += 1; return Promise.resolve(); });
-  for (let asked = 0; asked < 5; asked += 1) await b.next('asked');
-  expect(others).toBe(0);
-  await a.loop.stop();
-  await b.next('ran');
-  await b.loop.stop();
+describe('a loop', () => {
+  test('does its work again and again, and counts each turn', async () => {
+    const work = makeWork();
+    await withLoop(() => { work.begin(); return Promise.resolve(); }, async (loop, metrics) => {
+      for (const _turn of [1, 2, 3]) await work.next();
+      await loop.stop();
+      expect(await runsOf(metrics, 'loop')).toEqual({ done: work.turns });
+    });
+  });
+
+  test('goes on after a failure, which is counted as one', async () => {
+    const work = makeWork();
+    const failing = (): Promise<void> => { work.begin(); return work.turns === 1 ? Promise.reject(new Error('once')) : Promise.resolve(); };
+    await withLoop(failing, async (loop, metrics) => {
+      await work.next();
+      await work.next();
+      await loop.stop();
+      expect(await runsOf(metrics, 'loop')).toEqual({ failed: 1, done: work.turns - 1 });
+    });
+  });
+
+  test('goes on after work that throws before it waits', async () => {
+    const work = makeWork();
+    await withLoop(() => { work.begin(); throw new Error('at once'); }, async () => {
+      await work.next();
+      await work.next();
+    });
+  });
+
+  test('never does it twice at once, and stopping waits for what is under way', async () => {
+    const work = makeWork();
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => { release = resolve; });
+    let [running, most, finished] = [0, 0, false];
+    await withLoop(async () => {
+      running += 1;
+      most = Math.max(most, running);
+      work.begin();
+      await held;
+      running -= 1;
+      finished = true;
+    }, async (loop) => {
+      await work.next();
+      const stopped = loop.stop().then(() => finished);
+      release();
+      expect([await stopped, most, work.turns]).toEqual([true, 1, 1]);
+    });
+  });
+
+  test('that was stopped does nothing any more, also when it never began', async () => {
+    const work = makeWork();
+    const other = makeWork();
+    await withLoop(() => { work.begin(); return Promise.resolve(); }, async (loop) => {
+      await loop.stop();
+      const before = work.turns;
+      // Another loop of the same pace is given time for three turns.
+      await withLoop(() => { other.begin(); return Promise.resolve(); }, async () => { for (const _turn of [1, 2, 3]) await other.next(); });
+      expect(work.turns).toBe(before);
+    });
+  });
 });
 
-test('a node that cannot lets it go, and another does it', async () => {
-  const store = makeStore();
-  const a = startNode(store, 'a', () => Promise.reject(new Error('no such key-encryption key here')));
-  await a.next('ran');
-  const b = startNode(store, 'b', () => Promise.resolve());
-  await b.next('ran');
-  await Promise.all([a.loop.stop(), b.loop.stop()]);
+describe('a job of the installation', () => {
+  const start = (taken: ({ readonly fence: number } | undefined | Error)[], release: () => Promise<void> = () => Promise.resolve()) => {
+    const asked = makeWork();
+    const [asks, fences, released]: [unknown[], number[], unknown[]] = [[], [], []];
+    const job: Job = { name: 'tidy', every: 1, lease: 5 * MINUTE, run: (fence) => { fences.push(fence); return Promise.resolve(); } };
+    const metrics = createMetrics();
+    const loop = startJob(job, {
+      clock: { now: () => NOW }, holder: 'node-1', log: silentLog, metrics,
+      store: {
+        takeJob(...args) {
+          asks.push(args);
+          asked.begin();
+          const answer = taken.length > 1 ? taken.shift() : taken[0];
+          return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+        },
+        releaseJob(...args) { released.push(args); return release(); },
+      },
+    });
+    return { asked, asks, fences, released, metrics, loop };
+  };
+
+  test('is taken for its lease before each run, and runs under the fence it was given', async () => {
+    const it = start([{ fence: 3 }, { fence: 4 }]);
+    await it.asked.next();
+    await it.asked.next();
+    await it.asked.next();
+    await it.loop.stop();
+    expect(it.asks[0]).toEqual(['tidy', 'node-1', NOW + 5 * MINUTE, NOW]);
+    expect(it.fences.slice(0, 2)).toEqual([3, 4]);
+  });
+
+  test('does not run where another holds it, until that one lets go', async () => {
+    const it = start([undefined, undefined, { fence: 9 }]);
+    await it.asked.next();
+    await it.asked.next();
+    expect(it.fences).toEqual([]);
+    await it.asked.next();
+    await it.asked.next();
+    await it.loop.stop();
+    expect(it.fences[0]).toBe(9);
+  });
+
+  test('does not run when the database cannot say whose it is, and is tried again', async () => {
+    const it = start([new StoreUnavailable('down'), { fence: 1 }]);
+    await it.asked.next();
+    await it.asked.next();
+    await it.asked.next();
+    await it.loop.stop();
+    expect(await runsOf(it.metrics, 'tidy')).toMatchObject({ failed: 1 });
+    expect(it.fences[0]).toBe(1);
+  });
+
+  test('is let go of when the node stops, so that another need not wait; a failure to do so stops nobody', async () => {
+    for (const release of [() => Promise.resolve(), () => Promise.reject(new StoreUnavailable('down'))]) {
+      const it = start([{ fence: 1 }], release);
+      await it.asked.next();
+      await it.loop.stop();
+      expect(it.released).toEqual([['tidy', 'node-1']]);
+    }
+  });
 });
