@@ -155,7 +155,8 @@ export const createNode = (deps: NodeDeps) => {
     sealHandle: (lease, handle) => encryption.seal(Buffer.from(handle), `lease-handle/${lease}`),
   }), createInSpan());
 
-  const nonceSecrets = { secret: encryption.derive('dpop-nonce'), old: encryption.deriveOld('dpop-nonce') };
+  const [nonceKey, ...oldNonceKeys] = encryption.deriveEach('dpop-nonce');
+  const nonceSecrets = { secret: nonceKey.export(), old: oldNonceKeys.map((key) => key.export()) };
   const nonceCache = new Map<string, DomainNonces>();
   const nonces = (view: DomainView): DomainNonces => {
     const { issuer } = view.domain;

@@ -23,8 +23,8 @@ export interface KeyEncryption {
   open(value: Sealed, context: string): Buffer;
   /** A 32-byte secret of its own for `label` (HKDF-SHA-256, RFC 5869), the same on every node with this KEK. */
   derive(label: string): Uint8Array;
-  /** The same of the old KEKs: what nodes derive that have not changed yet, or that changed already. */
-  deriveOld(label: string): readonly Uint8Array[];
+  /** The same secret of the current KEK, then those of the others that are loaded. */
+  deriveEach(label: string): readonly [KeyObject, ...KeyObject[]];
 }
 
 /** Tells an admin what is wrong with a KEK or a sealed value. `unknown`: sealed under a KEK that is not loaded; `damaged`: not the bytes that were sealed for this row. */
@@ -50,7 +50,7 @@ export const parseKek = (source: string | Uint8Array): Kek => {
 export const createKeyEncryption = (deps: { readonly current: Kek; readonly old?: readonly Kek[]; readonly random: Random }): KeyEncryption => {
   const { current, random } = deps;
   const keks = new Map([current, ...(deps.old ?? [])].map((kek) => [kek.id, kek.key]));
-  const derive = (label: string, key: KeyObject): Uint8Array => new Uint8Array(hkdfSync('sha256', key, '', `mayfly/${label}`, KEY_BYTES));
+  const others = [...keks].filter(([id]) => id !== current.id).map(([, key]) => key);
   return {
     currentId: current.id,
     has: (kekId) => keks.has(kekId),
@@ -66,8 +66,8 @@ export const createKeyEncryption = (deps: { readonly current: Kek; readonly old?
       if (key === undefined) throw new KekError('unknown', `sealed under key-encryption key ${value.kekId}, and loaded is ${[...keks.keys()].join(', ')}: name that key's file in kek.previous_files and restart`);
       return decrypt(key, value, context);
     },
-    derive: (label) => derive(label, current.key),
-    deriveOld: (label) => [...keks].filter(([id]) => id !== current.id).map(([, key]) => derive(label, key)),
+    derive: (label) => derive(current.key, label),
+    deriveEach: (label) => [createSecretKey(derive(current.key, label)), ...others.map((key) => createSecretKey(derive(key, label)))],
   };
 };
 
@@ -78,6 +78,8 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** 32 random bytes have fewer distinct values than this once in far more than 2^64 draws. */
 const MIN_DISTINCT_BYTES = 16;
+
+const derive = (key: KeyObject, label: string): Uint8Array => new Uint8Array(hkdfSync('sha256', key, '', `mayfly/${label}`, KEY_BYTES));
 
 const decodeText = (text: string): Buffer => {
   const trimmed = text.trim();

@@ -102,8 +102,14 @@ describe('sealing', () => {
     expect(encrypt(raw).derive('a')).toEqual(encrypt(raw).derive('a'));
     expect(encrypt(raw).derive('a')).not.toEqual(encrypt(raw).derive('b'));
     expect(encrypt(raw).derive('a')).not.toEqual(encrypt(systemRandom.bytes(32)).derive('a'));
-    expect(encrypt(raw).deriveOld('a')).toEqual([]);
-    expect(encrypt(systemRandom.bytes(32), [raw]).deriveOld('a')).toEqual([encrypt(raw).derive('a')]);
-    expect(encrypt(raw, [raw]).deriveOld('a')).toEqual([]);
+  });
+
+  test('derives the secret of every loaded KEK, the current one first', () => {
+    const next = systemRandom.bytes(32);
+    const exported = (encryption: ReturnType<typeof encrypt>) => encryption.deriveEach('a').map((key) => new Uint8Array(key.export()));
+    expect(exported(encrypt(next, [raw]))).toEqual([encrypt(next).derive('a'), encrypt(raw).derive('a')]);
+    expect(exported(encrypt(raw, [next]))).toEqual([encrypt(raw).derive('a'), encrypt(next).derive('a')]);
+    // One that is given twice counts once.
+    expect(exported(encrypt(raw, [raw]))).toEqual([encrypt(raw).derive('a')]);
   });
 });
