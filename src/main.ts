@@ -4,7 +4,7 @@ import { AggregatorRegistry } from 'prom-client';
 import { createApps, registryProblems } from './boot/apps.ts';
 import { createFollow, startBackground } from './boot/background.ts';
 import { checkExternalUrl, prepareFirstStart } from './boot/first-start.ts';
-import { loadKeyEncryption } from './boot/kek.ts';
+import { auditCodeKeys, loadKeyEncryption } from './boot/kek.ts';
 import { listen, prepareSocket } from './boot/listen.ts';
 import type { Listening } from './boot/listen.ts';
 import { createNode } from './boot/node.ts';
@@ -20,6 +20,7 @@ import type { Clock } from './core/clock.ts';
 import { newId } from './core/ids.ts';
 import { systemRandom } from './core/random.ts';
 import { createStore } from './store/create-store.ts';
+import { prepareDatabase } from './store/prepare.ts';
 import { ipcChannel } from './store/writer/channel.ts';
 import { createLog } from './telemetry/log.ts';
 import type { Log } from './telemetry/log.ts';
@@ -59,7 +60,7 @@ const loadConfig = (options: StartOptions): ServerConfig => {
   return loaded.value;
 };
 
-/** Composition root of the server: config -> store -> keys -> snapshot -> rooms -> listeners (`mayfly serve`). With several workers this process is their primary (docs/decisions/0003-workers.md). */
+/** Composition root of the server: config -> database -> key-encryption key -> store -> snapshot -> rooms -> listeners (`mayfly serve`). With several workers this process is their primary (docs/decisions/0003-workers.md). */
 export const startServer = async (options: StartOptions = {}): Promise<RunningServer> => {
   const config = loadConfig(options);
   const externalUrl = externalUrlOf(config);
@@ -70,10 +71,11 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
   const stops = createStops();
   try {
     mkdirSync(config.data_dir, { recursive: true, mode: 0o700 });
-    const store = await createStore({ url: databaseUrlOf(config), clock, random });
-    stops.push(() => store.close());
-    const { encryption, created } = loadKeyEncryption(config, { engine: store.engine, holdsKeys: (await store.registryDelta(0)).keys.length > 0 }, random);
+    const url = databaseUrlOf(config);
+    const { encryption, created } = loadKeyEncryption(config, await prepareDatabase(url), random);
     if (created !== undefined) log.info({ file: created }, 'made a key-encryption key: keep a copy of this file where the database is not');
+    const store = await createStore({ url, clock, random, codeKeys: auditCodeKeys(encryption) });
+    stops.push(() => store.close());
     let workers: Workers | undefined;
     const node = createNode({ config, externalUrl, clock, random, log, metrics, store, encryption, denialElsewhere: async (id) => workers?.denial(id) });
     stops.push(() => node.close());

@@ -1,6 +1,7 @@
 import { createVerifyCheckpoint } from '../audit/checkpoint.ts';
 import { verifyAudit } from '../audit/verify.ts';
 import type { AuditReport } from '../audit/verify.ts';
+import type { AuditCodes } from '../core/audit-code.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { ok } from '../core/result.ts';
@@ -16,6 +17,7 @@ export interface AuditAdminDeps {
   readonly authorize: Authorize;
   /** Opens a key's sealed half; throws when it is not one of ours. */
   readonly openKey: (row: KeyRow) => SigningKey;
+  readonly codes: Pick<AuditCodes, 'proves'>;
 }
 
 const PAGE = 1000;
@@ -42,7 +44,7 @@ export const createAuditAdmin = (deps: AuditAdminDeps) => {
       const permitted = await deps.authorize(admin, 'audit', undefined);
       if (!permitted.ok) return permitted;
       const { keys } = await deps.store.registryDelta(0);
-      return ok(await verifyAudit({ reads: deps.store, verifyCheckpoint: createVerifyCheckpoint(keys, deps.openKey), outside, now: deps.clock.now() }));
+      return ok(await verifyAudit({ reads: deps.store, verifyCheckpoint: createVerifyCheckpoint(keys, deps.openKey), codes: deps.codes, outside, now: deps.clock.now() }));
     },
   };
 };

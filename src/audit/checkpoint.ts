@@ -1,17 +1,19 @@
 import { compactVerify } from 'jose';
+import { readNamedCheckpoint } from '../core/hash-chain.ts';
+import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import { isObject } from '../core/json.ts';
 import type { SigningKey } from '../keys/signing-key.ts';
 import { TYPE_OF } from '../tokens/sign.ts';
 import type { KeyRow } from '../store/rows.ts';
 
-/** What a checkpoint says: this chain had this hash at this entry at this time. */
-export interface CheckpointStatement { readonly chain: string; readonly n: number; readonly hash: string; readonly at: number }
+/** What a checkpoint says: this chain had this hash at this entry at this time, and before it this was the newest of the installation. */
+export interface CheckpointStatement extends NamedCheckpoint { readonly before: NamedCheckpoint | null }
 
 /** The statement a checkpoint (compact JWS, RFC 7515) makes, or a sentence that says why it proves nothing. */
 export type VerifyCheckpoint = (jws: string) => Promise<CheckpointStatement | string>;
 
 /** The payload to sign; the key's purpose is `checkpoint`. */
-export const checkpointPayload = ({ chain, n, hash, at }: CheckpointStatement): CheckpointStatement => ({ chain, n, hash, at });
+export const checkpointPayload = ({ chain, n, hash, at, before }: CheckpointStatement): CheckpointStatement => ({ chain, n, hash, at, before });
 
 /**
  * Verifies with the checkpoint keys the registry ever had. A retired key still verifies what it signed; a revoked one proves
@@ -47,7 +49,9 @@ const MAX_LENGTH = 4096;
 
 const readStatement = (text: string): CheckpointStatement | string => {
   const value: unknown = JSON.parse(text);
-  if (!isObject(value)) return 'it makes no statement';
-  const { chain, n, hash, at } = value;
-  return typeof chain === 'string' && typeof n === 'number' && typeof hash === 'string' && typeof at === 'number' ? { chain, n, hash, at } : 'it makes no statement';
+  const own = readNamedCheckpoint(value);
+  // The first of an installation names none.
+  const named = isObject(value) ? value['before'] ?? null : null;
+  const before = named === null ? null : readNamedCheckpoint(named);
+  return own === undefined || before === undefined ? 'it makes no statement' : { ...own, before };
 };

@@ -1,7 +1,10 @@
+import type { AuditCodes } from '../core/audit-code.ts';
 import { DAY } from '../core/duration.ts';
 import type { AuditRow, CheckpointRow } from '../store/rows.ts';
 import type { StoreReads } from '../store/store.ts';
 import type { CheckpointStatement, VerifyCheckpoint } from './checkpoint.ts';
+import { checkNamed, indexCheckpoints } from './named.ts';
+import type { Naming, StoredCheckpoints } from './named.ts';
 import { verifyChain } from './verify-chain.ts';
 import type { ChainReport, Finding } from './verify-chain.ts';
 
@@ -18,6 +21,7 @@ export interface AuditReport {
 export interface AuditToVerify {
   readonly reads: Pick<StoreReads, 'auditChains' | 'audit' | 'checkpoints'>;
   readonly verifyCheckpoint: VerifyCheckpoint;
+  readonly codes: Pick<AuditCodes, 'proves'>;
   /** Checkpoints (compact JWS) that were kept outside the database. */
   readonly outside: readonly string[];
   readonly now: number;
@@ -27,26 +31,31 @@ export interface AuditToVerify {
 const HISTORY_KEPT_MS = 400 * DAY;
 const PAGE = 1_000;
 
-/** Verifies every chain against its checkpoints, those kept outside, and what later chains say about it. */
-export const verifyAudit = async ({ reads, verifyCheckpoint, outside, now }: AuditToVerify): Promise<AuditReport> => {
+/** Verifies every chain against its codes and checkpoints, those kept outside, and what others say about it. */
+export const verifyAudit = async ({ reads, verifyCheckpoint, codes, outside, now }: AuditToVerify): Promise<AuditReport> => {
   const strays: Finding[] = [];
   const kept = await readOutside(outside, verifyCheckpoint, strays);
   const stored = await reads.auditChains();
-  const seals = new Map<string, readonly CheckpointStatement[]>();
+  const purgedBefore = now - HISTORY_KEPT_MS;
+  const checkpoints = new Map<string, StoredCheckpoints>();
+  const seals: (readonly CheckpointStatement[])[] = [];
   const reports: ChainReport[] = [];
   for (const chain of new Set([...stored, ...kept.map((statement) => statement.chain)])) {
-    const own = await readSeals(await reads.checkpoints(chain), verifyCheckpoint, strays);
-    seals.set(chain, own);
+    const rows = await reads.checkpoints(chain);
+    checkpoints.set(chain, indexCheckpoints(rows, purgedBefore));
+    const own = await readSeals(rows, verifyCheckpoint, strays);
+    seals.push(own);
     const all = [...own, ...kept.filter((statement) => statement.chain === chain)];
-    reports.push(await verifyChain({ chain, entries: readEntries(reads, chain), seals: all, purgedBefore: now - HISTORY_KEPT_MS }));
+    reports.push(await verifyChain({ chain, entries: readEntries(reads, chain), seals: all, codes, purgedBefore }));
   }
-  for (const { chain, names } of reports) if (names !== undefined) checkNamed(chain, names, seals.get(names.chain) ?? [], strays);
-  const findings = [...strays, ...reports.flatMap((report) => report.findings)];
+  const namings = [...reports.flatMap(namedByChain), ...[...seals.flat(), ...kept].flatMap(namedByCheckpoint)];
+  const named = await checkNamed({ namings, stored: checkpoints, checkpoints: (chain) => reads.checkpoints(chain), purgedBefore });
+  const findings = [...strays, ...named, ...reports.flatMap((report) => report.findings)];
   return {
     ok: findings.length === 0,
     entries: sum(reports.map((report) => report.entries)),
     unsealed: sum(reports.map((report) => report.unsealed)),
-    checkpoints: sum([...seals.values()].map((own) => own.length)),
+    checkpoints: sum(seals.map((own) => own.length)),
     chains: reports.map(({ names: _names, ...report }) => report),
     findings,
   };
@@ -87,12 +96,8 @@ const readSeals = async (rows: readonly CheckpointRow[], verifyCheckpoint: Verif
 const saysTheSame = (row: CheckpointRow, statement: CheckpointStatement): boolean =>
   row.chain === statement.chain && row.n === statement.n && row.hash === statement.hash && row.at === statement.at;
 
-/** A purge leaves a chain its newest seal, so a named checkpoint is there, or a later one of its chain. */
-const checkNamed = (by: string, named: { readonly chain: string; readonly n: number; readonly hash: string }, seals: readonly CheckpointStatement[], strays: Finding[]): void => {
-  const same = seals.find((seal) => seal.n === named.n);
-  if (same === undefined && seals.some((seal) => seal.n > named.n)) return;
-  if (same === undefined) strays.push({ kind: 'missing', chain: named.chain, n: named.n, to: named.n, detail: `the checkpoint that chain ${by} names is gone` });
-  else if (same.hash !== named.hash) strays.push({ kind: 'contradicted', chain: named.chain, n: named.n, to: named.n, detail: `chain ${by} says another hash` });
-};
+const namedByChain = ({ chain, names }: ChainReport): readonly Naming[] => (names === undefined ? [] : [{ by: `the first entry of ${chain}`, named: names }]);
+
+const namedByCheckpoint = ({ chain, n, before }: CheckpointStatement): readonly Naming[] => (before === null ? [] : [{ by: `checkpoint ${n} of ${chain}`, named: before }]);
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

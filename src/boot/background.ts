@@ -3,8 +3,9 @@ import { MINUTE, SECOND } from '../core/duration.ts';
 import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import { retentionJob } from '../jobs/retention.ts';
 import { rotationJob } from '../jobs/rotation.ts';
-import { startJob, startLoop } from '../jobs/run.ts';
+import { startJob, startLoop, startOnce } from '../jobs/run.ts';
 import type { Job, Loop } from '../jobs/run.ts';
+import { stoppedChainsJob } from '../jobs/stopped-chains.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import type { SignCheckpoint, Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -56,8 +57,9 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
   const { clock, store, node, log, metrics } = deps;
   const sign = createSignCheckpoint(node, log);
   const job = { clock, store, log, metrics, holder: deps.holder };
+  const stoppedChains = stoppedChainsJob({ clock, store, sign, log });
   const jobs: readonly Job[] = [
-    { name: 'stopped-chains', every: MINUTE, lease: 5 * MINUTE, run: async () => { await store.sealStopped(sign, clock.now()); } },
+    stoppedChains,
     rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, wantedKeys: node.wantedKeys, change: node.change }),
     retentionJob({ clock, store }),
   ];
@@ -72,6 +74,8 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
     startLoop('checkpoint', CHECKPOINT_LOOK, sealWhenDue, deps),
     startLoop('denial-counts', MINUTE, () => node.denials.flush(), deps),
     ...(deps.jobs ? jobs.map((each) => startJob(each, job)) : []),
+    // Without taking the job, whose lease a process that was killed still has: its last entries shall not stay unsealed so long. Sealing twice does no harm.
+    ...(deps.jobs ? [startOnce(stoppedChains.name, () => stoppedChains.run(0), deps)] : []),
   ];
   return {
     async stop() {

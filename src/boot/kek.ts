@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readKekVariable } from '../config/load.ts';
 import type { ServerConfig } from '../config/server-config.ts';
+import type { AuditCodeKeys } from '../core/audit-code.ts';
 import { createKeyEncryption, parseKek } from '../keys/kek.ts';
 import type { Kek, KeyEncryption } from '../keys/kek.ts';
 import type { Random } from '../core/random.ts';
@@ -19,6 +20,9 @@ const readKek = (path: string, source: () => string | Uint8Array, mend = NEXT): 
 };
 const readFile = (file: string): Kek => readKek(`kek ${file}`, () => readFileSync(file));
 const readPrevious = (file: string): Kek => readKek(`kek.previous_files ${file}`, () => readFileSync(file), 'put the file back, or remove it from kek.previous_files once `mayfly keys list` shows its id nowhere');
+
+/** Of every key-encryption key that is loaded: what was written before it was changed counts as long as the old one is there. */
+export const auditCodeKeys = (encryption: Pick<KeyEncryption, 'deriveEach'>): AuditCodeKeys => encryption.deriveEach('audit-mac');
 
 /**
  * The key-encryption key from variable or file. It is made only where losing it loses nothing: on SQLite, when the database

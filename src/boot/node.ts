@@ -10,6 +10,7 @@ import { createSimulate } from '../admin/simulate.ts';
 import { createAttest } from '../attestation/attest.ts';
 import { ATTESTORS, attestorCatalogue } from '../attestation/catalogue.ts';
 import type { ServerConfig } from '../config/server-config.ts';
+import { createAuditCodes } from '../core/audit-code.ts';
 import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
 import type { DecisionId, DomainId } from '../core/ids.ts';
@@ -61,6 +62,7 @@ import { signAwsToken } from '../tokens/aws.ts';
 import { createNonces } from '../tokens/nonce.ts';
 import { signToken } from '../tokens/sign.ts';
 import { verifyToken } from '../tokens/verify.ts';
+import { auditCodeKeys } from './kek.ts';
 import { adminUrlOf } from './place.ts';
 
 export interface NodeDeps {
@@ -186,7 +188,7 @@ export const createNode = (deps: NodeDeps) => {
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
     lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
     keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption, wantedKeys, honouredNote }),
-    audit: createAuditAdmin({ clock, store, authorize, openKey }),
+    audit: createAuditAdmin({ clock, store, authorize, openKey, codes: createAuditCodes(auditCodeKeys(encryption)) }),
   };
 
   return {

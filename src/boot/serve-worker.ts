@@ -5,6 +5,7 @@ import { systemClock } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
 import type { Random } from '../core/random.ts';
+import type { KeyEncryption } from '../keys/kek.ts';
 import { createStore, createWorkerStore } from '../store/create-store.ts';
 import { parseDatabase } from '../store/database.ts';
 import { ipcChannel } from '../store/writer/channel.ts';
@@ -13,7 +14,7 @@ import type { Log } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { createApps } from './apps.ts';
 import { createFollow, startBackground } from './background.ts';
-import { loadKeyEncryption } from './kek.ts';
+import { auditCodeKeys, loadKeyEncryption } from './kek.ts';
 import { listen } from './listen.ts';
 import { createNode } from './node.ts';
 import { databaseUrlOf } from './place.ts';
@@ -23,9 +24,9 @@ import type { WorkerLine, WorkerStart } from './worker-line.ts';
 type WorkerStore = Awaited<ReturnType<typeof createWorkerStore>>;
 
 /** On SQLite the primary commits for everybody; on PostgreSQL each process has a writer, and so an audit chain, of its own. */
-const openStore = async (url: string, clock: Clock, random: Random, log: Log): Promise<WorkerStore> => {
+const openStore = async (url: string, clock: Clock, random: Random, encryption: KeyEncryption, log: Log): Promise<WorkerStore> => {
   if (parseDatabase(url).engine === 'sqlite') return createWorkerStore({ url, clock, primary: ipcChannel(process) });
-  const store = await createStore({ url, clock, random, migrated: true });
+  const store = await createStore({ url, clock, random, codeKeys: auditCodeKeys(encryption) });
   log.info({ commits: await store.durability() }, 'this process commits for itself');
   return store;
 };
@@ -38,10 +39,11 @@ export const serveAsWorker = async ({ config, externalUrl, version }: WorkerStar
   const metrics = createMetrics();
   const stops = createStops();
   try {
-    const store = await openStore(databaseUrlOf(config), clock, random, log);
-    stops.push(() => store.close());
+    const url = databaseUrlOf(config);
     // The primary started first, so the database holds keys, and a key-encryption key that is missing now is no reason to make another.
-    const { encryption } = loadKeyEncryption(config, { engine: store.engine, holdsKeys: true }, random);
+    const { encryption } = loadKeyEncryption(config, { engine: parseDatabase(url).engine, holdsKeys: true }, random);
+    const store = await openStore(url, clock, random, encryption, log);
+    stops.push(() => store.close());
     const node = createNode({ config, externalUrl, clock, random, log, metrics, store, encryption });
     stops.push(() => node.close());
     const follow = createFollow({ node, metrics });

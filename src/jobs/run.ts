@@ -16,21 +16,14 @@ export interface Job {
 /** A timer that waits for its work, and stops when told. */
 export interface Loop { stop(): Promise<void> }
 
+interface LoopDeps { readonly log: Log; readonly metrics: Pick<Metrics, 'jobRuns'> }
+
 /** Runs `work` every `every` milliseconds, never twice at once; a failure is logged and the next turn tries again. */
-export const startLoop = (name: string, every: number, work: () => Promise<void>, deps: { readonly log: Log; readonly metrics: Pick<Metrics, 'jobRuns'> }): Loop => {
+export const startLoop = (name: string, every: number, work: () => Promise<void>, deps: LoopDeps): Loop => {
   let stopped = false;
   let running: Promise<void> = Promise.resolve();
-  const turn = async (): Promise<void> => {
-    try {
-      await work();
-      deps.metrics.jobRuns.inc({ job: name, outcome: 'done' });
-    } catch (cause) {
-      deps.metrics.jobRuns.inc({ job: name, outcome: 'failed' });
-      deps.log.warn({ job: name, err: cause }, 'background job failed; it will be tried again');
-    }
-  };
   const schedule = (): NodeJS.Timeout => setTimeout(() => {
-    running = turn().finally(() => {
+    running = runTurn(name, work, deps).finally(() => {
       if (!stopped) timer = schedule();
     });
   }, every);
@@ -42,6 +35,12 @@ export const startLoop = (name: string, every: number, work: () => Promise<void>
       await running;
     },
   };
+};
+
+/** One turn, begun now. */
+export const startOnce = (name: string, work: () => Promise<void>, deps: LoopDeps): Loop => {
+  const running = runTurn(name, work, deps);
+  return { stop: () => running };
 };
 
 /**
@@ -68,4 +67,14 @@ export const startJob = (job: Job, deps: { readonly clock: Clock; readonly holde
       await release();
     },
   };
+};
+
+const runTurn = async (name: string, work: () => Promise<void>, deps: LoopDeps): Promise<void> => {
+  try {
+    await work();
+    deps.metrics.jobRuns.inc({ job: name, outcome: 'done' });
+  } catch (cause) {
+    deps.metrics.jobRuns.inc({ job: name, outcome: 'failed' });
+    deps.log.warn({ job: name, err: cause }, 'background job failed; it will be tried again');
+  }
 };

@@ -1,8 +1,8 @@
+import type { AuditCodeKeys } from '../core/audit-code.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Random } from '../core/random.ts';
 import { parseDatabase } from './database.ts';
 import { listenForChanges } from './listen.ts';
-import { migrate } from './migrate.ts';
 import { openReads } from './open.ts';
 import type { Store } from './store.ts';
 import type { Channel } from './writer/channel.ts';
@@ -20,11 +20,11 @@ export interface StoreOptions {
   readonly url: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** Prove which audit entries this installation wrote. */
+  readonly codeKeys: AuditCodeKeys;
   /** For reading, on PostgreSQL. */
   readonly connections?: number;
   readonly limits?: Partial<WriterLimits>;
-  /** Another process of this server has brought the database to this build's schema already. */
-  readonly migrated?: boolean;
 }
 
 /** The store of a process that writes itself. */
@@ -35,12 +35,11 @@ export interface OwnStore extends Store {
   durability(): Promise<Durability>;
 }
 
-/** Brings the database to this build's schema, opens it for reading and writing, and makes sure that commits are durable. */
-export const createStore = async ({ url, clock, random, connections, limits = {}, migrated = false }: StoreOptions): Promise<OwnStore> => {
+/** Opens a prepared database (prepare.ts) for reading and writing, and makes sure that commits are durable. */
+export const createStore = async ({ url, clock, random, codeKeys, connections, limits = {} }: StoreOptions): Promise<OwnStore> => {
   const database = parseDatabase(url);
-  if (!migrated) await migrate(database);
   const reads = await openReads(database, clock, connections);
-  const writer = createWriter({ database, clock, random, limits });
+  const writer = createWriter({ database, clock, random, codeKeys, limits });
   const links = new Set<RemoteLink>();
   const listeners: (() => void)[] = [];
   const changed = (): void => { listeners.forEach((listener) => { listener(); }); };

@@ -52,7 +52,7 @@ export const toDenial = (row: Prisma.Denial): DenialRow => ({
 
 /** `body` stays the text that was hashed. */
 export const toAudit = (row: Prisma.AuditEntry): AuditRow => ({
-  chain: row.chain, n: Number(row.n), at: row.at.getTime(), body: row.body, action: row.action, domainId: row.domainId, prev: row.prev, hash: row.hash,
+  chain: row.chain, n: Number(row.n), at: row.at.getTime(), body: row.body, action: row.action, domainId: row.domainId, prev: row.prev, hash: row.hash, mac: row.mac,
 });
 
 export const toCheckpoint = (row: Prisma.Checkpoint): CheckpointRow => ({

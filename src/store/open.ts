@@ -11,10 +11,14 @@ export interface OpenReads extends StoreReads { close(): Promise<void> }
 
 /** Opens a migrated database for reading. Only the client of the engine in use is loaded. */
 export const openReads = async (database: Database, clock: Clock, connections = 4): Promise<OpenReads> => {
-  const prisma = database.engine === 'postgresql' ? await openPostgres(database.url, connections) : await openSqlite(database.path);
+  const prisma = await openPrisma(database, connections);
   const dialect = database.engine === 'postgresql' ? postgresqlDialect : sqliteDialect;
   return { ...createReads(prisma, dialect, clock), close: () => prisma.$disconnect() };
 };
+
+/** For reading. */
+export const openPrisma = (database: Database, connections: number): Promise<PrismaReader> =>
+  database.engine === 'postgresql' ? openPostgres(database.url, connections) : openSqlite(database.path);
 
 const openPostgres = async (url: string, connections: number): Promise<PrismaReader> => {
   const { PrismaClient } = await import('./generated/postgresql/client.ts');

@@ -141,6 +141,8 @@ export interface AuditRow {
   readonly domainId: string;
   readonly prev: string;
   readonly hash: string;
+  /** On the last entry of each commit: the code that shows who wrote the chain up to here (core/audit-code.ts). */
+  readonly mac: string | null;
 }
 
 export interface CheckpointRow {

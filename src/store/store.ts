@@ -1,4 +1,5 @@
 import type { DecisionId, DomainId, LeaseId, SessionId, WorkloadId } from '../core/ids.ts';
+import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type {
@@ -74,8 +75,11 @@ export interface PageRequest { readonly limit: number; readonly after: string | 
 /** A lease with all that its being active depends on, read in one statement. `revokedBy` names the first revoked target on its path. */
 export interface LeaseStanding { readonly lease: LeaseRow; readonly session: SessionRow; readonly hop: HopRow; readonly revokedBy: Target | undefined; readonly ended: boolean }
 
-/** Signs a statement that a chain had this hash at this entry; runs in the process that holds the keys. */
-export type SignCheckpoint = (statement: { readonly chain: string; readonly n: number; readonly hash: string; readonly at: number }) => Promise<{ readonly kid: string; readonly jws: string }>;
+/** Signs a statement that a chain had this hash at this entry, and which checkpoint was the newest before; runs in the process that holds the keys. */
+export type SignCheckpoint = (statement: NamedCheckpoint & { readonly before: NamedCheckpoint | null }) => Promise<{ readonly kid: string; readonly jws: string }>;
+
+/** Entries `n` to `to` that end a stopped chain and that nothing shows to be ours: they are never sealed. */
+export interface UnprovenTail { readonly chain: string; readonly n: number; readonly to: number }
 
 /** Writes. Each resolves after its own transaction was confirmed durable, or throws {@link StoreUnavailable}. */
 export interface StoreWrites {
@@ -94,8 +98,8 @@ export interface StoreWrites {
   purge(now: number, limit: number, job: { readonly name: string; readonly fence: number }): Promise<{ readonly deleted: number; readonly more: boolean }>;
   /** Signs and stores a checkpoint at the writer's newest entry; undefined if nothing is new since the last. */
   checkpoint(sign: SignCheckpoint, now: number): Promise<CheckpointRow | undefined>;
-  /** Seals the chains whose writer stopped before it could. */
-  sealStopped(sign: SignCheckpoint, now: number): Promise<readonly CheckpointRow[]>;
+  /** Seals the chains whose writer stopped before it could, each at its newest entry that a code proves; tells of the rest, once. */
+  sealStopped(sign: SignCheckpoint, now: number, tell: (tail: UnprovenTail) => void): Promise<readonly CheckpointRow[]>;
   /** Erases sealed revocation handles of leases that are over or revoked. */
   eraseHandle(id: LeaseId): Promise<void>;
 }

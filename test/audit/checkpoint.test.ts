@@ -2,6 +2,7 @@ import { CompactSign } from 'jose';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { checkpointPayload, createVerifyCheckpoint } from '../../src/audit/checkpoint.ts';
 import type { CheckpointStatement } from '../../src/audit/checkpoint.ts';
+import type { NamedCheckpoint } from '../../src/core/hash-chain.ts';
 import type { KeyEncryption } from '../../src/keys/kek.ts';
 import { openSigningKey } from '../../src/keys/signing-key.ts';
 import type { SigningKey } from '../../src/keys/signing-key.ts';
@@ -9,7 +10,8 @@ import type { KeyRow } from '../../src/store/rows.ts';
 import { makeEncryption, makeRow } from '../keys/make-ring.ts';
 import { CHAIN, NOW } from './make-chain.ts';
 
-const STATEMENT: CheckpointStatement = { chain: CHAIN, n: 7, hash: 'h', at: NOW };
+const BEFORE: NamedCheckpoint = { chain: 'chn_before', n: 3, hash: 'b', at: NOW - 1 };
+const STATEMENT: CheckpointStatement = { chain: CHAIN, n: 7, hash: 'h', at: NOW, before: BEFORE };
 
 describe('createVerifyCheckpoint', () => {
   let encryption: KeyEncryption;
@@ -25,6 +27,13 @@ describe('createVerifyCheckpoint', () => {
 
   test.each(['current', 'retired', 'next'] as const)('reads a statement signed by a key that is %s', async (status) => {
     expect(await verify([{ ...key, status }])(await sign(checkpointPayload(STATEMENT)))).toEqual(STATEMENT);
+  });
+
+  test.each([
+    { name: 'the first checkpoint of an installation', payload: { ...STATEMENT, before: null } },
+    { name: 'a copy made before checkpoints named others', payload: { chain: CHAIN, n: 7, hash: 'h', at: NOW } },
+  ])('reads $name', async ({ payload }) => {
+    expect(await verify([key])(await sign(payload))).toEqual({ ...STATEMENT, before: null });
   });
 
   test.each(['revoked', 'gone'] as const)('believes no key that is %s', async (status) => {
@@ -53,6 +62,7 @@ describe('createVerifyCheckpoint', () => {
   test.each([
     { name: 'another type', make: () => sign(STATEMENT, { typ: 'at+jwt' }), says: "its typ is not that of a checkpoint" },
     { name: 'a payload that states nothing', make: () => sign({ chain: CHAIN }), says: 'it makes no statement' },
+    { name: 'one that names what is no checkpoint', make: () => sign({ ...STATEMENT, before: { ...BEFORE, n: 'x' } }), says: 'it makes no statement' },
     { name: 'a changed payload', make: async () => (await sign(STATEMENT)).replace(/\.[^.]+\./, `.${Buffer.from(JSON.stringify({ ...STATEMENT, n: 8 })).toString('base64url')}.`), says: 'signature verification failed' },
     { name: 'what is no JWS', make: () => Promise.resolve('x'), says: 'Invalid Compact JWS' },
     { name: 'what is too long', make: () => Promise.resolve('x'.repeat(5_000)), says: 'it is too long' },

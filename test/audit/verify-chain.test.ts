@@ -4,9 +4,10 @@ import { DAY } from '../../src/core/duration.ts';
 import { verifyChain } from '../../src/audit/verify-chain.ts';
 import type { ChainToVerify } from '../../src/audit/verify-chain.ts';
 import type { AuditRow } from '../../src/store/rows.ts';
-import { CHAIN, NOW, entriesOf, makeChain, sealOf } from './make-chain.ts';
+import { CHAIN_START } from '../../src/core/hash-chain.ts';
+import { CHAIN, CODES, NOW, entriesOf, linkEntries, makeChain, makeCodes, sealOf } from './make-chain.ts';
 
-const verify = (rows: readonly AuditRow[], rest: Partial<ChainToVerify> = {}) => verifyChain({ chain: CHAIN, entries: entriesOf(rows), seals: [], purgedBefore: NOW - 400 * DAY, ...rest });
+const verify = (rows: readonly AuditRow[], rest: Partial<ChainToVerify> = {}) => verifyChain({ chain: CHAIN, entries: entriesOf(rows), seals: [], codes: CODES, purgedBefore: NOW - 400 * DAY, ...rest });
 const at = (rows: readonly AuditRow[], n: number): AuditRow => {
   const row = rows.find((candidate) => candidate.n === n);
   if (row === undefined) throw new Error(`no entry ${n}`);
@@ -66,5 +67,51 @@ describe('verifyChain', () => {
   test('limits its findings, however much was changed', async () => {
     const rows = makeChain(1_500).map((row) => ({ ...row, hash: `${row.hash}x` }));
     expect((await verify(rows)).findings).toHaveLength(1_000);
+  });
+});
+
+describe('verifyChain, asked who wrote it,', () => {
+  // Codes at 3, 6, 9 and 10.
+  const chain = makeChain(10);
+  const sealed = [sealOf(at(chain, 4))];
+  const forged = linkEntries(at(chain, 10), 3);
+  const withCode = (rows: readonly AuditRow[], n: number, mac: string | null): readonly AuditRow[] => rows.map((row) => (row.n === n ? { ...row, mac } : row));
+  const found = async (rows: readonly AuditRow[], rest: Partial<ChainToVerify> = {}): Promise<readonly string[]> => (await verify(rows, rest)).findings.map(({ kind, n, to }) => `${kind} ${n}-${to}`);
+
+  test.each<{ readonly name: string; readonly rows: readonly AuditRow[]; readonly rest?: Partial<ChainToVerify>; readonly finds: readonly string[] }>([
+    { name: 'a chain that was invented whole', rows: linkEntries(CHAIN_START, 5), finds: ['forged 1-5'] },
+    { name: 'one that another installation wrote', rows: makeChain(10, makeCodes()), finds: ['forged 1-10'] },
+    { name: 'entries behind the last code', rows: [...chain, ...forged], finds: ['forged 11-13'] },
+    { name: 'entries behind the last seal', rows: [...chain.slice(0, 4), ...linkEntries(at(chain, 4), 2)], rest: { seals: sealed }, finds: ['forged 5-6'] },
+    { name: 'entries with the code of another entry', rows: withCode([...chain, ...forged], 13, at(chain, 10).mac), finds: ['forged 11-13'] },
+    { name: 'entries with a code made for another chain', rows: withCode([...chain, ...forged], 13, CODES.make('chn_other', at(forged, 13))), finds: ['forged 11-13'] },
+    { name: 'entries with a stranger\'s code', rows: withCode([...chain, ...forged], 13, makeCodes().make(CHAIN, at(forged, 13))), finds: ['forged 11-13'] },
+    { name: 'entries with an empty code', rows: withCode([...chain, ...forged], 13, ''), finds: ['forged 11-13'] },
+    { name: 'an end whose code was taken away', rows: withCode(chain, 10, null), finds: ['forged 10-10'] },
+    { name: 'a wrong code before a right one', rows: withCode(chain, 6, at(chain, 3).mac), finds: ['forged 6-6'] },
+    { name: 'a wrong code on an entry that never had one', rows: withCode(chain, 5, at(chain, 6).mac), finds: ['forged 5-5'] },
+    { name: 'a wrong code on a sealed entry', rows: withCode(chain, 3, 'x'), rest: { seals: sealed }, finds: ['forged 3-3'] },
+    { name: 'the unsealed end of a chain whose key is not loaded any more', rows: chain, rest: { seals: sealed, codes: makeCodes() }, finds: ['forged 5-10'] },
+  ])('finds $name', async ({ rows, rest, finds }) => {
+    expect(await found(rows, rest)).toEqual(finds);
+  });
+
+  test.each<{ readonly name: string; readonly rows: readonly AuditRow[]; readonly rest?: Partial<ChainToVerify> }>([
+    { name: 'a chain that ends with a code', rows: chain },
+    { name: 'its beginning, as long as that ends with one', rows: chain.slice(0, 6) },
+    { name: 'an end without a code that is sealed', rows: withCode(chain, 10, null), rest: { seals: [sealOf(at(chain, 10))] } },
+    { name: 'a chain whose key is not loaded any more, sealed to its end', rows: chain, rest: { seals: [sealOf(at(chain, 10))], codes: makeCodes() } },
+    { name: 'what is left of a purged chain', rows: chain.slice(4), rest: { seals: sealed, purgedBefore: NOW + 1 } },
+  ])('takes $name for what was written', async ({ rows, rest }) => {
+    expect(await found(rows, rest)).toEqual([]);
+  });
+
+  test('finds whatever is put in place of the unsealed end, with codes copied from wherever there are any', async () => {
+    const copied = fc.constantFrom(null, ...chain.map(({ mac }) => mac));
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 0, max: 10 }), fc.array(copied, { minLength: 1, maxLength: 6 }), async (kept, macs) => {
+      const start = kept === 0 ? CHAIN_START : at(chain, kept);
+      const rows = linkEntries(start, macs.length, CHAIN, 'invented').map((row, index) => ({ ...row, mac: macs[index] ?? null }));
+      expect(await found([...chain.slice(0, kept), ...rows])).not.toEqual([]);
+    }), { numRuns: 200 });
   });
 });

@@ -1,14 +1,18 @@
+import { createSecretKey } from 'node:crypto';
 import { CompactSign } from 'jose';
+import { createAuditCodes } from '../../src/core/audit-code.ts';
+import type { AuditCodeKeys } from '../../src/core/audit-code.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { systemRandom } from '../../src/core/random.ts';
 import { createVerifyCheckpoint } from '../../src/audit/checkpoint.ts';
 import type { VerifyCheckpoint } from '../../src/audit/checkpoint.ts';
 import { createStore } from '../../src/store/create-store.ts';
 import type { OwnStore, StoreOptions } from '../../src/store/create-store.ts';
+import { prepareDatabase } from '../../src/store/prepare.ts';
 import { openSigningKey } from '../../src/keys/signing-key.ts';
 import type { SigningKey } from '../../src/keys/signing-key.ts';
 import type { KeyRow } from '../../src/store/rows.ts';
-import type { SignCheckpoint } from '../../src/store/store.ts';
+import type { SignCheckpoint, UnprovenTail } from '../../src/store/store.ts';
 import { makeEncryption, makeRow } from '../keys/make-ring.ts';
 import { DOMAIN, NOW } from './make-rows.ts';
 
@@ -27,8 +31,18 @@ export type MakePlace = () => Promise<Place>;
 
 export const fixedClock: Clock = { now: () => NOW };
 
-export const openStore = (place: Pick<Place, 'url'>, options: Partial<StoreOptions> = {}): Promise<OwnStore> =>
-  createStore({ url: place.url, clock: fixedClock, random: systemRandom, ...options });
+/** Keys of the one installation all stores of a test belong to, unless it says otherwise. */
+export const makeCodeKeys = (): AuditCodeKeys => [createSecretKey(systemRandom.bytes(32))];
+const CODE_KEYS = makeCodeKeys();
+export const codes = createAuditCodes(CODE_KEYS);
+
+export const openStore = async (place: Pick<Place, 'url'>, options: Partial<StoreOptions> = {}): Promise<OwnStore> => {
+  await prepareDatabase(place.url);
+  return createStore({ url: place.url, clock: fixedClock, random: systemRandom, codeKeys: CODE_KEYS, ...options });
+};
+
+/** For where nobody forged anything. */
+export const noTail = (tail: UnprovenTail): never => { throw new Error(`told of entries of others: ${JSON.stringify(tail)}`); };
 
 export interface Sealer { readonly sign: SignCheckpoint; readonly key: KeyRow; readonly verify: VerifyCheckpoint }
 

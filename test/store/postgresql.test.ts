@@ -9,7 +9,7 @@ import { startPostgres } from '../support/postgres.ts';
 import type { Postgres } from '../support/postgres.ts';
 import { until, untilCommitted } from './contract/failing.ts';
 import { DOMAIN, NOW, makeEntry, makeEvent, makeIssuance } from './make-rows.ts';
-import { makeSealer, openStore } from './place.ts';
+import { codes, makeSealer, noTail, openStore } from './place.ts';
 import type { MakePlace, Place, Sealer } from './place.ts';
 import { describeStore } from './store-contract.ts';
 import { breakableLine } from './swallow-answer.ts';
@@ -207,8 +207,8 @@ describe('PostgreSQL', () => {
     await near.append(makeEvent('near'));
     await far.append(makeEvent('far'));
     const own = await near.checkpoint(sealer.sign, NOW);
-    expect(await near.sealStopped(sealer.sign, NOW + 1)).toEqual([]);
-    const stopped = await near.sealStopped(sealer.sign, NOW + 2 * MINUTE);
+    expect(await near.sealStopped(sealer.sign, NOW + 1, noTail)).toEqual([]);
+    const stopped = await near.sealStopped(sealer.sign, NOW + 2 * MINUTE, noTail);
     expect(stopped.map((row) => row.chain)).not.toContain(own?.chain);
     expect(stopped.length).toBeGreaterThan(0);
   });
@@ -245,7 +245,7 @@ describe('PostgreSQL', () => {
   });
 
   test('keeps every chain unbroken through all of this', async () => {
-    const report = await verifyAudit({ reads: near, verifyCheckpoint: sealer.verify, outside: [], now: NOW });
+    const report = await verifyAudit({ reads: near, verifyCheckpoint: sealer.verify, codes, outside: [], now: NOW });
     expect(report.findings).toEqual([]);
     expect(report.entries).toBeGreaterThan(100);
   });

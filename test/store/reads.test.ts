@@ -43,7 +43,7 @@ describeRegistries(clock, (registry) => {
   });
 
   test('chains, their entries and their checkpoints are read in order', async () => {
-    const entry = (chain: string, n: number) => ({ chain, n, at: NOW + n, body: '{"b":1, "a":2}', action: 'exchange.issued', domainId: DOMAIN, prev: `p${n}`, hash: `h${n}` });
+    const entry = (chain: string, n: number) => ({ chain, n, at: NOW + n, body: '{"b":1, "a":2}', action: 'exchange.issued', domainId: DOMAIN, prev: `p${n}`, hash: `h${n}`, mac: n === 10 ? 'code' : null });
     const checkpoint = (chain: string, n: number) => ({ chain, n, hash: `h${n}`, at: NOW, kid: 'k', jws: 'a.b.c' });
     for (const row of [entry('chn_b', 1), entry('chn_a', 10), entry('chn_a', 2), entry('chn_a', 1)]) await registry().seed.audit(row);
     for (const row of [checkpoint('chn_a', 10), checkpoint('chn_a', 2), checkpoint('chn_purged', 7)]) await registry().seed.checkpoint(row);

@@ -9,7 +9,7 @@ import { createSqliteConnection } from '../../src/store/writer/sqlite-connection
 import { createWrites } from '../../src/store/writer/writes.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { NOW, makeIssuance } from './make-rows.ts';
-import { openStore } from './place.ts';
+import { codes, openStore } from './place.ts';
 import type { MakePlace, Place } from './place.ts';
 import { describeStore } from './store-contract.ts';
 
@@ -58,7 +58,7 @@ describe('SQLite', () => {
     const path = place.url.slice('file:'.length);
     await migrate({ engine: 'sqlite', path });
     const connection = createSqliteConnection(path, { busyMs: 1_000 });
-    const execute = createExecute('chn_full', connection);
+    const execute = createExecute('chn_full', connection, codes);
     const issue = async (name: string) => {
       const operations: Operation[] = [];
       await createWrites(((operation: Operation) => {

@@ -1,5 +1,6 @@
 import { describeAuditing } from './contract/auditing.ts';
 import { describeFailing } from './contract/failing.ts';
+import { describeForging } from './contract/forging.ts';
 import { describeIssuing } from './contract/issuing.ts';
 import { describeJobs } from './contract/jobs.ts';
 import { describeRegistry } from './contract/registry.ts';
@@ -11,5 +12,6 @@ export const describeStore = (makePlace: MakePlace): void => {
   describeRegistry(makePlace);
   describeJobs(makePlace);
   describeAuditing(makePlace);
+  describeForging(makePlace);
   describeFailing(makePlace);
 };

@@ -13,7 +13,7 @@ import { ipcChannel } from '../../src/store/writer/channel.ts';
 import { createRemoteWrites, serveRemoteWrites } from '../../src/store/writer/remote.ts';
 import { StoreUnavailable } from '../../src/store/store.ts';
 import { DOMAIN, NOW, makeEvent, makeIssuance } from './make-rows.ts';
-import { makeSealer, openStore } from './place.ts';
+import { codes, makeSealer, openStore } from './place.ts';
 
 const startWorker = async (url: string, store: OwnStore): Promise<ChildProcess> => {
   const child = fork(fileURLToPath(new URL('worker-process.ts', import.meta.url)), [url]);
@@ -67,7 +67,7 @@ describe('worker processes beside a primary', () => {
     expect(two).toEqual(['committed', 'committed', 'replayed']);
     expect(await ask(first(), 'standing', 'two-1')).toBe(makeIssuance('two-1').lease.id);
     const { verify } = await makeSealer();
-    expect(await verifyAudit({ reads: store, verifyCheckpoint: verify, outside: [], now: NOW })).toMatchObject({ ok: true, entries: 6, chains: [{ entries: 6 }] });
+    expect(await verifyAudit({ reads: store, verifyCheckpoint: verify, codes, outside: [], now: NOW })).toMatchObject({ ok: true, entries: 6, chains: [{ entries: 6 }] });
   });
 
   test('have taken a revocation in by the time it is confirmed, whoever made it', async () => {

@@ -19,7 +19,7 @@ const answerSchema = z.looseObject({ ok: z.boolean() });
 export const registerAudit = (program: Command, context: CliContext): void => {
   const group = program.command('audit').description('the hash-chained log of everything that was decided and changed');
   group.command('verify')
-    .description('report edits, insertions, reordering and deletions, and how much is not sealed yet; exit 1 if anything is wrong')
+    .description('report edits, invented entries, reordering and deletions, and how much is not sealed yet; exit 1 if anything is wrong')
     .option('--checkpoints <file>', 'checkpoints that were kept outside (the server\'s log lines do), to compare with; - for standard input')
     .option('--json', 'JSON instead of text')
     .action(async (_options: unknown, command: Command) => {

@@ -28,6 +28,9 @@ export const joinRows = (rows: readonly string[]): string => `[${rows.join(',')}
 /** The text Prisma's libsql adapter writes into a DateTime column, in which times sort by age; PostgreSQL reads the same. */
 export const encodeTime = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, -1)}+00:00`;
 
+/** A time as a hand-written statement reads it back: that text on SQLite, a `Date` on PostgreSQL. */
+export const decodeTime = (value: unknown): number => (value instanceof Date ? value.getTime() : Date.parse(String(value)));
+
 const encodeValue = (type: ColumnType, value: unknown): string => {
   if (type === 'json') return JSON.stringify(JSON.stringify(value));
   if (type === 'time' && typeof value === 'number') return `"${encodeTime(value)}"`;
@@ -88,7 +91,7 @@ export const DENIAL = table<DenialRow>('denial', {
 });
 
 export const AUDIT = table<AuditRow>('audit', {
-  chain: text('chain'), n: bigint('n'), at: time('at'), body: text('body'), action: text('action'), domainId: text('domain_id'), prev: text('prev'), hash: text('hash'),
+  chain: text('chain'), n: bigint('n'), at: time('at'), body: text('body'), action: text('action'), domainId: text('domain_id'), prev: text('prev'), hash: text('hash'), mac: text('mac'),
 });
 
 export const CHECKPOINT = table<CheckpointRow>('checkpoint', { chain: text('chain'), n: bigint('n'), hash: text('hash'), at: time('at'), kid: text('kid'), jws: text('jws') });

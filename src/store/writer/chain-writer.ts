@@ -1,3 +1,4 @@
+import type { AuditCodes } from '../../core/audit-code.ts';
 import { CHAIN_OPENED, CHAIN_START, auditText, linkHash } from '../../core/hash-chain.ts';
 import type { ChainHead } from '../../core/hash-chain.ts';
 import { SYSTEM_DOMAIN } from '../../core/reserved.ts';
@@ -6,6 +7,7 @@ import type { Statements } from '../sql/statements.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import { TransactionFailed } from './connection.ts';
 import type { Connection, Query, RegistryLock } from './connection.ts';
+import { readNewestCheckpoint } from './newest-checkpoint.ts';
 import type { EncodedEvent } from './operations.ts';
 
 /** Transactions whose audit entries continue this writer's chain. */
@@ -17,7 +19,7 @@ export interface ChainWriter {
 /** At most once per transaction. */
 export type Append = (events: readonly EncodedEvent[]) => Promise<void>;
 
-export const createChainWriter = (chain: string, connection: Connection, statements: Statements['audit']): ChainWriter => {
+export const createChainWriter = (chain: string, connection: Connection, statements: Statements['audit'], codes: AuditCodes): ChainWriter => {
   let head = CHAIN_START;
   // What the head is if one of the commits whose answer never came did happen.
   let doubtful: readonly ChainHead[] = [];
@@ -39,7 +41,7 @@ export const createChainWriter = (chain: string, connection: Connection, stateme
         const result = await connection.transaction(registry, async (query) => {
           await settle(query);
           next = head;
-          return work(query, async (events) => { next = await append(query, statements, chain, head, events); });
+          return work(query, async (events) => { next = await append(query, statements, codes, chain, head, events); });
         });
         head = next ?? head;
         doubtful = [];
@@ -52,16 +54,19 @@ export const createChainWriter = (chain: string, connection: Connection, stateme
   };
 };
 
-const append = async (query: Query, statements: Statements['audit'], chain: string, head: ChainHead, events: readonly EncodedEvent[]): Promise<ChainHead> => {
+const append = async (query: Query, statements: Statements['audit'], codes: AuditCodes, chain: string, head: ChainHead, events: readonly EncodedEvent[]): Promise<ChainHead> => {
   const [first] = events;
   if (first === undefined) return head;
   const opening = head.n === 0 ? [await openChain(query, statements, chain, first.at)] : [];
   let { n, hash } = head;
-  const rows = [...opening, ...events].map((event) => {
+  const entries = [...opening, ...events];
+  const rows = entries.map((event, index) => {
     const prev = hash;
     n += 1;
     hash = linkHash(chain, n, prev, event.text);
-    return encodeRow(AUDIT, { chain, n, at: event.at, body: event.text, action: event.action, domainId: event.domainId, prev, hash });
+    // INVARIANT: what a commit adds ends with a code: no reader ever sees an entry of ours that none speaks for.
+    const mac = index === entries.length - 1 ? codes.make(chain, { n, hash }) : null;
+    return encodeRow(AUDIT, { chain, n, at: event.at, body: event.text, action: event.action, domainId: event.domainId, prev, hash, mac });
   });
   await query(statements.append, joinRows(rows));
   return { n, hash };
@@ -69,10 +74,9 @@ const append = async (query: Query, statements: Statements['audit'], chain: stri
 
 /** A chain's first entry names the newest checkpoint of any chain, so that a chain that vanishes whole is missed by the next one. */
 const openChain = async (query: Query, statements: Statements['audit'], chain: string, at: number): Promise<EncodedEvent> => {
-  const [newest] = await query(statements.newestCheckpoint);
-  const checkpoint = newest === undefined ? null : { chain: String(newest.chain), n: Number(newest.n), hash: String(newest.hash) };
+  const newest = await readNewestCheckpoint(query, statements);
   const alive = { name: chainJob(chain), holder: chain, until: encodeTime(at + CHAIN_ALIVE_MS), now: encodeTime(at) };
   await query(statements.takeJob, JSON.stringify([alive]), alive.now);
-  const event = { at, action: CHAIN_OPENED, domainId: SYSTEM_DOMAIN, body: { checkpoint } };
+  const event = { at, action: CHAIN_OPENED, domainId: SYSTEM_DOMAIN, body: { checkpoint: newest === null ? null : { ...newest } } };
   return { at, action: event.action, domainId: SYSTEM_DOMAIN, text: auditText(event) };
 };

@@ -1,3 +1,4 @@
+import type { AuditCodes } from '../../core/audit-code.ts';
 import { buildStatements } from '../sql/statements.ts';
 import { createChainWriter } from './chain-writer.ts';
 import { TransactionFailed } from './connection.ts';
@@ -11,9 +12,9 @@ import { runSingle } from './run-single.ts';
 /** Runs one batch of one lane in one transaction and answers each operation. */
 export type Execute = (operations: readonly Operation[]) => Promise<readonly Answer[]>;
 
-export const createExecute = (chain: string, connection: Connection): Execute => {
+export const createExecute = (chain: string, connection: Connection, codes: AuditCodes): Execute => {
   const statements = buildStatements(connection.dialect);
-  const chainWriter = createChainWriter(chain, connection, statements.audit);
+  const chainWriter = createChainWriter(chain, connection, statements.audit, codes);
   const notifies = connection.dialect.engine === 'postgresql';
 
   const runTogether = async (operations: readonly Operation[]): Promise<readonly Reply[]> => {
@@ -22,7 +23,7 @@ export const createExecute = (chain: string, connection: Connection): Execute =>
     const replies: Reply[] = [];
     for (const operation of operations) {
       if (isShared(operation) || isRegistry(operation)) throw new TypeError('a batch holds operations of one lane');
-      replies.push(await runSingle(chain, chainWriter, connection, statements, operation));
+      replies.push(await runSingle({ chain, chainWriter, connection, statements, codes }, operation));
     }
     return replies;
   };

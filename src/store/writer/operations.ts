@@ -1,4 +1,4 @@
-import type { ChainHead } from '../../core/hash-chain.ts';
+import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
 import type { IssuanceOutcome, RegistryOutcome } from '../store.ts';
 import type { Durability } from './connection.ts';
 
@@ -26,13 +26,17 @@ export type SingleOperation =
   | { readonly kind: 'release-job'; readonly name: string; readonly holder: string }
   | { readonly kind: 'purge'; readonly now: number; readonly limit: number; readonly name: string; readonly fence: number }
   | { readonly kind: 'erase-handle'; readonly id: string }
-  | { readonly kind: 'heads'; readonly now: number; readonly own: boolean }
+  | { readonly kind: 'own-head' }
+  | { readonly kind: 'stopped'; readonly now: number }
+  | { readonly kind: 'proven'; readonly chain: string; readonly after: number }
   | { readonly kind: 'seal'; readonly row: string }
   | { readonly kind: 'durability' };
 
 export type Operation = SharedOperation | RegistryOperation | SingleOperation;
 
 export interface SealableHead extends ChainHead { readonly chain: string }
+/** A chain without a writer that has entries, up to `n`, after its last seal. */
+export interface StoppedChain { readonly chain: string; readonly n: number; readonly sealed: number }
 
 export interface Replies {
   readonly issue: IssuanceOutcome;
@@ -44,8 +48,12 @@ export interface Replies {
   readonly 'release-job': null;
   readonly purge: { readonly deleted: number; readonly more: boolean };
   readonly 'erase-handle': null;
-  readonly heads: readonly SealableHead[];
-  readonly seal: null;
+  readonly 'own-head': { readonly head: SealableHead | null; readonly newest: NamedCheckpoint | null };
+  readonly stopped: { readonly chains: readonly StoppedChain[]; readonly newest: NamedCheckpoint | null };
+  /** The newest entry that a code proves among those looked at; `next`: after which to look on. */
+  readonly proven: { readonly head: ChainHead | null; readonly next: number | null };
+  /** False: there was a checkpoint at this entry already. */
+  readonly seal: boolean;
   readonly durability: Durability;
 }
 export type ReplyOf<O extends Operation> = Replies[O['kind']];
@@ -54,7 +62,7 @@ export type Reply = Replies[Operation['kind']];
 export const laneOf = (operation: Operation): 'shared' | 'registry' | 'single' => LANES[operation.kind];
 const LANES = {
   issue: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'take-job': 'single', 'release-job': 'single',
-  purge: 'single', 'erase-handle': 'single', heads: 'single', seal: 'single', durability: 'single',
+  purge: 'single', 'erase-handle': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single',
 } as const satisfies Record<Operation['kind'], string>;
 
 export const isShared = (operation: Operation): operation is SharedOperation => laneOf(operation) === 'shared';

@@ -103,4 +103,4 @@ export const serveRemoteWrites = (channel: Channel, perform: Perform, limits: { 
   };
 };
 
-const KEPT_BY_PRIMARY: ReadonlySet<Operation['kind']> = new Set<Operation['kind']>(['heads', 'seal']);
+const KEPT_BY_PRIMARY: ReadonlySet<Operation['kind']> = new Set<Operation['kind']>(['own-head', 'stopped', 'proven', 'seal']);

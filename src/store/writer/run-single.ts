@@ -1,23 +1,27 @@
+import type { AuditCodes } from '../../core/audit-code.ts';
 import { DAY } from '../../core/duration.ts';
 import { firstIdAt } from '../../core/ids.ts';
+import { CODED_PAGE } from '../sql/audit.ts';
 import { encodeTime } from '../sql/tables.ts';
 import type { Statements } from '../sql/statements.ts';
 import type { ChainWriter } from './chain-writer.ts';
 import type { Connection, Query } from './connection.ts';
-import type { Reply, Replies, SealableHead, SingleOperation } from './operations.ts';
+import { readNewestCheckpoint } from './newest-checkpoint.ts';
+import type { Reply, Replies, SingleOperation } from './operations.ts';
 
 const LEASES_KEPT_MS = 90 * DAY;
 const HISTORY_KEPT_MS = 400 * DAY;
 const DEAD_CHAINS_KEPT_MS = DAY;
 
+export interface SingleDeps { readonly chain: string; readonly chainWriter: ChainWriter; readonly connection: Connection; readonly statements: Statements; readonly codes: AuditCodes }
+
 /** What a transaction of its own is for: jobs, retention, seals. */
-export const runSingle = async (chain: string, chainWriter: ChainWriter, connection: Connection, statements: Statements, operation: SingleOperation): Promise<Reply> => {
-  if (operation.kind === 'durability') return connection.durability();
-  if (operation.kind === 'heads' && operation.own) return ownHead(chain, chainWriter);
-  return connection.transaction('none', (query) => run(query, chain, statements, operation));
+export const runSingle = async (deps: SingleDeps, operation: SingleOperation): Promise<Reply> => {
+  if (operation.kind === 'durability') return deps.connection.durability();
+  return deps.connection.transaction('none', (query) => run(query, deps, operation));
 };
 
-const run = async (query: Query, chain: string, statements: Statements, operation: Exclude<SingleOperation, { kind: 'durability' }>): Promise<Reply> => {
+const run = async (query: Query, { chain, chainWriter, statements, codes }: SingleDeps, operation: Exclude<SingleOperation, { kind: 'durability' }>): Promise<Reply> => {
   switch (operation.kind) {
     case 'take-job':
       return takeJob(query, statements, operation);
@@ -28,10 +32,17 @@ const run = async (query: Query, chain: string, statements: Statements, operatio
       await query(statements.registry.eraseHandle, JSON.stringify([operation.id]));
       return null;
     case 'seal':
-      await query(statements.audit.seal, `[${operation.row}]`);
-      return null;
-    case 'heads':
-      return (await query(statements.audit.stopped, JSON.stringify([{ own: chain, now: encodeTime(operation.now) }]))).map(headOf);
+      return (await query(statements.audit.seal, `[${operation.row}]`)).length > 0;
+    case 'own-head': {
+      const head = chainWriter.head();
+      return { head: head.n === 0 ? null : { chain, ...head }, newest: await readNewestCheckpoint(query, statements.audit) };
+    }
+    case 'stopped': {
+      const chains = await query(statements.audit.stopped, JSON.stringify([{ own: chain, now: encodeTime(operation.now) }]));
+      return { chains: chains.map((row) => ({ chain: String(row.chain), n: Number(row.n), sealed: Number(row.sealed) })), newest: await readNewestCheckpoint(query, statements.audit) };
+    }
+    case 'proven':
+      return findProven(query, statements, codes, operation);
     case 'purge':
       return purge(query, statements.retention, operation);
   }
@@ -40,12 +51,12 @@ const run = async (query: Query, chain: string, statements: Statements, operatio
 type Take = Extract<SingleOperation, { kind: 'take-job' }>;
 type Purge = Extract<SingleOperation, { kind: 'purge' }>;
 
-const ownHead = (chain: string, chainWriter: ChainWriter): Replies['heads'] => {
-  const head = chainWriter.head();
-  return head.n === 0 ? [] : [{ chain, ...head }];
+const findProven = async (query: Query, statements: Statements, codes: AuditCodes, { chain, after }: Extract<SingleOperation, { kind: 'proven' }>): Promise<Replies['proven']> => {
+  const rows = await query(statements.audit.coded, JSON.stringify([{ chain, after }]));
+  const heads = rows.map((row) => ({ head: { n: Number(row.n), hash: String(row.hash) }, code: String(row.mac) }));
+  const proven = heads.findLast(({ head, code }) => codes.proves(chain, head, code));
+  return { head: proven?.head ?? null, next: heads.length < CODED_PAGE ? null : heads.at(-1)?.head.n ?? null };
 };
-
-const headOf = (row: Readonly<Record<string, unknown>>): SealableHead => ({ chain: String(row.chain), n: Number(row.n), hash: String(row.hash) });
 
 const takeJob = async (query: Query, statements: Statements, { name, holder, until, now }: Take): Promise<Replies['take-job']> => {
   const times = { until: encodeTime(until), now: encodeTime(now) };

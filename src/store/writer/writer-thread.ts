@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { AuditCodeKeys } from '../../core/audit-code.ts';
 import type { Clock } from '../../core/clock.ts';
 import { newId } from '../../core/ids.ts';
 import type { Random } from '../../core/random.ts';
@@ -14,12 +15,12 @@ export interface WriterThread {
 }
 
 /** Starts the committing thread and, should it die, a new one at the next commit: a writer of its own, with a chain of its own. */
-export const createWriterThread = (deps: { readonly database: Database; readonly clock: Clock; readonly random: Random; readonly transactionMs: number }): WriterThread => {
+export const createWriterThread = (deps: { readonly database: Database; readonly clock: Clock; readonly random: Random; readonly codeKeys: AuditCodeKeys; readonly transactionMs: number }): WriterThread => {
   let running: Running | undefined;
   let sent = 0;
 
   const start = (): Running => {
-    const data: WriterData = { chain: newId('chain', deps.clock, deps.random), database: deps.database, transactionMs: deps.transactionMs };
+    const data: WriterData = { chain: newId('chain', deps.clock, deps.random), database: deps.database, codeKeys: deps.codeKeys, transactionMs: deps.transactionMs };
     const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: data, name: 'mayfly-writer' });
     const pending = new Map<number, Pending>();
     const started: Running = { worker, pending, ended: new Promise((resolve) => worker.once('exit', resolve)) };

@@ -1,3 +1,4 @@
+import type { AuditCodeKeys } from '../../core/audit-code.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SECOND } from '../../core/duration.ts';
 import type { Random } from '../../core/random.ts';
@@ -13,6 +14,7 @@ export interface WriterDeps {
   readonly database: Database;
   readonly clock: Clock;
   readonly random: Random;
+  readonly codeKeys: AuditCodeKeys;
   readonly limits?: Partial<WriterLimits>;
 }
 export interface WriterLimits extends GroupCommitLimits {
@@ -31,9 +33,9 @@ export interface Writer {
 
 const LIMITS: WriterLimits = { queued: 10_000, batched: 256, waitMs: 5 * SECOND, transactionMs: 4 * SECOND };
 
-export const createWriter = ({ database, clock, random, limits }: WriterDeps): Writer => {
+export const createWriter = ({ database, clock, random, codeKeys, limits }: WriterDeps): Writer => {
   const bounds = { ...LIMITS, ...limits };
-  const thread = createWriterThread({ database, clock, random, transactionMs: bounds.transactionMs });
+  const thread = createWriterThread({ database, clock, random, codeKeys, transactionMs: bounds.transactionMs });
   const group = createGroupCommit(thread.commit, bounds);
   return {
     writes: createWrites(group.perform),

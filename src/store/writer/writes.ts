@@ -1,21 +1,37 @@
 import { auditText } from '../../core/hash-chain.ts';
+import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
 import type { AuditEvent, CheckpointRow } from '../rows.ts';
 import { CHECKPOINT, DENIAL, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, encodeRow, encodeTime, storable } from '../sql/tables.ts';
 import type { Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import type { Perform } from './group-commit.ts';
-import type { EncodedEvent, EncodedProof, Operation, SealableHead } from './operations.ts';
+import type { EncodedEvent, EncodedProof, Operation, Replies, SealableHead } from './operations.ts';
 
 /** The store's writes in terms of operations, each encoded here, once. */
 export const createWrites = (perform: Perform): StoreWrites => {
   // The last entry of each chain that this process sealed; the database is not asked what it would rather have sealed.
   const sealed = new Map<string, number>();
+  // Likewise the last checkpoint this process made: the next one names it, whether or not it is still there.
+  let made: NamedCheckpoint | null = null;
+  // Where each stopped chain ended whose end is not ours: looked at, and told of, once.
+  const told = new Map<string, number>();
 
-  const seal = async (head: SealableHead, sign: SignCheckpoint, now: number): Promise<CheckpointRow> => {
-    const statement = { chain: head.chain, n: head.n, hash: head.hash, at: now };
-    const row: CheckpointRow = { ...statement, ...(await sign(statement)) };
-    await perform({ kind: 'seal', row: encodeRow(CHECKPOINT, row) });
+  const seal = async (head: SealableHead, newest: NamedCheckpoint | null, sign: SignCheckpoint, now: number): Promise<CheckpointRow> => {
+    const checkpoint = { chain: head.chain, n: head.n, hash: head.hash, at: now };
+    const row: CheckpointRow = { ...checkpoint, ...(await sign({ ...checkpoint, before: later(made, newest) })) };
+    if (await perform({ kind: 'seal', row: encodeRow(CHECKPOINT, row) })) made = checkpoint;
     return row;
+  };
+
+  const findProven = async (chain: string, after: number): Promise<ChainHead | undefined> => {
+    let found: ChainHead | undefined;
+    // A transaction for each look: issuances go between.
+    for (let from: number | null = after; from !== null; ) {
+      const looked: Replies['proven'] = await perform({ kind: 'proven', chain, after: from });
+      found = looked.head ?? found;
+      from = looked.next;
+    }
+    return found;
   };
 
   return {
@@ -30,22 +46,33 @@ export const createWrites = (perform: Perform): StoreWrites => {
     purge: (now, limit, job) => perform({ kind: 'purge', now, limit, name: job.name, fence: job.fence }),
     async eraseHandle(id) { await perform({ kind: 'erase-handle', id }); },
     async checkpoint(sign, now) {
-      const [head] = await perform({ kind: 'heads', own: true, now });
-      if (head === undefined) return undefined;
+      const { head, newest } = await perform({ kind: 'own-head' });
+      if (head === null) return undefined;
       await perform({ kind: 'take-job', name: chainJob(head.chain), holder: head.chain, until: now + CHAIN_ALIVE_MS, now });
       if (sealed.get(head.chain) === head.n) return undefined;
-      const row = await seal(head, sign, now);
+      const row = await seal(head, newest, sign, now);
       sealed.clear();
       sealed.set(head.chain, head.n);
       return row;
     },
-    async sealStopped(sign, now) {
+    async sealStopped(sign, now, tell) {
       const rows: CheckpointRow[] = [];
-      for (const head of await perform({ kind: 'heads', own: false, now })) rows.push(await seal(head, sign, now));
+      const { chains, newest } = await perform({ kind: 'stopped', now });
+      for (const { chain, n, sealed: after } of chains) {
+        if (told.get(chain) === n) continue;
+        const proven = await findProven(chain, after);
+        const provenTo = proven?.n ?? after;
+        // Told before the seal, which may fail, and noted after it, so that it is tried again.
+        if (provenTo < n) tell({ chain, n: provenTo + 1, to: n });
+        if (proven !== undefined) rows.push(await seal({ chain, ...proven }, newest, sign, now));
+        if (provenTo < n) told.set(chain, n);
+      }
       return rows;
     },
   };
 };
+
+const later = (own: NamedCheckpoint | null, stored: NamedCheckpoint | null): NamedCheckpoint | null => (own === null || (stored !== null && stored.at > own.at) ? stored : own);
 
 const encodeIssuance = ({ session, hop, lease, proofs, audit }: Issuance): Extract<Operation, { kind: 'issue' }> => ({
   kind: 'issue', id: lease.id, sessionId: session.id, hopId: hop.id, replayKey: lease.replayKey,

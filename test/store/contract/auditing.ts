@@ -1,12 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { MINUTE } from '../../../src/core/duration.ts';
+import { createAuditCodes } from '../../../src/core/audit-code.ts';
 import { linkHash } from '../../../src/core/hash-chain.ts';
+import type { ChainHead } from '../../../src/core/hash-chain.ts';
 import { verifyAudit } from '../../../src/audit/verify.ts';
 import type { AuditReport } from '../../../src/audit/verify.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { CheckpointRow } from '../../../src/store/rows.ts';
 import { DOMAIN, NOW, makeEvent, makeIssuance } from '../make-rows.ts';
-import { makeSealer, openStore } from '../place.ts';
+import { codes, makeCodeKeys, makeSealer, noTail, openStore } from '../place.ts';
 import type { MakePlace, Place, Sealer } from '../place.ts';
 
 /** The audit chain, its checkpoints, and what verification finds after somebody with the database at hand was there. */
@@ -25,7 +27,7 @@ export const describeAuditing = (makePlace: MakePlace): void => {
       await place.drop();
     });
 
-    const verify = (): Promise<AuditReport> => verifyAudit({ reads: store, verifyCheckpoint: sealer.verify, outside: [], now: NOW });
+    const verify = (): Promise<AuditReport> => verifyAudit({ reads: store, verifyCheckpoint: sealer.verify, codes, outside: [], now: NOW });
     const found = async (): Promise<readonly string[]> => listed(await verify());
 
     test('opens a chain with an entry of its own, and chains only what was committed', async () => {
@@ -35,6 +37,8 @@ export const describeAuditing = (makePlace: MakePlace): void => {
       const entries = await store.audit(chain ?? '', 0, 10);
       expect(entries.map(({ n, action }) => [n, action])).toEqual([[1, 'chain.opened'], [2, 'exchange.issued'], [3, 'exchange.issued']]);
       expect(entries[1]).toMatchObject({ at: NOW, domainId: DOMAIN, prev: entries[0]?.hash });
+      // One code for each commit, on its last entry.
+      expect(entries.map(({ n, hash, mac }) => mac !== null && codes.proves(chain ?? '', { n, hash }, mac))).toEqual([false, true, true]);
       expect(await verify()).toMatchObject({ ok: true, entries: 3, unsealed: 3 });
     });
 
@@ -60,12 +64,12 @@ export const describeAuditing = (makePlace: MakePlace): void => {
       await store.append(makeEvent('one'));
       await store.close();
       store = await openStore(place);
-      const sealed = await store.sealStopped(sealer.sign, NOW + 2 * MINUTE);
+      const sealed = await store.sealStopped(sealer.sign, NOW + 2 * MINUTE, noTail);
       expect(sealed).toMatchObject([{ n: 2 }]);
-      expect(await store.sealStopped(sealer.sign, NOW + 2 * MINUTE)).toEqual([]);
+      expect(await store.sealStopped(sealer.sign, NOW + 2 * MINUTE, noTail)).toEqual([]);
       await store.append(makeEvent('two'));
       const opened = (await store.audit((await store.auditChains()).find((chain) => chain !== sealed[0]?.chain) ?? '', 0, 1))[0];
-      expect(JSON.parse(opened?.body ?? '')).toMatchObject({ action: 'chain.opened', body: { checkpoint: { chain: sealed[0]?.chain, n: 2, hash: sealed[0]?.hash } } });
+      expect(JSON.parse(opened?.body ?? '')).toMatchObject({ action: 'chain.opened', body: { checkpoint: { chain: sealed[0]?.chain, n: 2, hash: sealed[0]?.hash, at: sealed[0]?.at } } });
       expect(await verify()).toMatchObject({ ok: true, checkpoints: 1 });
       await place.sql(`DELETE FROM checkpoint`);
       await place.sql(`DELETE FROM audit WHERE chain = '${sealed[0]?.chain ?? ''}'`);
@@ -101,7 +105,7 @@ export const describeAuditing = (makePlace: MakePlace): void => {
       await place.drop();
     });
 
-    const verify = (outside: readonly string[] = []): Promise<AuditReport> => verifyAudit({ reads: store, verifyCheckpoint: sealer.verify, outside, now: NOW });
+    const verify = (outside: readonly string[] = []): Promise<AuditReport> => verifyAudit({ reads: store, verifyCheckpoint: sealer.verify, codes, outside, now: NOW });
     const found = async (outside: readonly string[] = []): Promise<readonly string[]> => listed(await verify(outside));
 
     test('shows nothing as long as nobody did', async () => {
@@ -120,8 +124,11 @@ export const describeAuditing = (makePlace: MakePlace): void => {
       { name: 'a start deleted as if it had been purged', tamper: ['DELETE FROM audit WHERE n <= 6'], finds: ['missing 1-6'] },
       { name: 'a deletion of the sealed end', tamper: ['DELETE FROM audit WHERE n >= 6'], finds: ['missing 6'] },
       { name: 'a deletion of all entries', tamper: ['DELETE FROM audit'], finds: ['missing 1-6'] },
-      { name: 'two entries that changed places', tamper: ['UPDATE audit SET n = 100 WHERE n = 3', 'UPDATE audit SET n = 3 WHERE n = 4', 'UPDATE audit SET n = 4 WHERE n = 100'], finds: ['unlinked 3', 'unlinked 4', 'unlinked 5', 'moved 3', 'moved 4'] },
-      { name: 'an inserted copy', tamper: ['UPDATE audit SET n = n + 100 WHERE n >= 5', 'UPDATE audit SET n = n - 99 WHERE n >= 100', 'INSERT INTO audit SELECT chain, 5, "at", body, action, domain_id, prev, hash, mac FROM audit WHERE n = 4'], finds: ['unlinked 5', 'contradicted 6', 'edited 5', 'moved 6', 'moved 7', 'moved 8', 'moved 9'] },
+      { name: 'two entries that changed places', tamper: ['UPDATE audit SET n = 100 WHERE n = 3', 'UPDATE audit SET n = 3 WHERE n = 4', 'UPDATE audit SET n = 4 WHERE n = 100'], finds: ['unlinked 3', 'unlinked 4', 'unlinked 5', 'moved 3', 'moved 4', 'forged 3', 'forged 4'] },
+      { name: 'an inserted copy', tamper: ['UPDATE audit SET n = n + 100 WHERE n >= 5', 'UPDATE audit SET n = n - 99 WHERE n >= 100', 'INSERT INTO audit SELECT chain, 5, "at", body, action, domain_id, prev, hash, mac FROM audit WHERE n = 4'], finds: ['unlinked 5', 'contradicted 6', 'edited 5', 'moved 6', 'moved 7', 'moved 8', 'moved 9', 'forged 5', 'forged 6', 'forged 7-9'] },
+      { name: 'a code copied from another entry', tamper: ["UPDATE audit SET mac = (SELECT a.mac FROM audit a WHERE a.n = 4) WHERE n = 3"], finds: ['forged 3'] },
+      { name: 'an end without its code', tamper: ['UPDATE audit SET mac = NULL WHERE n = 8'], finds: ['forged 8'] },
+      { name: 'an unsealed end without codes', tamper: ['UPDATE audit SET mac = NULL WHERE n > 4'], finds: ['forged 7-8'] },
       { name: 'a checkpoint that says something else', tamper: ["UPDATE checkpoint SET hash = 'other'"], finds: ['forged 6'] },
       { name: 'a checkpoint moved to another entry', tamper: ['UPDATE checkpoint SET n = 5'], finds: ['forged 5'] },
     ])('shows $name', async ({ tamper, finds }) => {
@@ -129,14 +136,25 @@ export const describeAuditing = (makePlace: MakePlace): void => {
       expect(await found()).toEqual(finds);
     });
 
-    test('shows a history rewritten with right hashes by its checkpoint, and without that one by the copy kept outside', async () => {
+    const rewrite = async (codeOf: (head: ChainHead) => string): Promise<void> => {
       let prev = '';
       for (const entry of await store.audit(seal.chain, 0, 100)) {
         const body = entry.body.replace('"n":3', '"n":9');
         const hash = linkHash(seal.chain, entry.n, prev, body);
-        await place.sql(`UPDATE audit SET body = '${body}', prev = '${prev}', hash = '${hash}' WHERE n = ${entry.n}`);
+        await place.sql(`UPDATE audit SET body = '${body}', prev = '${prev}', hash = '${hash}', mac = '${codeOf({ n: entry.n, hash })}' WHERE n = ${entry.n}`);
         prev = hash;
       }
+    };
+
+    test('shows a history rewritten with right hashes by its checkpoint, and without that one by its codes', async () => {
+      await rewrite((head) => createAuditCodes(makeCodeKeys()).make(seal.chain, head));
+      expect(await found()).toEqual(['contradicted 6', 'forged 7-8']);
+      await place.sql('DELETE FROM checkpoint');
+      expect(await found()).toEqual(['forged 1-8']);
+    });
+
+    test('shows a history that somebody who has the key as well rewrote with right codes by its checkpoint, and without that one by the copy kept outside', async () => {
+      await rewrite((head) => codes.make(seal.chain, head));
       expect(await found()).toEqual(['contradicted 6']);
       await place.sql('DELETE FROM checkpoint');
       expect(await found()).toEqual([]);
@@ -145,7 +163,7 @@ export const describeAuditing = (makePlace: MakePlace): void => {
 
     test('does not take a stranger\'s checkpoint, in the database or from outside', async () => {
       const stranger = await makeSealer();
-      const { jws } = await stranger.sign({ chain: seal.chain, n: seal.n, hash: seal.hash, at: seal.at });
+      const { jws } = await stranger.sign({ chain: seal.chain, n: seal.n, hash: seal.hash, at: seal.at, before: null });
       expect(await found([jws])).toEqual(['forged 1']);
       await place.sql(`UPDATE checkpoint SET jws = '${jws}'`);
       expect(await found()).toEqual(['forged 6']);

@@ -3,7 +3,7 @@ import { verifyAudit } from '../../../src/audit/verify.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import { StoreUnavailable } from '../../../src/store/store.ts';
 import { DOMAIN, NOW, makeEvent, makeIssuance } from '../make-rows.ts';
-import { makeSealer, openStore } from '../place.ts';
+import { codes, makeSealer, openStore } from '../place.ts';
 import type { MakePlace, Place } from '../place.ts';
 
 /** The database cannot commit: nothing was issued, and it goes on by itself when it can again. */
@@ -48,7 +48,7 @@ export const describeFailing = (makePlace: MakePlace): void => {
 
     test('keeps one unbroken chain through it all', async () => {
       const { verify } = await makeSealer();
-      const report = await verifyAudit({ reads: store, verifyCheckpoint: verify, outside: [], now: NOW });
+      const report = await verifyAudit({ reads: store, verifyCheckpoint: verify, codes, outside: [], now: NOW });
       expect(report.findings).toEqual([]);
       expect(report.chains).toHaveLength(1);
     });

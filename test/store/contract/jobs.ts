@@ -5,7 +5,7 @@ import { verifyAudit } from '../../../src/audit/verify.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { Target } from '../../../src/store/rows.ts';
 import { DOMAIN, NOW, makeEntry, makeEvent, makeIssuance } from '../make-rows.ts';
-import { makeSealer, openStore } from '../place.ts';
+import { codes, makeSealer, openStore } from '../place.ts';
 import type { MakePlace, Place } from '../place.ts';
 
 /** Jobs with one owner, and what the retention job deletes. */
@@ -70,7 +70,9 @@ export const describeJobs = (makePlace: MakePlace): void => {
       await store.change({ at: NOW, by: 'a', revocations: [revoke('lease:gone', NOW + 1), revoke('lease:later', LATER), revoke('workload:never', null)], audit: [makeEvent('revocation.made')] });
       const denial = { id: decisionOf(makeIssuance('p-denied').lease.id), at: NOW, domainId: DOMAIN, workloadId: null, code: 'target_denied', detail: '', facts: {}, count: 1 };
       await store.deny(denial, makeEvent('exchange.denied'));
-      const seal = await store.checkpoint(sealer.sign, NOW);
+      await store.checkpoint(sealer.sign, NOW);
+      await store.append(makeEvent('between'));
+      const seal = await store.checkpoint(sealer.sign, NOW + 1);
       await store.append({ ...makeEvent('late'), at: LATER });
       await store.append({ ...makeEvent('late'), at: LATER });
       await store.checkpoint(sealer.sign, LATER);
@@ -94,9 +96,9 @@ export const describeJobs = (makePlace: MakePlace): void => {
       expect((await place.sql('SELECT "key" FROM replay')).map((row) => row.key)).toEqual(['p-stays']);
       expect((await place.sql('SELECT target FROM revocation ORDER BY target')).map((row) => row.target)).toEqual(['lease:later', 'workload:never']);
       expect(await store.denial(denial.id)).toBeUndefined();
-      // The entries under the old seal are gone, the seal is not, and what is left verifies.
+      // The entries under the old seals are gone, the last of these is not, and what is left verifies: it names the one that went.
       expect((await place.sql('SELECT n FROM audit ORDER BY n')).map((row) => Number(row.n))).toEqual([1, 2, 3].map((step) => (seal?.n ?? 0) + step));
-      const report = await verifyAudit({ reads: store, verifyCheckpoint: sealer.verify, outside: [], now: LATER });
+      const report = await verifyAudit({ reads: store, verifyCheckpoint: sealer.verify, codes, outside: [], now: LATER });
       expect(report).toMatchObject({ ok: true, findings: [], entries: 3, unsealed: 1, checkpoints: 2 });
     });
   });
