@@ -91,4 +91,4 @@ const health = { metricsRegistry: metrics.registry, readiness: () => Promise.res
 const app = createApp([...healthRoutes(health, false), ...domainRoutes(deps)], {
   clock, random, log, metrics, trustedProxies: [], limitByAddress: createRateLimit(clock, BENCH_LIMITS.per_address), inFlight: BENCH_LIMITS.in_flight, jsonLimit: 64 * 1024,
 });
-await listen({ kind: 'tcp', host: '127.0.0.1', port: Number(port) }, app);
+await listen({ kind: 'tcp', host: '127.0.0.1', port: Number(port) }, app, { setting: 'listen' });

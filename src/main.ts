@@ -6,11 +6,12 @@ import { createFollow, startBackground } from './boot/background.ts';
 import { checkExternalUrl, prepareFirstStart } from './boot/first-start.ts';
 import { auditCodeKeys, loadKeyEncryption } from './boot/kek.ts';
 import { listen, prepareSocket } from './boot/listen.ts';
-import type { Listening } from './boot/listen.ts';
+import type { Listening, Setting } from './boot/listen.ts';
 import { createNode } from './boot/node.ts';
 import { adminSocketOf, adminUrlOf, databaseUrlOf, externalUrlOf } from './boot/place.ts';
 import { StartRefused } from './boot/refused.ts';
 import { createStops } from './boot/stops.ts';
+import { loadTls } from './boot/tls.ts';
 import { startWorkers } from './boot/workers.ts';
 import type { Workers } from './boot/workers.ts';
 import { loadServerConfig } from './config/load.ts';
@@ -64,6 +65,7 @@ const loadConfig = (options: StartOptions): ServerConfig => {
 export const startServer = async (options: StartOptions = {}): Promise<RunningServer> => {
   const config = loadConfig(options);
   const externalUrl = externalUrlOf(config);
+  const tls = loadTls(config.tls);
   const clock = options.clock ?? systemClock;
   const random = systemRandom;
   const log = options.log ?? createLog(config.log_level);
@@ -93,23 +95,23 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
       published: config.workers === 1 ? metrics.registry : { contentType: metrics.registry.contentType, metrics: allMetrics },
       problems: () => (workers?.serving() === 0 ? ['no serving process runs'] : []),
     });
-    const open = async (where: Listen, app: Parameters<typeof listen>[1], tls?: ServerConfig['tls']): Promise<Listening> => {
-      const listening = await listen(where, app, { tls });
+    const open = async (setting: Setting, where: Listen, app: Parameters<typeof listen>[1]): Promise<Listening> => {
+      const listening = await listen(where, app, { setting, tls: setting === 'admin.socket' ? undefined : tls });
       stops.push(() => listening.close());
       return listening;
     };
-    const adminSocket = await open({ kind: 'unix', path: adminSocketOf(config) }, apps.socketApp);
-    const adminHttp = config.admin.listen === undefined ? undefined : await open(config.admin.listen, apps.adminApp, config.tls);
+    const adminSocket = await open('admin.socket', { kind: 'unix', path: adminSocketOf(config) }, apps.socketApp);
+    const adminHttp = config.admin.listen === undefined ? undefined : await open('admin.listen', config.admin.listen, apps.adminApp);
     if (config.admin.listen !== undefined && adminUrlOf(config) === undefined) log.warn({}, 'admin.external_url is not set, so admin tokens that are bound to a key are refused');
     if (config.workers > 1) {
-      if (config.listen.kind === 'unix') await prepareSocket(config.listen.path);
+      if (config.listen.kind === 'unix') await prepareSocket(config.listen.path, 'listen');
       workers = await startWorkers({
         start: { config, externalUrl, version }, log, allMetrics,
         join: (worker) => { if (store.engine === 'sqlite') store.serve(ipcChannel(worker)); },
       });
       stops.push(workers.close);
     }
-    const { address } = workers ?? await open(config.listen, apps.publicApp, config.tls);
+    const { address } = workers ?? await open('listen', config.listen, apps.publicApp);
     const problems = registryProblems(node);
     const started = { url: externalUrl, listening: address, admin: adminSocket.address, workers: config.workers, domains: node.snapshot.domains().map(({ domain }) => domain.name), commits: await store.durability() };
     if (problems.length === 0) log.info(started, 'mayfly is ready');

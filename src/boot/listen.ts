@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -6,7 +6,10 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { Listen } from '../config/server-config.ts';
 import { SECOND } from '../core/duration.ts';
+import { isObject } from '../core/json.ts';
 import { StartRefused } from './refused.ts';
+import type { StartProblem } from './refused.ts';
+import type { Tls } from './tls.ts';
 
 export interface Listening {
   /** As in `http://127.0.0.1:8420` or `unix:///path`. */
@@ -68,39 +71,68 @@ const isAlive = (path: string): Promise<boolean> => new Promise((resolve) => {
   socket.once('error', () => { resolve(false); });
 });
 
+/** The setting that says where to listen: problems name it. */
+export type Setting = 'listen' | 'admin.listen' | 'admin.socket';
+
 /** INVARIANT: the folder is 0700 before the socket exists in it, so nobody else can connect in between (design section 11, Admin plane). */
-export const prepareSocket = async (path: string): Promise<void> => {
+export const prepareSocket = async (path: string, setting: Setting): Promise<void> => {
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if ((statSync(folder).mode & 0o077) !== 0) throw new StartRefused([{ path: 'admin.socket', message: `the folder ${folder} is open to other users`, mend: `run chmod 700 ${folder}, or name another folder` }]);
+  if ((statSync(folder).mode & 0o077) !== 0) throw new StartRefused([{ path: setting, message: `the folder ${folder} is open to other users`, mend: `run chmod 700 ${folder}, or name another folder` }]);
   if (!existsSync(path)) return;
-  if (await isAlive(path)) throw new StartRefused([{ path: 'admin.socket', message: `another server listens at ${path}`, mend: 'stop it, or choose another data_dir' }]);
+  if (await isAlive(path)) throw new StartRefused([{ path: setting, message: `another server listens at ${path}`, mend: 'stop it, or choose another data_dir' }]);
   rmSync(path);
 };
 
 export interface ListenOptions {
-  readonly tls?: { readonly cert_file: string; readonly key_file: string } | undefined;
+  readonly setting: Setting;
+  readonly tls?: Tls | undefined;
   /** One of several processes at the same address: the primary has prepared the place. */
   readonly shared?: boolean;
 }
 
-export const listen = async (where: Listen, app: RequestListener, { tls, shared = false }: ListenOptions = {}): Promise<Listening> => {
-  const checks = { connectionsCheckingInterval: SLOW_CHECK };
-  const server = tls === undefined ? createServer(checks) : createTlsServer({ ...checks, cert: readFileSync(tls.cert_file), key: readFileSync(tls.key_file), minVersion: 'TLSv1.2' });
+export const listen = async (where: Listen, app: RequestListener, { setting, tls, shared = false }: ListenOptions): Promise<Listening> => {
+  const server = openServer(tls);
   const close = prepareClose(server);
   server.on('request', app);
   server.requestTimeout = REQUEST_TIMEOUT;
   server.headersTimeout = REQUEST_TIMEOUT;
   server.keepAliveTimeout = KEEP_ALIVE;
   if (where.kind === 'unix') {
-    if (!shared) await prepareSocket(where.path);
-    await bind(server, { path: where.path });
+    if (!shared) await prepareSocket(where.path, setting);
+    await bind(server, { path: where.path }).catch(explainBind(setting, where.path));
     chmodSync(where.path, 0o600);
     return { address: `unix://${where.path}`, close };
   }
-  await bind(server, { host: where.host, port: where.port });
+  const host = where.host.includes(':') ? `[${where.host}]` : where.host;
+  await bind(server, { host: where.host, port: where.port }).catch(explainBind(setting, `${host}:${where.port}`));
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : where.port;
-  const host = where.host.includes(':') ? `[${where.host}]` : where.host;
   return { address: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`, close };
+};
+
+const openServer = (tls: Tls | undefined): Server => {
+  const checks = { connectionsCheckingInterval: SLOW_CHECK };
+  if (tls === undefined) return createServer(checks);
+  try {
+    return createTlsServer({ ...checks, cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' });
+  } catch (cause) {
+    // What only OpenSSL finds, such as a key that is too short; its reasons hold nothing of the key.
+    throw new StartRefused([{ path: 'tls', message: `the certificate cannot be served (${isObject(cause) ? String(cause['reason'] ?? cause['code']) : 'unknown fault'})`, mend: 'have another one issued' }], { cause });
+  }
+};
+
+const BIND_PROBLEMS: ReadonlyMap<unknown, Omit<StartProblem, 'path'>> = new Map([
+  ['EADDRINUSE', { message: 'is in use', mend: 'stop what listens there, or choose another address' }],
+  ['EADDRNOTAVAIL', { message: 'is no address of this machine', mend: 'choose one it has, such as 127.0.0.1' }],
+  ['ENOTFOUND', { message: 'cannot be resolved', mend: 'write an address of this machine, such as 127.0.0.1' }],
+  ['EAI_AGAIN', { message: 'cannot be resolved', mend: 'write an address of this machine, such as 127.0.0.1' }],
+  ['EACCES', { message: 'may not be used by this user', mend: 'choose a port above 1023, or a folder this user may write' }],
+  ['EPERM', { message: 'may not be used by this user', mend: 'choose a port above 1023, or a folder this user may write' }],
+]);
+
+const explainBind = (setting: Setting, at: string) => (cause: unknown): never => {
+  const problem = isObject(cause) ? BIND_PROBLEMS.get(cause['code']) : undefined;
+  if (problem === undefined) throw cause;
+  throw new StartRefused([{ ...problem, path: setting, message: `${at} ${problem.message}` }], { cause });
 };

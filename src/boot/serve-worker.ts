@@ -19,6 +19,7 @@ import { listen } from './listen.ts';
 import { createNode } from './node.ts';
 import { databaseUrlOf } from './place.ts';
 import { createStops } from './stops.ts';
+import { loadTls } from './tls.ts';
 import type { WorkerLine, WorkerStart } from './worker-line.ts';
 
 type WorkerStore = Awaited<ReturnType<typeof createWorkerStore>>;
@@ -38,6 +39,7 @@ export const serveAsWorker = async ({ config, externalUrl, version }: WorkerStar
   const log = createLog(config.log_level).child({ worker: cluster.worker?.id ?? 0 });
   const metrics = createMetrics();
   const stops = createStops();
+  const tls = loadTls(config.tls);
   try {
     const url = databaseUrlOf(config);
     // The primary started first, so the database holds keys, and a key-encryption key that is missing now is no reason to make another.
@@ -60,7 +62,7 @@ export const serveAsWorker = async ({ config, externalUrl, version }: WorkerStar
     stops.push(() => background.stop());
     const published = { contentType: metrics.registry.contentType, metrics: async () => (await line.ask('all-metrics', undefined)) ?? metrics.registry.metrics() };
     const { publicApp } = createApps({ config, clock, random, log, metrics, published, store, node, version });
-    const listening = await listen(config.listen, publicApp, { tls: config.tls, shared: true });
+    const listening = await listen(config.listen, publicApp, { setting: 'listen', tls, shared: true });
     stops.push(() => listening.close());
     return { address: listening.address, close: () => stops.run() };
   } catch (cause) {

@@ -1,4 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -67,11 +70,45 @@ describe('TLS by files', () => {
     expect(await end(server)).toBe(0);
   });
 
-  test('a certificate that is not there is refused by name', async () => {
-    const config = save('mayfly.yaml', { listen: `127.0.0.1:${await freePort()}`, data_dir: join(folder, 'data'), tls: { cert_file: join(folder, 'no.pem'), key_file: join(folder, 'no.key') } });
+  test.each([
+    { name: 'that are not there', files: () => ({ cert_file: join(folder, 'no.pem'), key_file: join(folder, 'no.key') }), told: ['tls.cert_file: the file', 'no.pem cannot be read (ENOENT)', 'tls.key_file: the file', 'no.key cannot be read (ENOENT)'] },
+    { name: 'that do not belong together', files: () => ({ cert_file: save('cert.pem', makeCertificate('localhost').cert), key_file: save('key.pem', makeCertificate('localhost').key) }), told: ['tls.key_file: ', 'not the key of the certificate'] },
+  ])('with files $name is refused with their settings, before anything is made', async ({ files, told }) => {
+    const config = save('mayfly.yaml', { listen: `127.0.0.1:${await freePort()}`, data_dir: join(folder, 'data'), tls: files() });
     const { code, err } = await refused(['--config', config]);
-    expect(code).not.toBe(0);
-    expect(err).toContain('no.pem');
+    expect(code).toBe(2);
+    for (const part of [...told, 'error: the configuration is refused', 'next: ']) expect(err).toContain(part);
+    expect(existsSync(join(folder, 'data'))).toBe(false);
+  });
+});
+
+describe('an address', () => {
+  let holder = createServer();
+  beforeEach(async () => {
+    holder = createServer().listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+  });
+  const release = (): Promise<unknown> => new Promise((resolve) => { holder.close(resolve); });
+  afterEach(release);
+
+  test.each([{ setting: 'listen' }, { setting: 'admin.listen' }])('of $setting that is in use is refused by that setting, and taken once it is free', async ({ setting }) => {
+    const at = `127.0.0.1:${(holder.address() as AddressInfo).port}`;
+    const config = save('mayfly.yaml', { data_dir: join(folder, 'data'), ...(setting === 'listen' ? { listen: at } : { listen: `127.0.0.1:${await freePort()}`, admin: { listen: at } }) });
+    const { code, err } = await refused(['--config', config]);
+    expect([code, err]).toEqual([2, expect.stringContaining(`  ${setting}: ${at} is in use`)]);
+    await release();
+    const server = await serve(['--config', config]);
+    expect(await end(server)).toBe(0);
+  });
+
+  test.each([
+    { setting: 'listen', place: '203.0.113.7', why: 'no address of this machine' },
+    { setting: 'admin.listen', place: 'nowhere.invalid', why: 'cannot be resolved' },
+  ])('of $setting that is not ours is refused: $why', async ({ setting, place, why }) => {
+    const at = `${place}:${await freePort()}`;
+    const config = save('mayfly.yaml', { data_dir: join(folder, 'data'), ...(setting === 'listen' ? { listen: at } : { listen: `127.0.0.1:${await freePort()}`, admin: { listen: at } }) });
+    const { code, err } = await refused(['--config', config]);
+    expect([code, err]).toEqual([2, expect.stringMatching(new RegExp(`  ${setting.replace('.', '\\.')}: ${place.replaceAll('.', '\\.')}.* ${why}`))]);
   });
 });
 

@@ -104,8 +104,8 @@ describe('a server with two serving processes does not start', () => {
     await once(holder, 'listening');
     const { port } = holder.address() as AddressInfo;
     const fault = await failure(startServerProcess({ folder: place.folder('taken'), port, config: { workers: 2 } }));
-    expect(fault.code).toBe(1);
-    expect(fault.message).toContain(`the address is in use: 127.0.0.1:${port}`);
+    expect(fault.code).toBe(2);
+    expect(fault.message).toContain(`listen: 127.0.0.1:${port} is in use`);
     holder.close();
     // Its twin: the same address once it is free.
     await (await startServerProcess({ folder: place.folder('taken'), port, config: { workers: 2 } })).kill();
@@ -115,6 +115,7 @@ describe('a server with two serving processes does not start', () => {
     const [cert_file, key_file] = [`${place.folder('')}/cert.pem`, `${place.folder('')}/key.pem`];
     for (const file of [cert_file, key_file]) writeFileSync(file, 'not a certificate');
     const fault = await failure(startServerProcess({ folder: place.folder('tls'), port: await freePort(), config: { workers: 2, tls: { cert_file, key_file } } }));
-    expect(fault.code).toBe(1);
+    expect(fault.code).toBe(2);
+    expect(fault.message).toContain('tls.cert_file: ');
   });
 });

@@ -55,8 +55,7 @@ const isWhereCommandsLook = (context: CliContext, socket: string): boolean => {
 const explainStart = (fault: unknown): unknown => {
   if (fault instanceof CliError || !isObject(fault)) return fault;
   if (Array.isArray(fault['problems'])) return badInput('the configuration is refused', 'mend these places; nothing was started', fault['problems'].map(describeProblem));
-  if (fault['code'] === 'EADDRINUSE') return failed(`the address is in use: ${String(fault['address'])}:${String(fault['port'])}`, 'stop what listens there, or choose another with --listen');
-  if (fault['code'] === 'EACCES') return failed(String(fault['message']), 'choose a port above 1023 with --listen, and a data folder this user may write');
+  if (fault['code'] === 'EACCES') return failed(String(fault['message']), 'choose a data folder this user may write');
   return fault;
 };
 
