@@ -8,7 +8,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { verifySigned } from '../../src/tokens/verify.ts';
 import { START, makeRing } from '../keys/make-ring.ts';
 
-const STATEMENT = { chain: 'chn_1', n: 7, hash: 'abc', at: START };
+const STATEMENT = { chain: 'chn_1', n: 7, hash: 'abc', at: START, before: null };
 const nodeWith = (rings: Readonly<Record<string, KeyRing>>): Pick<MayflyNode, 'snapshot'> =>
   ({ snapshot: { domain: (name: string) => (rings[name] === undefined ? undefined : { ring: rings[name] }) } as unknown as MayflyNode['snapshot'] });
 
