@@ -5,7 +5,7 @@ import { createApps, registryProblems } from './boot/apps.ts';
 import { createFollow, startBackground } from './boot/background.ts';
 import { checkExternalUrl, prepareFirstStart } from './boot/first-start.ts';
 import { auditCodeKeys, loadKeyEncryption } from './boot/kek.ts';
-import { listen, prepareSocket } from './boot/listen.ts';
+import { ensureFree, listen, prepareSocket } from './boot/listen.ts';
 import type { Listening, Setting } from './boot/listen.ts';
 import { createNode } from './boot/node.ts';
 import { adminSocketOf, adminUrlOf, databaseUrlOf, externalUrlOf } from './boot/place.ts';
@@ -72,6 +72,7 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
   const metrics = createMetrics();
   const stops = createStops();
   try {
+    await ensureFree(config.listen);
     mkdirSync(config.data_dir, { recursive: true, mode: 0o700 });
     const url = databaseUrlOf(config);
     const { encryption, created } = loadKeyEncryption(config, await prepareDatabase(url), random);

@@ -54,10 +54,14 @@ export const prepareFirstStart = async (deps: FirstStartDeps): Promise<void> => 
 
 /** An issuer URL is in every token ever issued: a server that answers elsewhere would be a stranger to them. */
 export const checkExternalUrl = (externalUrl: string, snapshot: Pick<Snapshot, 'domains'>): void => {
-  const strangers = snapshot.domains().filter(({ domain }) => domain.issuer !== `${externalUrl}/${domain.name}`);
-  if (strangers.length === 0) return;
-  throw new StartRefused(strangers.map(({ domain }) => ({
-    path: 'external_url', message: `domain ${domain.name} was created as ${domain.issuer}, but this server would answer at ${externalUrl}/${domain.name}`,
-    mend: `set external_url to ${domain.issuer.slice(0, -domain.name.length - 1)}`,
-  })));
+  const strangers = snapshot.domains().map(({ domain }) => domain).filter(({ name, issuer }) => issuer !== `${externalUrl}/${name}`);
+  const [first] = strangers;
+  if (first === undefined) return;
+  const made = first.issuer.slice(0, -first.name.length - 1);
+  // On a laptop there is mostly nothing to lose; where callers come over https every token names the URL.
+  const anew = made.startsWith('https:') ? '' : ', or begin anew in another data_dir';
+  throw new StartRefused([{
+    path: 'external_url', message: `${strangers.length === 1 ? 'domain' : 'domains'} ${strangers.map(({ name }) => name).join(', ')} were made as ${first.issuer} and the like, but this server would answer at ${externalUrl}/${first.name}`,
+    mend: `set external_url to ${made}${anew}`,
+  }]);
 };

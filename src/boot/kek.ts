@@ -38,7 +38,7 @@ export const loadKeyEncryption = (config: ServerConfig, database: { readonly eng
   const file = config.kek.file ?? join(config.data_dir, 'kek');
   if (existsSync(file)) return { encryption: createKeyEncryption({ current: readFile(file), old, random }), created: undefined };
   if (database.holdsKeys) throw new StartRefused([{ path: 'kek', message: `${file} does not exist, and the database holds keys sealed under it`, mend: 'put the key-encryption key back from its copy' }]);
-  if (database.engine === 'postgresql' || config.kek.file !== undefined) throw new StartRefused([{ path: 'kek', message: `${file} does not exist`, mend: NEXT }]);
+  if (database.engine === 'postgresql' || config.kek.file !== undefined) throw new StartRefused([{ path: 'kek', message: `${file} does not exist`, mend: `run \`mayfly keys init -o ${file}\` once, keep a copy where the database is not, and give every node the same file` }]);
   const text = Buffer.from(random.bytes(32)).toString('base64');
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(file, `${text}\n`, { mode: 0o600, flag: 'wx' });

@@ -36,6 +36,14 @@ const bind = (server: Server, target: { readonly host: string; readonly port: nu
     });
   });
 
+/** Fails as `listen` would if the address cannot be had: asked before a first start writes down what is to be found there. */
+export const ensureFree = async (where: Listen): Promise<void> => {
+  if (where.kind === 'unix' || where.port === 0) return;
+  const probe = createServer();
+  await bind(probe, { host: where.host, port: where.port });
+  await new Promise((resolve) => { probe.close(resolve); });
+};
+
 /** Gives the function that closes the server: every answer still to come ends its connection, so that a busy one does not go on for ever. */
 const prepareClose = (server: Server): (() => Promise<void>) => {
   const underWay = new Set<ServerResponse>();
