@@ -45,6 +45,10 @@ export const say = (context: Pick<ShellContext, 'stdout'>, text: string): void =
   context.stdout.write(`${text}\n`);
 };
 
+/** Columns of the terminal the result goes to; undefined where it goes into a file or another program. */
+export const terminalWidth = ({ stdout }: Pick<ShellContext, 'stdout'>): number | undefined =>
+  ('columns' in stdout && typeof stdout.columns === 'number' && stdout.columns > 0 ? stdout.columns : undefined);
+
 /** For people: progress, warnings and hints go to stderr, so that stdout holds the result alone. */
 export const tell = (context: Pick<ShellContext, 'stderr'>, text: string): void => {
   context.stderr.write(`${text}\n`);

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import type { AdminClient, Query } from './admin-client.ts';
 import type { CliContext } from './context.ts';
-import { say, tell } from './context.ts';
+import { say, tell, terminalWidth } from './context.ts';
 import { failed } from './errors.ts';
 import type { Column } from './output.ts';
 import { printJson, renderDetails, renderTable } from './output.ts';
@@ -38,7 +38,7 @@ export const list = async (context: CliContext, admin: AdminClient, path: string
   } while (options.all === true && next !== undefined);
   if (options.json === true) return printJson(context, next === undefined ? { items } : { items, next });
   if (items.length === 0) return tell(context, 'nothing found');
-  say(context, renderTable(columns, items));
+  say(context, renderTable(columns, items, terminalWidth(context)));
   if (next !== undefined) tell(context, `more: --after ${next}, or --all`);
 };
 
@@ -46,7 +46,7 @@ export const list = async (context: CliContext, admin: AdminClient, path: string
 export const showItems = (context: CliContext, answer: unknown, columns: readonly Column[], json: boolean | undefined): void => {
   const page = read(pageSchema, answer);
   if (json === true) return printJson(context, page);
-  say(context, renderTable(columns, page.items));
+  say(context, renderTable(columns, page.items, terminalWidth(context)));
 };
 
 /** Prints one object with all its members. */

@@ -17,11 +17,13 @@ export const timeColumn = (title: string, member: string): Column => ({ title, v
 const STEERING = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const escapeSteering = (text: string): string => text.replace(STEERING, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
+const ABSENT = '-';
+
 /** A value as one line of a terminal. */
 export const printable = (value: unknown): string => {
-  if (value === undefined || value === null || value === '') return '-';
+  if (value === undefined || value === null || value === '') return ABSENT;
   if (typeof value === 'string') return escapeSteering(value);
-  if (Array.isArray(value)) return value.length === 0 ? '-' : value.map(printable).join(', ');
+  if (Array.isArray(value)) return value.length === 0 ? ABSENT : value.map(printable).join(', ');
   if (isObject(value)) return Object.entries(value).map(([name, member]) => `${escapeSteering(name)}=${printable(member)}`).join(' ');
   return escapeSteering(JSON.stringify(value));
 };
@@ -31,10 +33,33 @@ const NO_BORDERS = {
   left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
 };
 
-export const renderTable = (columns: readonly Column[], items: readonly Record<string, unknown>[]): string => {
+/** One line for each item, for people and `grep`; where a terminal is narrower than that, one paragraph for each. */
+export const renderTable = (columns: readonly Column[], items: readonly Record<string, unknown>[], width = Infinity): string => {
   const table = new Table({ head: columns.map(({ title }) => title.toUpperCase()), chars: NO_BORDERS, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } });
   for (const item of items) table.push(columns.map(({ value }) => printable(value(item))));
-  return table.toString().split('\n').map((line) => line.trimEnd()).join('\n');
+  const lines = table.toString().split('\n').map((line) => line.trimEnd());
+  if (lines.every((line) => line.length <= width)) return lines.join('\n');
+  return items.map((item) => renderParagraph(columns, item, width)).join('\n');
+};
+
+const INDENT = '  ';
+
+/** `title: value` one after the other, broken between them and, where one is too long for a line, between its words. */
+const renderParagraph = (columns: readonly Column[], item: Record<string, unknown>, width: number): string => {
+  const lines: string[] = [];
+  const add = (text: string, gap: string): void => {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + gap.length + text.length <= width) lines[lines.length - 1] = `${last}${gap}${text}`;
+    else lines.push(last === undefined ? text : `${INDENT}${text}`);
+  };
+  for (const { title, value } of columns) {
+    const shown = printable(value(item));
+    if (shown === ABSENT) continue;
+    const whole = `${title}: ${shown}`;
+    if (whole.length + INDENT.length <= width) add(whole, '   ');
+    else whole.split(' ').forEach((word, at) => { add(word, at === 0 ? '   ' : ' '); });
+  }
+  return lines.join('\n');
 };
 
 export const printJson = (context: Pick<ShellContext, 'stdout'>, value: unknown): void => {
@@ -53,8 +78,11 @@ const renderMember = (name: string, member: unknown, indent: string): string => 
   return `${indent}${name}: ${printable(member)}`;
 };
 
-/** On one line if it has no parts of its own; else like an object, with the dash before its first member. */
+const LONGEST_ITEM = 100;
+
+/** On one line if it is short and has no parts of its own; else like an object, with the dash before its first member. */
 const renderItem = (item: unknown, indent: string): string => {
-  if (!isObject(item) || !Object.values(item).some((part) => isObject(part) || (Array.isArray(part) && part.some(isObject)))) return `${indent}- ${printable(item)}`;
+  const line = `${indent}- ${printable(item)}`;
+  if (!isObject(item) || (line.length <= LONGEST_ITEM && !Object.values(item).some((part) => isObject(part) || (Array.isArray(part) && part.some(isObject))))) return line;
   return `${indent}- ${renderDetails(item, `${indent}  `).slice(indent.length + 2)}`;
 };

@@ -10,11 +10,11 @@ import { systemClock } from '../../src/core/clock.ts';
 
 export interface Outcome { readonly code: number; readonly out: string; readonly err: string }
 
-/** The command line in this process, with nothing of the real shell. */
-export const runCli = async (args: readonly string[], { env = {}, stdin = '' }: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string } = {}): Promise<Outcome> => {
+/** The command line in this process, with nothing of the real shell; `columns`: its output is a terminal of that width. */
+export const runCli = async (args: readonly string[], { env = {}, stdin = '', columns }: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string; readonly columns?: number } = {}): Promise<Outcome> => {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const texts = [collect(stdout), collect(stderr)];
-  const code = await run(args, { env, stdin: Readable.from([Buffer.from(stdin)]), stdout, stderr, clock: systemClock, onSignal: () => () => undefined });
+  const code = await run(args, { env, stdin: Readable.from([Buffer.from(stdin)]), stdout: columns === undefined ? stdout : Object.assign(stdout, { columns }), stderr, clock: systemClock, onSignal: () => () => undefined });
   stdout.end();
   stderr.end();
   const [out = '', err = ''] = await Promise.all(texts);

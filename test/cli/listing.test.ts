@@ -26,6 +26,14 @@ describe('a listing', () => {
     expect(received).toHaveLength(1);
   });
 
+  test('fits the terminal it is shown in', async () => {
+    const peer = await startPeer(() => page('0'));
+    const { out } = await runCli(['lease', 'list', '--server', peer.url], { env, columns: 60 });
+    await peer.close();
+    expect(out.trimEnd().split('\n').filter((line) => line.length > 60)).toEqual([]);
+    for (const shown of ['lease: lse_a', 'issuer: github', 'owner: x@acme.example', 'expires: 2027-01-15T08:00:00.000Z']) expect(out).toContain(shown);
+  });
+
   test('goes through every page on demand', async () => {
     const { out, err, received } = await listing(['--limit', '1', '--all', '--json']);
     expect(JSON.parse(out)).toEqual({ items: LEASES });
