@@ -3,8 +3,9 @@ import { verifyAudit } from '../audit/verify.ts';
 import type { AuditReport } from '../audit/verify.ts';
 import type { AuditCodes } from '../core/audit-code.ts';
 import type { Clock } from '../core/clock.ts';
+import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
-import { ok } from '../core/result.ts';
+import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { SigningKey } from '../keys/signing-key.ts';
 import type { AuditRow, KeyRow } from '../store/rows.ts';
@@ -38,7 +39,9 @@ export const createAuditAdmin = (deps: AuditAdminDeps) => {
     /** The whole log spans all domains, so it is the installation's to read. */
     async export(chain: string | undefined, after: number, admin: Admin): Promise<Result<AsyncIterable<AuditRow>, Refusal>> {
       const permitted = await deps.authorize(admin, 'audit', undefined);
-      return permitted.ok ? ok(readChains(chain, after)) : permitted;
+      if (!permitted.ok) return permitted;
+      if (chain !== undefined && !(await deps.store.auditChains()).includes(chain)) return err(refusal('not_found', `no chain ${chain}`));
+      return ok(readChains(chain, after));
     },
     async verify(outside: readonly string[], admin: Admin): Promise<Result<AuditReport, Refusal>> {
       const permitted = await deps.authorize(admin, 'audit', undefined);

@@ -9,6 +9,8 @@ import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Question } from '../policy/decision.ts';
+import { nearestWorkloads } from '../registry/nearest-workloads.ts';
+import type { NearWorkload } from '../registry/nearest-workloads.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { DenialRow, LeaseRow } from '../store/rows.ts';
@@ -56,6 +58,13 @@ export const createExplain = (deps: ExplainDeps) => {
     });
   };
 
+  /** Where no workload's rule fitted: those that came nearest now. */
+  const nearestOf = (view: DomainView, row: DenialRow): readonly NearWorkload[] => {
+    const facts = row.code === 'workload_unknown' ? storedFacts.safeParse(row.facts) : undefined;
+    const evidence = facts?.success === true ? facts.data.evidence : undefined;
+    return evidence === undefined ? [] : nearestWorkloads(view.entries().workloads, evidence.issuer, evidence.attributes);
+  };
+
   const explainDenial = (row: DenialRow, view: DomainView | undefined): JsonObject => {
     const misses = view === undefined ? [] : rebuild(view, row).flatMap((question) => {
       const answer = view.engine.decide(question);
@@ -64,9 +73,10 @@ export const createExplain = (deps: ExplainDeps) => {
         nearest: view.engine.nearMisses(question).map(({ policy, why }) => ({ policy: policy.name, version: policy.version, why })),
       }];
     });
+    const near = view === undefined ? [] : nearestOf(view, row);
     return {
       decision: row.id, outcome: 'denied', code: row.code, detail: row.detail, at: new Date(row.at).toISOString(), domain: view?.domain.name ?? row.domainId,
-      mend: mendFor(row.code), facts: row.facts, ...(row.count > 1 ? { count: row.count } : {}), ...(misses.length === 0 ? {} : { policies_now: misses }),
+      mend: mendFor(row.code), facts: row.facts, ...(row.count > 1 ? { count: row.count } : {}), ...(near.length === 0 ? {} : { nearest_workloads: near.map(({ workload, why }) => ({ workload, why })) }), ...(misses.length === 0 ? {} : { policies_now: misses }),
     };
   };
 
@@ -78,7 +88,7 @@ export const createExplain = (deps: ExplainDeps) => {
 
   return async (raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> => {
     const id = parseId('decision', raw);
-    if (id === undefined) return err(refusal('not_found', 'not a decision id'));
+    if (id === undefined) return err(refusal('not_found', `no decision ${raw}; an id is dec_ and 32 digits`));
     const denial = await deps.denials.recent(id) ?? await deps.store.denial(id);
     const lease = denial === undefined ? await deps.store.leaseByDecision(id) : undefined;
     const domainId = denial?.domainId ?? lease?.domainId;

@@ -39,7 +39,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   evidence_organization_wrong: 'the token is of another organization than the issuer entry is for',
   evidence_rule_failed: 'a require rule of the issuer entry does not hold for this token',
 
-  workload_unknown: 'no workload\'s match rule fits these attributes; compare them with mayfly workload list',
+  workload_unknown: 'no workload\'s match rule fits these attributes: mend the rule that should have, or register a workload; the nearest are listed',
   workload_ambiguous: 'narrow the match rules, or let the caller send client_id',
   workload_expired: 'the workload entry has expired: renew its expires if it is still needed',
   client_id_mismatch: 'the caller names another workload than its evidence proves',
@@ -74,7 +74,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   lifetime_exhausted: 'the session ends now; a new run begins a new one',
   depth_exceeded: 'the chain of actors is longer than this domain allows',
 
-  revoked: 'authority was taken back; mayfly lease show or session show says by what. A blocked workload, issuer or domain comes back with mayfly enable',
+  revoked: 'authority was taken back; mayfly lease show or session show says by what. A blocked workload, issuer or domain is let in again with mayfly enable, for runs that begin afterwards: one that had begun stays out',
   session_ended: 'the session is over and never reopens; a new run begins a new one',
 
   policy_error: 'a policy erred while it was evaluated, so the answer is no: mend the policy named in the detail, and alert on this',

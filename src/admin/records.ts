@@ -62,16 +62,16 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
     ceiling: hop.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })),
   });
 
-  /** The store's filter from names; undefined when a name is of nothing, so that a misspelt filter shows nothing rather than all. */
+  /** The store's filter from names. A name of nothing is refused: "nothing found" would say that nothing was issued. */
   const storeFilter = (filter: RecordFilter, view: DomainView | undefined) => {
     const workload = filter.workload === undefined ? undefined : view?.workloadByName(filter.workload)?.id ?? parseId('workload', filter.workload);
-    if (filter.workload !== undefined && workload === undefined) return undefined;
+    if (filter.workload !== undefined && workload === undefined) return err(refusal('not_found', view === undefined ? `no workload ${filter.workload}; a name needs its domain` : `no workload ${filter.workload} in ${view.domain.name}; one that has ended is found by its id`));
     const session = filter.session === undefined ? undefined : parseSessionId(filter.session);
-    if (filter.session !== undefined && session === undefined) return undefined;
-    return {
+    if (filter.session !== undefined && session === undefined) return err(refusal('not_found', `no session ${filter.session}`));
+    return ok({
       ...(view === undefined ? {} : { domainId: view.domain.id }), ...(workload === undefined ? {} : { workloadId: workload }), ...(session === undefined ? {} : { sessionId: session }),
       ...(filter.active ? { activeAt: deps.clock.now() } : {}),
-    };
+    });
   };
 
   /** The domain that is listed; undefined: all of them. */
@@ -95,9 +95,9 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       const view = await listed(filter, admin);
       if (!view.ok) return view;
       const where = storeFilter(filter, view.value);
-      if (where === undefined) return ok({ items: [], next: undefined });
+      if (!where.ok) return where;
       const now = deps.clock.now();
-      const page = await deps.store.leases(where, { limit: filter.limit, after: filter.after });
+      const page = await deps.store.leases(where.value, { limit: filter.limit, after: filter.after });
       return ok({ items: page.items.map((standing) => showLease(standing, now)), next: page.next });
     },
     async lease(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
@@ -111,9 +111,9 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       const view = await listed(filter, admin);
       if (!view.ok) return view;
       const where = storeFilter({ ...filter, session: undefined, active: false }, view.value);
-      if (where === undefined) return ok({ items: [], next: undefined });
+      if (!where.ok) return where;
       const now = deps.clock.now();
-      const page = await deps.store.sessions(where, { limit: filter.limit, after: filter.after });
+      const page = await deps.store.sessions(where.value, { limit: filter.limit, after: filter.after });
       return ok({ items: page.items.map(({ session, revokedBy }) => showSession(session, revokedBy, now)), next: page.next });
     },
     async session(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {

@@ -26,10 +26,11 @@ import type { StoreReads } from '../store/store.ts';
 import { domainMeant, nameOf } from './access.ts';
 import type { Admin, Authorize, Judge } from './access.ts';
 import type { AdminPorts } from './ports.ts';
+import { showEntry } from './show-entry.ts';
 
 export interface RegistryAdminDeps extends AdminPorts {
   readonly store: Pick<StoreReads, 'registryDelta' | 'entries' | 'leases'>;
-  readonly snapshot: Pick<Snapshot, 'domain' | 'domains'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'revokedBy' | 'version'>;
   readonly authorize: Authorize;
   readonly judge: Judge;
   readonly planner: Planner;
@@ -178,7 +179,7 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
       }
       const page = found.slice(0, filter.limit);
       const last = found.length > page.length ? page.at(-1) : undefined;
-      return ok({ items: page.map(({ row, domain }) => showRow(row, domain)), next: last === undefined ? undefined : `${last.domain}/${last.row.name}` });
+      return ok({ items: page.map(({ row, domain }) => showEntry(deps, row, domain, deps.clock.now())), next: last === undefined ? undefined : `${last.domain}/${last.row.name}` });
     },
 
     async show(kind: EntryKind, domain: string, name: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
@@ -186,7 +187,7 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
       const permitted = await deps.authorize(admin, 'show', view);
       if (!permitted.ok) return permitted;
       const [row] = view === undefined ? [] : await deps.store.entries({ kind, domainId: view.domain.id, name }, { limit: 1, after: undefined });
-      return row === undefined ? err(refusal('not_found', `no ${kind} ${name} in ${domain}`)) : ok(showRow(row, domain));
+      return row === undefined ? err(refusal('not_found', kind === 'domain' || view === undefined ? `no domain ${domain}` : `no ${kind} ${name} in ${domain}`)) : ok(showEntry(deps, row, domain, deps.clock.now()));
     },
   };
 };
@@ -217,13 +218,3 @@ const resourcesAfter = (plan: Plan, domain: DomainId): readonly Resource[] => {
   const ending = new Set(plan.changes.filter(({ action }) => action === 'end').map(({ id }) => id));
   return plan.context.filter((entry) => entry.kind === 'resource').filter(({ id, domainId }) => domainId === domain && !ending.has(id));
 };
-
-const showRow = (row: EntryRow, domain: string): JsonObject => ({
-  ...(row.kind === 'domain' ? {} : { domain }),
-  ...(isObject(row.body) ? row.body : {}),
-  id: row.id,
-  version: row.version,
-  status: row.ended ? 'ended' : 'live',
-  changed_at: new Date(row.changedAt).toISOString(),
-  changed_by: row.changedBy,
-});

@@ -7,6 +7,8 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Question } from '../policy/decision.ts';
 import type { Issuer, Workload } from '../registry/entries.ts';
+import { nearestWorkloads } from '../registry/nearest-workloads.ts';
+import type { NearWorkload } from '../registry/nearest-workloads.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Admin, Authorize } from './access.ts';
@@ -28,6 +30,8 @@ export interface Simulation {
   readonly stoppedBy: Refusal | undefined;
   readonly attributes: Attributes | undefined;
   readonly workload: string | undefined;
+  /** Where the evidence is no workload's: those whose rules came nearest. */
+  readonly nearestWorkloads?: readonly NearWorkload[];
   readonly decisions: readonly ScopeAnswer[];
 }
 
@@ -83,7 +87,10 @@ export const createSimulate = (deps: SimulateDeps) => {
     const shown = await readShown(request, view);
     if (!shown.ok) return ok({ allow: false, stoppedBy: shown.error, attributes: undefined, workload: undefined, decisions: [] });
     const workload = view.identify(shown.value, request.clientId, now);
-    if (!workload.ok) return ok({ allow: false, stoppedBy: workload.error, attributes: shown.value.attributes, workload: undefined, decisions: [] });
+    if (!workload.ok) {
+      const near = workload.error.code === 'workload_unknown' ? nearestWorkloads(view.entries().workloads, shown.value.issuerName, shown.value.attributes) : [];
+      return ok({ allow: false, stoppedBy: workload.error, attributes: shown.value.attributes, workload: undefined, nearestWorkloads: near, decisions: [] });
+    }
     return ok(decide(view, workload.value, shown.value, request, now));
   };
 };

@@ -42,7 +42,7 @@ const entryPaths = (section: string, key: string, schema: z.ZodType): ZodOpenApi
   return {
     [`/admin/v1/${section}`]: { get: call(`List ${section}`, { query: entriesQuery }) },
     [url]: {
-      get: call('One entry', { path }), put: call('Add an entry, or change the one of that name', { path, body: schema, answer: applied }),
+      get: call('One entry', { path }), put: call('Add an entry, or replace the one of that name', { path, body: schema, answer: applied }),
       ...(section === 'domains' ? {} : { delete: call('End an entry and revoke what hangs on it', { path, query: removeQuery, answer: applied }) }),
     },
   };

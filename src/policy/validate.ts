@@ -1,5 +1,6 @@
 import { policySetTextToParts, policyToJson, validate } from '@cedar-policy/cedar-wasm/nodejs';
 import type { DetailedError, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { ADMIN_VERBS } from './actions.ts';
 import type { PolicyProblem } from './decision.ts';
 import { fixedIn } from './head.ts';
 import type { FixedHead } from './head.ts';
@@ -91,7 +92,15 @@ const annotationsOf = (statement: PolicyJson): ReadonlyMap<string, string> =>
 
 const problemOf = ({ name, cedar }: PolicyText, error: DetailedError): PolicyProblem => {
   const place = error.sourceLocations?.[0];
-  return { policy: name, message: plain(error.message), help: hintOf(error), ...(place === undefined ? NOWHERE : placeOf(cedar, place.start)) };
+  const message = plain(error.message);
+  return { policy: name, message, help: actionHint(message) ?? hintOf(error), ...(place === undefined ? NOWHERE : placeOf(cedar, place.start)) };
+};
+
+/** Cedar suggests whichever action looks most like it: `call` for a slip in an admin action, `act` for a scope, which is the commonest mistake. */
+const actionHint = (message: string): string | undefined => {
+  const [, name] = /^unrecognized action `Action::"([^"]*)"`/.exec(message) ?? [];
+  if (name?.startsWith('admin::') === true) return `the admin actions are ${Object.keys(ADMIN_VERBS).map((verb) => `admin::${verb}`).join(', ')}`;
+  return name?.includes(':') === true ? `a scope is a resource: write action == Action::"issue", resource == Scope::"<audience>#${name}"` : undefined;
 };
 
 const hintOf = (error: DetailedError): string | undefined => {

@@ -49,7 +49,7 @@ export const readManifest = (value: unknown): { readonly manifest: Manifest; rea
       const path = `${section}[${index}]`;
       const parsed = schema.safeParse(member, { error: wordIssue });
       if (parsed.success) return [{ path, entry: parsed.data }];
-      problems.push(...problemsOf(parsed.error.issues, path, knownFields(schema), EXAMPLES));
+      problems.push(...problemsOf(parsed.error.issues, path, knownFields(schema), kind === 'issuer' ? ISSUER_EXAMPLES : EXAMPLES));
       broken.push(brokenItem(kind, member));
       return [];
     });
@@ -83,6 +83,9 @@ export const parseManifestYaml = (text: string): Result<unknown, readonly Proble
 };
 
 const SECTIONS: readonly string[] = ['domains', 'issuers', 'resources', 'workloads', 'policies'];
+
+/** Workloads have these fields too, and mean something else by them. */
+const ISSUER_EXAMPLES: ReadonlyMap<string, string> = new Map([...EXAMPLES, ['kind', 'github-actions'], ['issuer', 'https://login.acme.example']]);
 
 const knownFields = (schema: z.ZodType): readonly string[] => [...('shape' in schema && isObject(schema.shape) ? Object.keys(schema.shape) : []), 'rule', 'reason', 'until'];
 

@@ -38,9 +38,11 @@ export const unknownKey = (path: string, key: string, known: readonly string[]):
   return { path: joinPath(path, key), message: 'is not a known field', mend: meant === undefined ? 'remove it' : `did you mean "${meant}"? Otherwise remove it` };
 };
 
+const MISSING = 'is missing';
+
 /** Plain words for what zod found; handed to every parse as its error map. */
 export const wordIssue = (issue: z.core.$ZodRawIssue): string => {
-  if (issue.code === 'invalid_type' && issue.input === undefined) return 'is missing';
+  if (issue.code === 'invalid_type' && issue.input === undefined) return MISSING;
   if (issue.code === 'invalid_type') return `must be ${TYPE_WORDS.get(issue.expected) ?? issue.expected}, not ${wordType(issue.input)}`;
   if (issue.code === 'invalid_value') return `must be ${issue.values.map(String).join(' or ')}`;
   if (issue.code === 'too_small') return Number(issue.minimum) <= 1 && issue.origin !== 'number' ? 'is empty' : `is smaller than ${issue.minimum}`;
@@ -74,7 +76,8 @@ const mendOf = (issue: z.core.$ZodIssue, examples: ReadonlyMap<string, string>):
   const field = issue.path.findLast((part) => typeof part === 'string');
   const example = field === undefined ? undefined : examples.get(field);
   if (example !== undefined) return `write it like ${String(field)}: ${example}`;
-  return issue.code === 'invalid_value' ? 'choose one of these' : 'correct or remove it';
+  if (issue.code === 'invalid_value') return 'choose one of these';
+  return issue.message === MISSING ? 'add it' : 'correct or remove it';
 };
 
 const editDistance = (a: string, b: string): number => {

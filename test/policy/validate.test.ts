@@ -25,8 +25,9 @@ describe('refuses what is not exactly one statement', () => {
 describe('tells the place and Cedar\'s hint of', () => {
   test.each([
     { name: 'an attribute that does not exist', cedar: 'permit(principal is Workload, action == Action::"issue", resource)\nwhen { "é→" == principal.nam };', message: 'attribute `nam` on entity type `Workload` not found', help: 'did you mean `name`?', line: 2, column: 16 },
-    { name: 'a scope written as an action', cedar: 'permit(principal, action == Action::"deploy:read", resource);', message: 'unrecognized action `Action::"deploy:read"`', help: undefined, line: 1, column: 29 },
+    { name: 'a scope written as an action', cedar: 'permit(principal, action == Action::"deploy:read", resource);', message: 'unrecognized action `Action::"deploy:read"`', help: 'a scope is a resource: write action == Action::"issue", resource == Scope::"<audience>#deploy:read"', line: 1, column: 29 },
     { name: 'a slip in an action', cedar: 'permit(principal, action == Action::"isue", resource);', message: 'unrecognized action `Action::"isue"`', help: 'did you mean `Action::"issue"`?', line: 1, column: 29 },
+    { name: 'a slip in an admin action', cedar: 'permit(principal, action == Action::"admin::aply", resource);', message: 'unrecognized action `Action::"admin::aply"`', help: 'the admin actions are admin::list, ', line: 1, column: 29 },
     { name: 'evidence read without `has`', cedar: 'permit(principal, action == Action::"issue", resource) when { context.evidence.github_actions.ref == "x" };', message: 'unable to guarantee safety', help: 'try testing for the attribute\'s presence with `context.evidence has github_actions && ..`', line: 1, column: 63 },
     { name: 'a comparison of two types', cedar: 'permit(principal, action == Action::"issue", resource) when { context.session.depth == "1" };', message: 'the types Long and String are not compatible', help: 'must have compatible types', line: 1, column: 63 },
     { name: 'a text that does not parse', cedar: '\n\n  permit(principal, action, resource) when { 1 === 2 };', message: 'unexpected token', help: undefined, line: 3, column: 50 },

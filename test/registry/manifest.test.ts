@@ -52,6 +52,15 @@ describe('the shape of a manifest', () => {
   });
 
   test.each([
+    { name: 'kind of an issuer', path: ['issuers', 0, 'kind'], mend: 'write it like kind: github-actions' },
+    { name: 'kind of a workload', path: ['workloads', 0, 'kind'], mend: 'choose one of these' },
+    { name: 'issuer of a rule', path: ['workloads', 0, 'match', 'issuer'], mend: 'write it like issuer: github' },
+    { name: 'name of a domain', path: ['domains', 0, 'name'], mend: 'write it like name: ' },
+  ])('says how to write what is missing: the $name', ({ path, mend }) => {
+    expect(errorOf(parseManifest(withChange(manifest(), path, undefined)))).toContainEqual(expect.objectContaining({ mend: expect.stringContaining(mend) }));
+  });
+
+  test.each([
     { name: 'a UTC date-time', path: ['workloads', 0, 'expires'], value: '2027-02-20T10:00:00Z' },
     { name: 'a leap day', path: ['workloads', 0, 'expires'], value: '2028-02-29' },
     { name: 'a list of alternatives', path: ['workloads', 0, 'match', 'ref'], value: ['refs/heads/main', 'refs/heads/release'] },

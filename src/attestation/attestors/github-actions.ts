@@ -87,7 +87,7 @@ export const githubActions = {
     if (badId !== undefined) return err(refusal('evidence_claim_invalid', `${badId} is not a number in a string`));
     if (attributes['repository_owner_id'] !== organization_id) return err(refusal('evidence_organization_wrong', 'repository_owner_id is not the entry\'s organization_id'));
     if (!events.includes(String(attributes['event_name']))) {
-      return err(refusal('evidence_event_not_allowed', `event_name is none of ${events.join(', ')}`));
+      return err(refusal('evidence_event_not_allowed', `event_name is ${JSON.stringify(attributes['event_name'])}, and none of ${events.join(', ')}`));
     }
     const mismatch = checkGithubSubject(String(claims.sub), attributes);
     return mismatch === undefined ? read : err(refusal('evidence_subject_mismatch', mismatch));

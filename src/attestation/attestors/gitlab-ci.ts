@@ -106,7 +106,7 @@ const checkFork = (claims: JWTPayload, { project_id }: Attributes): Refusal | un
 };
 
 const checkSource = ({ pipeline_source }: Attributes, allowed: readonly string[]): Refusal | undefined =>
-  allowed.includes(String(pipeline_source)) ? undefined : refusal('evidence_event_not_allowed', `pipeline_source is none of ${allowed.join(', ')}`);
+  allowed.includes(String(pipeline_source)) ? undefined : refusal('evidence_event_not_allowed', `pipeline_source is ${JSON.stringify(pipeline_source)}, and none of ${allowed.join(', ')}`);
 
 /** A `sub` of the default form must say what the discrete claims say; a reshaped one is opaque. */
 const checkSubject = (sub: string, attributes: Attributes): Refusal | undefined => {

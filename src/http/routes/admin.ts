@@ -15,6 +15,7 @@ import type { Refusal } from '../../core/refusal.ts';
 import type { Result } from '../../core/result.ts';
 import type { Fallen } from '../../exchange/falling.ts';
 import type { EntryKind } from '../../registry/entries.ts';
+import { blocking } from '../../registry/lint.ts';
 import { InvalidCursor } from '../../store/cursor.ts';
 import { StoreUnavailable } from '../../store/store.ts';
 import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
@@ -59,9 +60,11 @@ const send = (response: Response, result: Result<unknown, Refusal>): void => {
 
 const showFailure = (response: Response, failure: ApplyFailure): void => {
   if (failure.kind === 'refused') sendProblem(response, failure.refusal);
-  else if (failure.kind === 'problems') sendProblem(response, refusal('manifest_invalid', `${failure.problems.length} problems`), { problems: failure.problems });
-  else sendProblem(response, refusal('lint_error', `${failure.findings.length} findings`), { findings: failure.findings.map(showFinding) });
+  else if (failure.kind === 'problems') sendProblem(response, refusal('manifest_invalid', count(failure.problems, 'problem')), { problems: failure.problems });
+  else sendProblem(response, refusal('lint_error', `${count(blocking(failure.findings), 'finding')} to be mended or accepted`), { findings: failure.findings.map(showFinding) });
 };
+
+const count = (things: readonly unknown[], noun: string): string => `${things.length} ${noun}${things.length === 1 ? '' : 's'}`;
 
 type Finding = Applied['findings'][number];
 export const showFinding = ({ rule, severity, entry, why, mend, acceptedUntil }: Finding): object => ({
@@ -183,8 +186,8 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
       const scopes = body.scope === undefined || body.scope === '' ? [] : body.scope.split(' ');
       const outcome = await deps.simulate({ domain: body.domain, shown, clientId: body.client_id, audience: body.audience, scopes }, caller);
       if (!outcome.ok) return sendProblem(response, outcome.error);
-      const { stoppedBy, ...rest } = outcome.value;
-      response.json({ ...rest, ...(stoppedBy === undefined ? {} : { stopped_by: { code: stoppedBy.code, detail: stoppedBy.detail } }) });
+      const { stoppedBy, nearestWorkloads: near = [], ...rest } = outcome.value;
+      response.json({ ...rest, ...(near.length === 0 ? {} : { nearest_workloads: near }), ...(stoppedBy === undefined ? {} : { stopped_by: { code: stoppedBy.code, detail: stoppedBy.detail } }) });
     }),
     route('get', 'lint', 'lint', async (request, caller, response) => {
       const query = read(lintQuery, request.query, response);
@@ -245,7 +248,7 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
       const query = found === undefined ? undefined : read(removeQuery, request.query, response);
       if (found === undefined || query === undefined) return;
       const { domain = '', name = '' } = request.params;
-      if (found.kind === 'domain') return sendProblem(response, refusal('parameter_invalid', 'a domain is never removed; revoke it instead'));
+      if (found.kind === 'domain') return sendProblem(response, refusal('parameter_invalid', 'a domain is never removed; revoke it'));
       const outcome = await deps.registry.remove({ kind: found.kind, domain, name }, query.reason, caller);
       if (outcome.ok) response.json(showApplied(outcome.value));
       else showFailure(response, outcome.error);
