@@ -4,7 +4,7 @@ import { say, tell } from './context.ts';
 import { anyFell, fallenSchema, leasesOf, sayHonoured } from './fallen.ts';
 import { printable, printJson } from './output.ts';
 
-const findingSchema = z.looseObject({ rule: z.string(), severity: z.string(), why: z.string(), mend: z.string().optional(), name: z.string().optional() });
+const findingSchema = z.looseObject({ rule: z.string(), severity: z.string(), why: z.string(), mend: z.string().optional(), name: z.string().optional(), accepted: z.unknown().optional() });
 
 /** What the admin API says of a change to the registry, planned or made. */
 export const applyAnswerSchema = fallenSchema.extend({ changes: z.array(z.unknown()), text: z.array(z.string()), applied: z.boolean(), version: z.number().optional(), findings: z.array(findingSchema).default([]) });

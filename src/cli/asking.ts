@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
 import type { CliContext } from './context.ts';
 import { badInput } from './errors.ts';
+import { withoutAdminApi } from './no-admin-api.ts';
 import type { EvidenceOptions } from './platform-token.ts';
 
 /** Flags `token` and `exec` share: whom to ask, and what to show. */
 export interface AskingOptions extends EvidenceOptions { readonly issuer?: string; readonly evidenceAudience?: string; readonly clientId?: string }
 
+/** These commands speak for a job, not for an admin. */
 export const addAskingOptions = (command: Command): Command =>
-  command
+  withoutAdminApi(command, 'name the trust domain to ask with --issuer, and the platform\'s token with --subject-token-file')
     .option('--issuer <url>', 'the trust domain to ask (or MAYFLY_ISSUER)')
     .option('--subject-token-file <file>', 'file with the platform\'s token')
     .option('--subject-token-env <name>', 'variable with the platform\'s token (GitLab CI: MAYFLY_ID_TOKEN is found by itself)')

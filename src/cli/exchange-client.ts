@@ -27,6 +27,7 @@ export interface ExchangeClient {
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const JWT_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
+const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
 export const AWS_TYPE = 'urn:mayfly:token-type:aws-credentials';
 const TIMEOUT_MS = 15_000;
 const ANSWER_LIMIT = 256 * 1024;
@@ -47,7 +48,7 @@ export const createExchangeClient = async (issuer: string, keyPair?: oauth.Crypt
   };
   return {
     async exchange(evidence, asked) {
-      const parameters = formOf(evidence, asked);
+      const parameters = formOf(evidence, asked, issuer);
       const response = await said(issuer, async () => {
         try {
           return await ask(parameters);
@@ -56,7 +57,7 @@ export const createExchangeClient = async (issuer: string, keyPair?: oauth.Crypt
           if (oauth.isDPoPNonceError(fault)) return ask(parameters);
           throw fault;
         }
-      });
+      }, { scoped: asked.scope !== undefined || asked.authorizationDetails !== undefined, bound: dpop !== undefined });
       return { credential: response.access_token, expiresIn: response.expires_in ?? 0, response };
     },
     async revoke(credential) {
@@ -71,11 +72,21 @@ const parseIssuer = (issuer: string): URL => {
   return url;
 };
 
-const formOf = (evidence: Evidence, { audience, resource, scope, requestedTokenType, authorizationDetails, clientId }: Asked): URLSearchParams => {
-  const form = new URLSearchParams({ subject_token: evidence.token, subject_token_type: JWT_TYPE });
+const formOf = (evidence: Evidence, { audience, resource, scope, requestedTokenType, authorizationDetails, clientId }: Asked, issuer: string): URLSearchParams => {
+  const form = new URLSearchParams({ subject_token: evidence.token, subject_token_type: isOwnToken(evidence.token, issuer) ? ACCESS_TOKEN_TYPE : JWT_TYPE });
   const rest = { audience, resource, scope, requested_token_type: requestedTokenType, authorization_details: authorizationDetails, client_id: clientId };
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) form.set(name, value);
   return form;
+};
+
+/** Whether the issuer that is asked made this token itself: then it is a session token, and its type says so (docs/exchange.md). */
+const isOwnToken = (token: string, issuer: string): boolean => {
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    return isObject(payload) && payload['iss'] === issuer;
+  } catch {
+    return false;
+  }
 };
 
 /** `fetch` with a cap: the library reads answers whole. */
@@ -94,27 +105,41 @@ const fetchCapped = async (url: string, options: oauth.CustomFetchOptions<string
   return new Response(carriesBody ? Buffer.concat(chunks) : null, { status: response.status, headers: response.headers });
 };
 
+interface Request { readonly scoped: boolean; readonly bound: boolean }
+
 /** Turns what the library throws into what a person can act on; none of it repeats a token. */
-const said = async <T>(issuer: string, work: () => Promise<T>): Promise<T> => {
+const said = async <T>(issuer: string, work: () => Promise<T>, request: Request = { scoped: true, bound: true }): Promise<T> => {
   try {
     return await work();
   } catch (fault) {
     if (fault instanceof CliError) throw fault;
-    if (fault instanceof oauth.ResponseBodyError) throw refused(fault);
-    if (fault instanceof oauth.OperationProcessingError || fault instanceof oauth.UnsupportedOperationError) {
-      throw new CliError(`what answers for ${issuer} is not the issuer: ${fault.message}`, 'check --issuer or MAYFLY_ISSUER against `mayfly domain list`', EXIT.failed, [], { cause: fault });
-    }
+    if (fault instanceof oauth.ResponseBodyError) throw refused(fault, request);
+    if (fault instanceof oauth.OperationProcessingError || fault instanceof oauth.UnsupportedOperationError) throw misanswered(issuer, fault);
     throw new CliError(`cannot reach ${issuer}: ${reasonOf(fault)}`, 'check --issuer or MAYFLY_ISSUER, and that this machine can reach it', EXIT.failed, [], { cause: fault });
   }
 };
 
-const refused = (fault: oauth.ResponseBodyError): CliError => {
+const misanswered = (issuer: string, fault: oauth.OperationProcessingError | oauth.UnsupportedOperationError): CliError => {
+  const { cause } = fault;
+  const status = cause instanceof Response ? cause.status : 0;
+  const end = (message: string, mend: string): CliError => new CliError(message, mend, EXIT.failed, [], { cause: fault });
+  if (status >= 500) return end(`${issuer} cannot answer now (status ${status})`, 'run it again in a little while; an admin sees the reason in the server\'s log, and at /readyz on its admin socket');
+  const body = isObject(cause) && isObject(cause['body']) ? cause['body'] : {};
+  const what = status === 404 ? `there is no trust domain at ${issuer}` : typeof body['issuer'] === 'string' ? `what answers for ${issuer} calls itself ${body['issuer']}` : `what answers for ${issuer} is not the issuer: ${fault.message}`;
+  return end(what, 'give --issuer or MAYFLY_ISSUER to the letter as an admin sees it in `mayfly domain list`');
+};
+
+const refused = (fault: oauth.ResponseBodyError, { scoped, bound }: Request): CliError => {
   const body: Record<string, unknown> = isObject(fault.cause) ? fault.cause : {};
   const decision = body['decision_id'];
+  const hints = [
+    ...(fault.error === 'invalid_target' && !scoped ? ['no --scope was given, so this was about the resource itself and none of its scopes'] : []),
+    ...(!bound && fault.error_description?.includes('DPoP proof') === true ? ['`mayfly token --dpop KEY-FILE` sends a proof'] : []),
+  ];
   return failed(
     `refused (${fault.error})${fault.error_description === undefined ? '' : `: ${fault.error_description}`}`,
     typeof decision === 'string' ? `an admin can ask why: mayfly explain ${decision}` : 'mend what the sentence says; an admin finds more in the audit log',
-    typeof decision === 'string' ? [`decision: ${decision}`] : [],
+    [...hints, ...(typeof decision === 'string' ? [`decision: ${decision}`] : [])],
   );
 };
 

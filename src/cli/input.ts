@@ -21,11 +21,13 @@ export const readInput = async (context: CliContext, file: string): Promise<stri
 /** One YAML (or JSON) document that is a mapping. All syntax errors at once; a doubled key is one of them. */
 export const readYaml = async (context: CliContext, file: string): Promise<Record<string, unknown>> => {
   const document = parseDocument(await readInput(context, file), { uniqueKeys: true, strict: true });
-  if (document.errors.length > 0) throw badInput(`${file} is not YAML that can be read`, 'mend these places; nothing was changed', document.errors.map(({ message }) => message.split('\n', 1)[0] ?? message));
+  if (document.errors.length > 0) throw badInput(`${nameOf(file)} is not YAML that can be read`, 'mend these places; nothing was changed', document.errors.map(({ message }) => (message.split('\n', 1)[0] ?? message).replace(/:$/, '')));
   const value: unknown = document.toJS({ maxAliasCount: 100 });
   if (isObject(value)) return value;
-  throw badInput(`${file} is empty or not a mapping`, 'write sections such as `workloads:` at its top');
+  throw badInput(`${nameOf(file)} is empty or not a mapping`, 'write sections such as `workloads:` at its top');
 };
+
+const nameOf = (file: string): string => (file === '-' ? 'standard input' : file);
 
 /** Sets `path.to.member=value`; the value is read as YAML, so `[a, b]`, `true` and `"815"` mean what they look like. */
 export const assign = (target: Record<string, unknown>, assignment: string): void => {

@@ -45,11 +45,34 @@ const createProgram = (context: CliContext): Command => {
     .option('--token-file <file>', 'file with the admin\'s OIDC token, for a server over HTTP (or MAYFLY_ADMIN_TOKEN)')
     .option('--dpop-key <file>', 'the P-256 private key that token is bound to, JWK or PKCS#8 PEM, if it is bound (or MAYFLY_ADMIN_DPOP_KEY)')
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError()
     .exitOverride()
     .configureOutput({ writeOut: (text) => { context.stdout.write(text); }, writeErr: (text) => { context.stderr.write(text); } });
   for (const register of COMMANDS) register(program, context);
+  program.addHelpText('after', AFTER_HELP);
+  shortenErrors(program);
   return program;
+};
+
+const AFTER_HELP = `
+Environment:
+  MAYFLY_SERVER       as --server
+  MAYFLY_ADMIN_TOKEN  the token itself, instead of --token-file
+  MAYFLY_DOMAIN       as --domain
+  MAYFLY_ISSUER       as --issuer of token and exec
+  MAYFLY_ID_TOKEN     the platform's token, for token and exec
+
+Exit codes:
+  0  done, or the answer is yes
+  1  refused, failed, or the answer is no (lint, simulate, audit verify)
+  2  bad input: nothing was done
+  exec ends as the command it ran: 126 it could not be run, 127 it was not
+  found, 128 + n it was ended by signal n`;
+
+/** After an error its command's usage alone: the whole help would push the error off the screen. */
+const shortenErrors = (command: Command): void => {
+  const usage = command.createHelp().commandUsage(command);
+  command.showHelpAfterError(`Usage: ${usage}\n  next: see \`${usage.replace(/ [[<-].*$/, '')} --help\``);
+  for (const inner of command.commands) shortenErrors(inner);
 };
 
 /** From src/cli and from dist/cli alike the package's own file is two folders up. */

@@ -153,10 +153,43 @@ describe('a refusal', () => {
     expect((await refuse(404, { code: 'not_found' })).err).toContain('next: look it up');
     expect((await refuse(503, {})).err).toContain('next: the server cannot reach its database');
     expect((await refuse(418, {})).err).toContain('next: ');
+    expect((await refuse(400, { code: 'parameter_invalid', detail: 'workload x is not revoked' })).err).toContain('next: mend what it says');
+  });
+
+  test.each([
+    { detail: 'no workload ci/x in prod', next: 'mayfly workload list' },
+    { detail: 'no domain nowhere', next: 'mayfly domain list' },
+    { detail: 'no policy p in prod', next: 'mayfly policy list' },
+    { detail: 'no key abc', next: 'mayfly keys list' },
+    { detail: 'no chain chn_1', next: 'mayfly audit verify' },
+    { detail: 'no decision dec_1; it may be elsewhere', next: 'what the caller was told' },
+  ])('of what is not there says where to look: $detail', async ({ detail, next }) => {
+    const { code, err } = await refuse(404, { code: 'not_found', detail });
+    expect(code).toBe(1);
+    expect(err).toMatch(new RegExp(`next: .*${next}`));
+  });
+
+  test('from where tokens are served is told from one of the admin API', async () => {
+    const { code, err } = await refuse(404, { error: 'not_found', error_description: 'There is no such thing here.' });
+    expect(code).toBe(1);
+    expect(err).toMatch(/has no admin API\n {2}next: .*admin\.listen/);
+  });
+
+  test('of the admin\'s token says that it is about the token', async () => {
+    const { err } = await refuse(401, { code: 'admin_unauthenticated', title: 'Send Authorization', detail: 'an admin can ask why: mayfly explain dec_1', request_id: 'req_1' });
+    expect(err).toMatch(/^error: the admin's token is not accepted \(admin_unauthenticated\)\n {2}an admin can ask why: mayfly explain dec_1\n {2}request: req_1\n {2}next: show a fresh token/);
+  });
+
+  test('for findings lists those that stand in the way', async () => {
+    const finding = (severity: string, more: object = {}) => ({ rule: `rule-${severity}`, severity, why: 'w', mend: 'm', name: 'p', ...more });
+    const { code, err } = await refuse(422, { code: 'lint_error', detail: '1 finding', findings: [finding('error'), finding('info'), { ...finding('error', { accepted: '2027-01-01T00:00:00Z' }), rule: 'taken' }] });
+    expect(code).toBe(2);
+    expect(err).toContain('error rule-error (p): w; m');
+    expect(err).not.toMatch(/rule-info|taken/);
   });
 
   test('cannot steer the terminal', async () => {
-    const { err } = await refuse(404, { detail: 'no \u001b[2J\n  next: run evil' });
+    const { err } = await refuse(404, { code: 'not_found', detail: 'no \u001b[2J\n  next: run evil' });
     expect(err).not.toContain('\u001b');
     expect(err).not.toContain('\n  next: run evil');
   });

@@ -27,6 +27,38 @@ describe('mayfly', () => {
     expect(err).toContain('Usage: mayfly');
   });
 
+  test('has no way to remove a domain, whose name is in all it issued, and says what ends one', async () => {
+    expect(await runCli(['domain', 'rm', 'dev', '--reason', 'r'])).toMatchObject({ code: 2, err: expect.stringContaining('unknown command') });
+    expect((await runCli(['domain', '--help'])).out).toContain('mayfly revoke domain');
+  });
+
+  test('tells after an error the usage of the command alone, and where the rest is', async () => {
+    const { err } = await runCli(['exec', '--audience', 'a', 'ls', '-la']);
+    expect(err).toBe('error: unknown option \'-la\'\nUsage: mayfly exec [options] -- <command...>\n  next: see `mayfly exec --help`\n');
+    expect((await runCli(['lease', 'show'])).err).toContain('next: see `mayfly lease show --help`\n');
+    expect((await runCli(['leese'])).err).toContain('next: see `mayfly --help`\n');
+  });
+
+  test('tells exit codes and variables in its help', async () => {
+    const { out } = await runCli(['--help']);
+    for (const told of ['Exit codes:', 'MAYFLY_SERVER', 'MAYFLY_ISSUER', 'MAYFLY_DOMAIN', 'MAYFLY_ID_TOKEN', 'MAYFLY_ADMIN_TOKEN']) expect(out).toContain(told);
+    expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  test.each([
+    { args: ['token', '--token-file', 'jwt', '--issuer', 'https://sts.acme.example/prod', '--audience', 'a'], mend: '--subject-token-file' },
+    { args: ['exec', '--server', 'https://sts.acme.example/prod', '--audience', 'a', '--', 'true'], mend: '--issuer' },
+    { args: ['--server', 'https://sts.acme.example', 'serve'], mend: '--listen' },
+    { args: ['keys', 'init', '--token-file', 'x'], mend: 'no server is asked' },
+  ])('refuses flags of the admin API where there is no admin: $args', async ({ args, mend }) => {
+    const { code, err } = await runCli(args, { env: { MAYFLY_ID_TOKEN: 'e.y.J' } });
+    expect(code).toBe(2);
+    expect(err).toMatch(/is for commands that ask the admin API\n {2}next: /);
+    expect(err).toContain(mend);
+    const path = args.filter((word) => ['token', 'exec', 'serve', 'keys', 'init'].includes(word));
+    expect((await runCli([...path, '--help'])).out).not.toContain('admin');
+  });
+
   test('gives help and version on standard output', async () => {
     const help = await runCli(['revoke', '--help']);
     expect(help).toMatchObject({ code: 0, err: '' });
@@ -38,7 +70,8 @@ describe('mayfly', () => {
 
   test.each([
     ...['serve', 'apply', 'token', 'exec', 'explain', 'simulate', 'lint', 'revoke', 'enable'].map((name) => ({ args: [name] })),
-    ...['domain', 'issuer', 'resource', 'workload', 'policy'].flatMap((noun) => ['list', 'show', 'add', 'rm'].map((verb) => ({ args: [noun, verb] }))),
+    ...['issuer', 'resource', 'workload', 'policy'].flatMap((noun) => ['list', 'show', 'add', 'rm'].map((verb) => ({ args: [noun, verb] }))),
+    ...['list', 'show', 'add'].map((verb) => ({ args: ['domain', verb] })),
     ...['session', 'lease'].flatMap((noun) => ['list', 'show'].map((verb) => ({ args: [noun, verb] }))),
     ...['verify', 'export'].map((verb) => ({ args: ['audit', verb] })),
     ...['list', 'rotate', 'rewrap', 'revoke', 'init'].map((verb) => ({ args: ['keys', verb] })),

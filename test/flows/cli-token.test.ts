@@ -73,6 +73,20 @@ describe('mayfly token in a job', () => {
     expect(await verify(out)).toMatchObject({ sub: DEPLOYER });
   });
 
+  test('gets a session token by its ceiling, and from that one resource token after another', async () => {
+    const ceiling = JSON.stringify([{ type: 'urn:mayfly:ceiling', audience: API, scopes: ['deploy:read', 'deploy:write'] }]);
+    const session = await runCli(['token', '--issuer', issuer, '--authorization-details', ceiling], { env: { MAYFLY_ID_TOKEN: await world.evidence() } });
+    expect(session).toMatchObject({ code: 0, err: '' });
+    const file = save('session-token', session.out);
+    for (let count = 0; count < 2; count += 1) {
+      const { code, out } = await token(['--subject-token-file', file], {});
+      expect(code).toBe(0);
+      expect(await verify(out)).toMatchObject({ sub: DEPLOYER, scope: 'deploy:read', sid: decodeJwt(session.out.trim())['sid'] });
+    }
+    // What it got is no session token: nothing more comes out of that.
+    expect(await token(['--subject-token-file', save('resource-token', (await token(['--subject-token-file', file], {})).out)], {})).toMatchObject({ code: 1, err: expect.stringContaining('invalid_request') });
+  });
+
   test('takes a file, with the line end that platforms put behind it', async () => {
     const { code, out } = await token(['--subject-token-file', save('evidence', `${await world.evidence()}\n`)], {});
     expect(code).toBe(0);
@@ -136,7 +150,7 @@ describe('mayfly token says what is wrong', () => {
     const { code, err } = await runCli([...ASK, '--issuer', `${world.mayfly.url}/prod`], { env: runner.env });
     expect(code).toBe(1);
     expect(err).toContain(`${world.mayfly.url}/prod`);
-    expect(err).toContain('check --issuer');
+    expect(err).toContain('give --issuer');
   });
 
   test.each([

@@ -4,8 +4,11 @@ import { withAdmin } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
 import { tell } from '../context.ts';
 import { appliedSentence, applyAnswerSchema, finishApply, showPlan } from '../apply-answer.ts';
+import type { ApplyAnswer } from '../apply-answer.ts';
+import { EXIT } from '../errors.ts';
 import { readYaml } from '../input.ts';
 import { read } from '../listing.ts';
+import { isBlocking } from '../problem.ts';
 
 interface Options extends ServerOptions { readonly file: string; readonly dryRun?: boolean; readonly prune?: boolean; readonly json?: boolean }
 
@@ -15,7 +18,7 @@ export const registerApply = (program: Command, context: CliContext): void => {
     .command('apply')
     .description('register domains, issuers, resources, workloads and policies from YAML; the same file twice changes nothing')
     .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
-    .option('--dry-run', 'show the difference and change nothing')
+    .option('--dry-run', 'show the difference and change nothing; exit 2 if it would be refused')
     .option('--prune', 'end what the domains of the manifest\'s `domains` section have and it does not name, and revoke what hangs on it')
     .option('--json', 'JSON instead of text')
     .action(async (_options: unknown, command: Command) => {
@@ -30,9 +33,18 @@ const apply = async (context: CliContext, admin: AdminClient, manifest: Record<s
   const request = { manifest, prune };
   const planned = read(applyAnswerSchema, await admin.post('apply', { ...request, dry_run: true }));
   if (!json) showPlan(context, planned);
-  if (dryRun || planned.changes.length === 0) return finishApply(context, planned, json, planned.changes.length === 0 ? 'nothing to change' : 'dry run: nothing was changed');
+  if (planned.changes.length === 0) return finishApply(context, planned, json, 'nothing to change');
+  if (dryRun) return finishDryRun(context, planned, json);
   const done = read(applyAnswerSchema, await admin.post('apply', { ...request, dry_run: false }));
   // Someone may have applied in between: what was done is what counts.
   if (!json && done.text.join('\n') !== planned.text.join('\n')) showPlan(context, done);
   finishApply(context, done, json, appliedSentence(done));
+};
+
+/** A pipeline that tries a manifest before it is merged has to hear that it would be refused. */
+const finishDryRun = (context: CliContext, planned: ApplyAnswer, json: boolean): void => {
+  const blocking = planned.findings.filter(isBlocking).length;
+  if (blocking > 0) context.finish(EXIT.badInput);
+  const verdict = blocking === 0 ? '' : `; applying it would be refused: ${blocking} ${blocking === 1 ? 'finding' : 'findings'} must be mended or accepted`;
+  finishApply(context, planned, json, `dry run: nothing was changed${verdict}`);
 };

@@ -2,10 +2,11 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { isObject } from '../../core/json.ts';
 import type { ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
-import { EXIT } from '../errors.ts';
+import { badInput, EXIT } from '../errors.ts';
 import { readCheckpoints } from '../checkpoints.ts';
 import { readInput } from '../input.ts';
 import { read, show } from '../listing.ts';
@@ -32,14 +33,18 @@ export const registerAudit = (program: Command, context: CliContext): void => {
   group.command('export')
     .description('the entries as JSON lines')
     .option('--chain <chain>', 'of this chain only')
-    .option('--after <n>', 'entries above this number (with --chain)')
+    .option('--after <n>', 'entries above this number; needs --chain')
     .option('-o, --output <file>', 'write there instead of standard output')
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ExportOptions>();
+      if (options.after !== undefined && options.chain === undefined) throw badInput('--after counts the entries of one chain, and none is named', 'name it with --chain (`mayfly audit verify` lists them)');
       await withAdmin(context, options, async (admin) => {
         const entries = await admin.stream('audit', { chain: options.chain, after: options.after });
         if (options.output === undefined) return pipeline(entries, context.stdout, { end: false });
-        await pipeline(entries, createWriteStream(options.output, { mode: 0o600 }));
+        await pipeline(entries, createWriteStream(options.output, { mode: 0o600 })).catch((fault: unknown) => { throw unwritable(options.output ?? '', fault); });
       });
     });
 };
+
+const unwritable = (file: string, fault: unknown): unknown =>
+  (isObject(fault) && (fault['syscall'] === 'open' || fault['syscall'] === 'write') ? badInput(`cannot write ${file}: ${String(fault['code'])}`, 'name a file in a folder that exists and that you may write') : fault);

@@ -27,7 +27,7 @@ interface Noun {
 }
 
 const NOUNS: readonly Noun[] = [
-  { noun: 'domain', path: 'domains', key: 'name', inDomain: false, about: 'trust domains', columns: [column('name'), column('stage'), column('issuer'), column('spiffe'), column('owner'), column('status')] },
+  { noun: 'domain', path: 'domains', key: 'name', inDomain: false, about: 'trust domains; `mayfly revoke domain` ends one', columns: [column('name'), column('stage'), column('issuer'), column('spiffe'), column('owner'), column('status')] },
   { noun: 'issuer', path: 'issuers', key: 'name', inDomain: true, about: 'trusted issuers of evidence', columns: [column('domain'), column('name'), column('kind'), column('proves'), column('issuer'), column('owner'), column('expires'), column('status')] },
   { noun: 'resource', path: 'resources', key: 'audience', inDomain: true, about: 'what credentials are for', columns: [column('domain'), column('audience'), column('provider'), column('scopes'), column('owner'), column('expires'), column('status')] },
   { noun: 'workload', path: 'workloads', key: 'name', inDomain: true, about: 'registered non-human identities', columns: [column('domain'), column('name'), column('kind'), column('authority'), column('spiffe id', 'spiffe_id'), column('owner'), column('expires'), column('status')] },
@@ -46,7 +46,7 @@ const registerNoun = (program: Command, context: CliContext, noun: Noun): void =
   const group = program.command(noun.noun).description(noun.about);
   const withDomain = (command: Command): Command => (noun.inDomain ? command.option('-d, --domain <name>', 'its trust domain (or MAYFLY_DOMAIN; needed where there are several)') : command);
 
-  addListingOptions(withDomain(group.command('list').description(`list ${noun.about}`))).action(async (_options: unknown, command: Command) => {
+  addListingOptions(withDomain(group.command('list').description(`list ${noun.about.split(';')[0] ?? ''}`))).action(async (_options: unknown, command: Command) => {
     const options = command.optsWithGlobals<Options & ListingOptions>();
     await withAdmin(context, options, (admin) => list(context, admin, noun.path, { domain: options.domain ?? (noun.inDomain ? context.env['MAYFLY_DOMAIN'] : undefined) }, noun.columns, options));
   });
@@ -56,13 +56,14 @@ const registerNoun = (program: Command, context: CliContext, noun: Noun): void =
     await withAdmin(context, options, async (admin) => show(context, await admin.get(await pathOf(context, admin, noun, name, options.domain)), options.json));
   });
 
-  withDomain(group.command('add').description('add an entry, or change the one of that name').argument(`<${noun.key}>`))
+  withDomain(group.command('add').description('add an entry, or replace the one of that name: what is not given here is as if new').argument(`<${noun.key}>`))
     .option('-f, --file <file>', 'the entry in YAML, as under its section of a manifest; - for standard input')
-    .option('--set <member=value...>', 'set a member, such as owner=platform@acme.example or match.issuer=github; the value is YAML')
+    .option('--set <member=value...>', 'one member, such as owner=platform@acme.example or match.issuer=github; the value is YAML')
     .option('--json', 'JSON instead of text')
     .action(async (name: string, _options: unknown, command: Command) => add(context, noun, name, command.optsWithGlobals<AddOptions>()));
 
-  withDomain(group.command('rm').description('end an entry and revoke what hangs on it; its history stays').argument(`<${noun.key}>`))
+  // A domain is revoked; its name is in what it issued, and never free again.
+  if (noun.inDomain) withDomain(group.command('rm').description('end an entry and revoke what hangs on it; its history stays').argument(`<${noun.key}>`))
     .requiredOption('--reason <text>', 'why, for the audit log')
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options & { readonly reason: string }>();

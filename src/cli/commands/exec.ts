@@ -21,6 +21,7 @@ interface Options extends AskingOptions {
 /** `mayfly exec -- CMD`: runs a command with credentials that are renewed while it runs and revoked when it ends. */
 export const registerExec = (program: Command, context: CliContext): void => {
   addAskingOptions(program.command('exec').description('run a command with credentials that are renewed while it runs and revoked when it ends'))
+    .usage('[options] -- <command...>')
     .argument('<command...>', 'the command, after --')
     .option('--audience <audience>', 'a token for this; its file is named by MAYFLY_TOKEN_FILE')
     .option('--scope <scopes>', 'scopes of the token, separated by spaces')

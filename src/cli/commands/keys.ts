@@ -15,6 +15,7 @@ import { badInput } from '../errors.ts';
 import { fallenSchema, leasesOf, sayHonoured } from '../fallen.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, read, showItems } from '../listing.ts';
+import { withoutAdminApi } from '../no-admin-api.ts';
 import { column, printJson, timeColumn } from '../output.ts';
 
 interface Options extends ServerOptions { readonly domain?: string; readonly purpose: string; readonly algorithm?: string; readonly reason: string; readonly json?: boolean }
@@ -71,7 +72,7 @@ const registerRevoke = (group: Command, context: CliContext): void => {
 };
 
 const registerInit = (group: Command, context: CliContext): void => {
-  group.command('init').description('make a key-encryption key (32 random bytes in base64, 0600); every node needs the same one')
+  withoutAdminApi(group.command('init'), 'leave it out: the key is made here, and no server is asked').description('make a key-encryption key (32 random bytes in base64, 0600); every node needs the same one')
     .option('-o, --output <file>', 'where to write it; an existing file is never overwritten', './data/kek')
     .action(async ({ output }: { readonly output: string }) => {
       const text = Buffer.from(systemRandom.bytes(32)).toString('base64');

@@ -1,19 +1,19 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { isObject } from '../../core/json.ts';
 import { localSocket } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
 import { tell } from '../context.ts';
-import { badInput, CliError, failed } from '../errors.ts';
+import { failed } from '../errors.ts';
 import { parseCount } from '../listing.ts';
+import { withoutAdminApi } from '../no-admin-api.ts';
 import { printable } from '../output.ts';
+import { explainStart } from '../start-fault.ts';
 
 interface Options { readonly config?: string; readonly listen?: string; readonly workers?: number }
 
 /** `mayfly serve`: the server, until a signal asks it to end. */
 export const registerServe = (program: Command, context: CliContext): void => {
-  program
-    .command('serve')
+  withoutAdminApi(program.command('serve'), 'tell the server where to be with --listen or --config')
     .description('run the server (with no configuration: SQLite in ./data, on loopback, a development domain)')
     .option('-c, --config <file>', 'configuration file (YAML)')
     .option('--listen <host:port>', 'where to listen, instead of the configuration\'s')
@@ -51,13 +51,3 @@ const isWhereCommandsLook = (context: CliContext, socket: string): boolean => {
   const given = context.env['MAYFLY_SERVER'] ?? localSocket(context.env);
   return given.startsWith('unix://') && resolve(given.slice('unix://'.length)) === socket.slice('unix://'.length);
 };
-
-const explainStart = (fault: unknown): unknown => {
-  if (fault instanceof CliError || !isObject(fault)) return fault;
-  if (Array.isArray(fault['problems'])) return badInput('the configuration is refused', 'mend these places; nothing was started', fault['problems'].map(describeProblem));
-  if (fault['code'] === 'EACCES') return failed(String(fault['message']), 'choose a data folder this user may write');
-  return fault;
-};
-
-const describeProblem = (problem: unknown): string =>
-  isObject(problem) ? [problem['path'], problem['message'], problem['mend']].filter((part) => typeof part === 'string' && part !== '').join(': ') : String(problem);

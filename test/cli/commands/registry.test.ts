@@ -39,6 +39,17 @@ describe('apply', () => {
     expect({ out, err }).toEqual({ out: '+ workload prod ci/deployer\n  cannot be taken back at its target: lease=lse_1\n', err: 'applied: registry version 8\n1 and more active leases ended\n' });
   });
 
+  test.each([
+    { name: 'an error', finding: { severity: 'error' }, code: 2, said: 'would be refused: 1 finding must be mended or accepted' },
+    { name: 'an error that was accepted', finding: { severity: 'error', accepted: '2027-01-01T00:00:00Z' }, code: 0, said: 'nothing was changed\n' },
+    { name: 'a warning', finding: { severity: 'warning' }, code: 0, said: 'nothing was changed\n' },
+  ])('of a dry run with $name exits $code, as applying it would', async ({ finding, code, said }) => {
+    const found = () => ({ body: { ...plan, findings: [{ rule: 'permit-open', why: 'everybody', name: 'p', ...finding }] } });
+    expect(await talk(['apply', '-f', '-', '--dry-run'], found, manifest)).toMatchObject({ code, err: expect.stringContaining(said) });
+    const json = await talk(['apply', '-f', '-', '--dry-run', '--json'], found, manifest);
+    expect({ code: json.code, findings: (JSON.parse(json.out) as { findings: unknown[] }).findings.length }).toEqual({ code, findings: 1 });
+  });
+
   test('of what is so already changes nothing', async () => {
     const { code, err, received } = await talk(['apply', '-f', '-'], () => ({ body: { ...plan, changes: [], text: [] } }), manifest);
     expect({ code, err, requests: received.length }).toEqual({ code: 0, err: 'nothing to change\n', requests: 1 });
@@ -136,6 +147,11 @@ describe('revoke and enable', () => {
     expect(received).toMatchObject([{ path: '/admin/v1/enable', body: { kind: 'issuer', id: 'github', domain: 'prod' } }]);
   });
 
+  test('name a trust domain by its name alone', async () => {
+    const { received } = await talk(['revoke', 'domain', 'prod', '--reason', 'moved'], () => done);
+    expect(received.map(({ body }) => body)).toEqual([{ kind: 'domain', id: 'prod', reason: 'moved' }]);
+  });
+
   test('tell what fell and what ends by itself', async () => {
     const { code, out } = await talk(['revoke', 'workload', ID, '--reason', 'stolen'], () => done);
     expect(code).toBe(0);
@@ -184,6 +200,11 @@ describe('lint, simulate and audit verify', () => {
 
   test('audit verify refuses to compare with a file that holds no checkpoint', async () => {
     expect(await talk(['audit', 'verify', '--checkpoints', '-'], () => ({ body: { ok: true } }), '{"msg":"listening"}\n')).toMatchObject({ code: 2, received: [] });
+  });
+
+  test('audit export refuses a number without the chain it counts in, and a file it cannot write', async () => {
+    expect(await talk(['audit', 'export', '--after', '3'], () => ({ body: '' }))).toMatchObject({ code: 2, received: [], err: expect.stringContaining('--chain') });
+    expect(await talk(['audit', 'export', '-o', '/no/such/folder/a.jsonl'], () => ({ body: '{"n":1}\n' }))).toMatchObject({ code: 2, err: expect.stringMatching(/cannot write \/no\/such.*ENOENT\n {2}next: name a file/) });
   });
 
   test('audit export passes the lines on as they come', async () => {

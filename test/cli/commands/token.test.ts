@@ -24,6 +24,14 @@ describe('token', () => {
     }]);
   });
 
+  test('calls a token of the domain itself by its own type, so that a session token can be exchanged, and no other token', async () => {
+    const tokenOf = (iss: string): string => `e30.${Buffer.from(JSON.stringify({ iss })).toString('base64url')}.c2ln`;
+    const peer = await startStsPeer();
+    for (const iss of [peer.url, `${peer.url}/other`]) await runCli(['token', '--issuer', peer.url, '--audience', 'a'], { env: { MAYFLY_ID_TOKEN: tokenOf(iss) } });
+    await peer.close();
+    expect(peer.asked.map(({ subject_token_type: type }) => type)).toEqual(['urn:ietf:params:oauth:token-type:access_token', 'urn:ietf:params:oauth:token-type:jwt']);
+  });
+
   test('passes on resource, client and kind', async () => {
     const { peer } = await ask(['--resource', 'https://a.example', '--client-id', 'spiffe://prod/ci', '--requested-token-type', 'urn:x:y', '--authorization-details', '[]']);
     expect(peer.asked).toMatchObject([{ resource: 'https://a.example', client_id: 'spiffe://prod/ci', requested_token_type: 'urn:x:y', authorization_details: '[]' }]);
@@ -56,6 +64,21 @@ describe('token', () => {
   });
 
   test.each([
+    { name: 'no scope was given', args: ['--audience', 'a'], refusal: { error: 'invalid_target', error_description: 'Unknown or not permitted.' }, hint: /no --scope was given/, twin: ['--audience', 'a', '--scope', 's'] },
+    { name: 'a proof is wanted', args: ['--audience', 'a'], refusal: { error: 'invalid_request', error_description: 'Proof of possession is required. Send a DPoP proof.' }, hint: /token --dpop KEY-FILE/, twin: undefined },
+  ])('says what may be missing where $name', async ({ args, refusal: body, hint, twin }) => {
+    const refuse = () => ({ status: 400, body });
+    expect((await ask(args, { refuse })).err).toMatch(hint);
+    if (twin !== undefined) expect((await ask(twin, { refuse })).err).not.toMatch(hint);
+  });
+
+  test('tells a server that cannot answer from one that is another', async () => {
+    const { code, err } = await ask(['--audience', 'a'], { refuse: () => ({ status: 503, body: { error: 'temporarily_unavailable' } }) });
+    expect(code).toBe(1);
+    expect(err).toMatch(/cannot answer now \(status 503\)\n {2}next: run it again in a little while/);
+  });
+
+  test.each([
     { name: 'no issuer', args: ['--audience', 'a'], env },
     { name: 'an issuer that is no URL', args: ['--audience', 'a', '--issuer', 'prod'], env },
     { name: 'an issuer over plain http', args: ['--audience', 'a', '--issuer', 'http://sts.acme.example'], env },
@@ -68,11 +91,14 @@ describe('token', () => {
   });
 
   test('says which issuer it cannot reach, or that it is another', async () => {
-    const peer = await startStsPeer();
+    const [peer, prod] = [await startStsPeer(), await startStsPeer({ path: '/prod' })];
+    const slash = await runCli(['token', '--issuer', `${prod.url}/`, '--audience', 'a'], { env });
+    await prod.close();
     const other = await runCli(['token', '--issuer', `${peer.url}/other`, '--audience', 'a'], { env });
     await peer.close();
     const gone = await runCli(['token', '--issuer', peer.url, '--audience', 'a'], { env });
-    expect(other).toMatchObject({ code: 1, err: expect.stringContaining(`${peer.url}/other`) });
+    expect(other).toMatchObject({ code: 1, err: expect.stringContaining(`there is no trust domain at ${peer.url}/other`) });
+    expect(slash).toMatchObject({ code: 1, err: expect.stringContaining(`what answers for ${prod.url}/ calls itself ${prod.url}`) });
     expect(gone).toMatchObject({ code: 1, err: expect.stringContaining('ECONNREFUSED') });
   });
 });
