@@ -107,9 +107,13 @@ const askForToken = async (issuer: string, name: string, audience: string): Prom
   throw new Error(`the foreign issuer answered ${response.status}: ${JSON.stringify(body)}`);
 };
 
+/** Runs that begin with this process: what was revoked of an earlier one stays out, and a new one is a new session. */
+const runsBeginning = (at: number): Readonly<Record<string, JobClaims>> =>
+  Object.fromEntries(Object.entries(JOBS).map(([name, claims], index) => [name, { ...claims, run_id: String(Math.floor(at / 1000) + index) }]));
+
 /** As its own process, on the port named as argument or any: one line of JSON with the issuer and its jobs, then it serves until it is told to end. */
 if (import.meta.main) {
-  const foreign = await startForeignIssuer({ port: Number(process.argv[2] ?? 0) });
+  const foreign = await startForeignIssuer({ port: Number(process.argv[2] ?? 0), jobs: runsBeginning(Date.now()) });
   console.log(JSON.stringify({ issuer: foreign.issuer, token_endpoint: `${foreign.issuer}/token`, jobs: Object.keys(JOBS), secret: JOB_SECRET }));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void foreign.close());
 }
