@@ -5,6 +5,9 @@ import { createReads } from './reads.ts';
 import type { PrismaReader } from './reads.ts';
 import { postgresqlDialect } from './sql/postgresql.ts';
 import { sqliteDialect } from './sql/sqlite.ts';
+import { FILE_GONE, watchSqliteFile } from './sqlite-file.ts';
+import type { IsInPlace } from './sqlite-file.ts';
+import { StoreUnavailable } from './store.ts';
 import type { StoreReads } from './store.ts';
 
 export interface OpenReads extends StoreReads { close(): Promise<void> }
@@ -13,7 +16,15 @@ export interface OpenReads extends StoreReads { close(): Promise<void> }
 export const openReads = async (database: Database, clock: Clock, connections = 4): Promise<OpenReads> => {
   const prisma = await openPrisma(database, connections);
   const dialect = database.engine === 'postgresql' ? postgresqlDialect : sqliteDialect;
-  return { ...createReads(prisma, dialect, clock), close: () => prisma.$disconnect() };
+  const reads = createReads(prisma, dialect, clock);
+  const close = (): Promise<void> => prisma.$disconnect();
+  return database.engine === 'postgresql' ? { ...reads, close } : { ...heldToFile(reads, watchSqliteFile(database.path)), close };
+};
+
+/** A node that reads a file nobody else can find any more has lost sight of the registry. */
+const heldToFile = (reads: StoreReads, isInPlace: IsInPlace): StoreReads => {
+  const held = <T>(read: () => Promise<T>): Promise<T> => (isInPlace() ? read() : Promise.reject(new StoreUnavailable(FILE_GONE)));
+  return { ...reads, registryDelta: (after) => held(() => reads.registryDelta(after)), ping: () => held(() => reads.ping()) };
 };
 
 /** For reading. */

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { freePort } from '../support/mayfly.ts';
@@ -106,6 +107,33 @@ describe('a server on SQLite', () => {
   let place: Place;
   beforeAll(async () => { place = await makeSqlitePlace(); });
   afterAll(() => place.drop());
+
+  test.each([{ workers: 1 }, { workers: 2 }])('whose file is moved away answers 503 with Retry-After, issues nothing, uses up nothing, and recovers when it is back ($workers serving)', async ({ workers }) => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const folder = place.folder(`moved-${workers}`);
+    const file = join(folder, 'mayfly.db');
+    const server = await startServerProcess({ folder, port, config: { workers } });
+    try {
+      await server.apply(platform.manifest);
+      const load = startLoad(server, platform, url, 4);
+      await until('tokens are issued', () => load.leases.length >= 20);
+      renameSync(file, `${file}.away`);
+      await until('refusals come', () => load.refused.length >= 4);
+      await load.stop();
+      expect(load.refused.map(outcomeOf)).toEqual(load.refused.map(() => UNAVAILABLE));
+      const evidence = Array.from({ length: 5 }, () => platform.job(url));
+      const answers = await Promise.all(evidence.map((subject_token) => server.exchangeOnce({ subject_token, audience: API })));
+      expect(answers.map(outcomeOf)).toEqual(answers.map(() => UNAVAILABLE));
+      expect((await server.look('readyz')).status).toBe(503);
+      expect(existsSync(file)).toBe(false);
+      renameSync(`${file}.away`, file);
+      await expectRecovered(server, evidence, load.leases);
+      expect((await server.look('readyz')).status).toBe(200);
+    } finally {
+      await server.kill();
+    }
+  });
 
   test.each([{ workers: 1 }, { workers: 2 }])('whose disk is full answers 503 with Retry-After, issues nothing, uses up nothing, and recovers when there is room ($workers serving)', async ({ workers }) => {
     const port = await freePort();

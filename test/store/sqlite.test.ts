@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'libsql';
@@ -8,6 +9,7 @@ import type { Operation } from '../../src/store/writer/operations.ts';
 import { createSqliteConnection } from '../../src/store/writer/sqlite-connection.ts';
 import { createWrites } from '../../src/store/writer/writes.ts';
 import { migrate } from '../../src/store/migrate.ts';
+import { StoreUnavailable } from '../../src/store/store.ts';
 import { NOW, makeIssuance } from './make-rows.ts';
 import { codes, openStore } from './place.ts';
 import type { MakePlace, Place } from './place.ts';
@@ -77,6 +79,56 @@ describe('SQLite', () => {
     expect(await issue('full')).toEqual({ reply: 'committed' });
     expect((await place.sql("SELECT n FROM audit WHERE chain = 'chn_full' ORDER BY n")).map((row) => row.n)).toEqual([1, 2, 3]);
     await connection.close();
+  });
+
+  describe('whose file is taken away under the server', () => {
+    const LOSSES: readonly { readonly name: string; readonly take: (path: string) => Promise<unknown> }[] = [
+      { name: 'moved', take: (path) => rename(path, `${path}.away`) },
+      { name: 'replaced by an older copy', take: async (path) => {
+        await copyFile(path, `${path}.old`);
+        await rename(path, `${path}.away`);
+        await rename(`${path}.old`, path);
+      } },
+    ];
+    test.each(LOSSES)('confirms nothing, uses up nothing and decides nothing while it is $name, and goes on when it is back', async ({ take }) => {
+      const own = await makePlace();
+      const path = own.url.slice('file:'.length);
+      const store = await openStore(own);
+      try {
+        expect(await store.issue(makeIssuance('before'))).toBe('committed');
+        await take(path);
+        for (const _ of [1, 2]) await expect(store.issue(makeIssuance('during'))).rejects.toThrow(StoreUnavailable);
+        await expect(store.consume([{ key: 'during', until: NOW }])).rejects.toThrow('removed or replaced');
+        await expect(store.ping()).rejects.toThrow(StoreUnavailable);
+        await expect(store.registryDelta(0)).rejects.toThrow(StoreUnavailable);
+        await rename(`${path}.away`, path);
+        await store.ping();
+        expect(await store.issue(makeIssuance('during'))).toBe('committed');
+        expect(await store.consume([{ key: 'during', until: NOW }])).toBe(true);
+        expect(await own.sql('SELECT id FROM lease')).toHaveLength(2);
+      } finally {
+        await store.close();
+        await own.drop();
+      }
+    });
+
+    test.each([
+      { name: 'the file', suffixes: ['', '-wal', '-shm'] },
+      { name: 'its log alone', suffixes: ['-wal'] },
+    ])('gives the place of what is gone for good to nothing new: $name', async ({ suffixes }) => {
+      const own = await makePlace();
+      const path = own.url.slice('file:'.length);
+      const store = await openStore(own);
+      try {
+        expect(await store.issue(makeIssuance('before'))).toBe('committed');
+        for (const suffix of suffixes) await rm(`${path}${suffix}`);
+        for (const name of ['one', 'two', 'three']) await expect(store.issue(makeIssuance(name))).rejects.toThrow('removed or replaced');
+        for (const suffix of suffixes) expect([suffix, existsSync(`${path}${suffix}`)]).toEqual([suffix, false]);
+      } finally {
+        await store.close();
+        await own.drop();
+      }
+    });
   });
 
   test('writes times as the text Prisma writes', async () => {

@@ -1,5 +1,7 @@
 import Database from 'libsql';
 import type { Statement } from '../sql/dialect.ts';
+import { FILE_GONE, watchSqliteFile } from '../sqlite-file.ts';
+import type { IsInPlace } from '../sqlite-file.ts';
 import { sqliteDialect } from '../sql/sqlite.ts';
 import { TransactionFailed } from './connection.ts';
 import type { Connection, Durability, Query, Row, TransactionFault } from './connection.ts';
@@ -10,7 +12,14 @@ import type { Connection, Durability, Query, Row, TransactionFault } from './con
  */
 export const createSqliteConnection = (path: string, limits: { readonly busyMs: number }): Connection => {
   let handle: Handle | undefined;
-  const opened = (): Handle => (handle ??= open(path, limits.busyMs));
+  /** Of the first opening: a file that came into its place later is another database. */
+  let isInPlace: IsInPlace | undefined;
+  const opened = (): Handle => {
+    if (isInPlace?.({ log: handle?.committed ?? false }) === false) throw new Error(FILE_GONE);
+    handle ??= open(path, limits.busyMs);
+    isInPlace ??= watchSqliteFile(path);
+    return handle;
+  };
 
   const discard = (): void => {
     const broken = handle;
@@ -25,7 +34,8 @@ export const createSqliteConnection = (path: string, limits: { readonly busyMs: 
   return {
     dialect: sqliteDialect,
     async transaction(_registry, work) {
-      const { database, prepare } = attempt(opened, 'failed');
+      const current = attempt(opened, 'failed');
+      const { database, prepare } = current;
       const query: Query = (statement, ...parameters) => Promise.resolve(prepare(statement).all(...parameters) as Row[]);
       attempt(() => database.exec('BEGIN IMMEDIATE'), 'failed');
       let committing = false;
@@ -33,6 +43,8 @@ export const createSqliteConnection = (path: string, limits: { readonly busyMs: 
         const result = await work(query);
         committing = true;
         database.exec('COMMIT');
+        if (isInPlace?.({ log: true }) === false) throw new Error(FILE_GONE);
+        current.committed = true;
         return result;
       } catch (cause) {
         const fault = committing ? 'unknown' : faultOf(cause);
@@ -48,7 +60,12 @@ export const createSqliteConnection = (path: string, limits: { readonly busyMs: 
   };
 };
 
-interface Handle { readonly database: Database.Database; readonly prepare: (statement: Statement) => Database.Statement }
+interface Handle {
+  readonly database: Database.Database;
+  readonly prepare: (statement: Statement) => Database.Statement;
+  /** Then there is a write-ahead log, until the last connection is closed. */
+  committed: boolean;
+}
 
 const open = (path: string, busyMs: number): Handle => {
   const database = new Database(path, { timeout: busyMs });
@@ -63,6 +80,7 @@ const open = (path: string, busyMs: number): Handle => {
   const prepared = new Map<string, Database.Statement>();
   return {
     database,
+    committed: false,
     prepare(statement) {
       const known = prepared.get(statement.name) ?? database.prepare(statement.sql);
       prepared.set(statement.name, known);
