@@ -38,4 +38,4 @@ EXPOSE 8420
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8420/readyz', { signal: AbortSignal.timeout(2500) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # node is process 1 and ends on SIGTERM once what it started is finished.
-CMD ["node", "/app/bin/mayfly.js", "serve"]
+CMD ["node", "--max-semi-space-size=32", "/app/bin/mayfly.js", "serve"]
