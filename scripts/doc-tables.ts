@@ -5,7 +5,7 @@ import { REFUSAL_CODES } from '../src/core/refusal.ts';
 import { PUBLIC_REFUSALS, retryAfterOf } from '../src/http/problem.ts';
 import { LINT_RULES } from '../src/registry/lint-rules.ts';
 
-/** `node scripts/doc-tables.ts` writes the tables of docs/ that follow from the code; test/docs.test.ts sees that it was run. */
+/** `npm run doc-tables` writes the tables of docs/ that follow from the code; test/docs.test.ts sees that it was run. */
 export const docTables = (): ReadonlyMap<string, string> => new Map([['errors.md', errorsTable()], ['lint.md', lintTable()]]);
 
 /** The page with everything after the mark replaced. */

@@ -69,7 +69,7 @@ describe('docs/exchange.md', () => {
   });
 });
 
-test.each([...docTables()].map(([name, table]) => ({ name, table })))('docs/$name has the table that follows from the code (node scripts/doc-tables.ts)', ({ name, table }) => {
+test.each([...docTables()].map(([name, table]) => ({ name, table })))('docs/$name has the table that follows from the code (npm run doc-tables)', ({ name, table }) => {
   const page = read(`docs/${name}`);
   expect(page).toBe(withTable(page, table));
 });

@@ -11,7 +11,7 @@ const noKey = () => err(refusal('domain_not_ready', 'no key'));
 const ports: ProviderPorts = { clock: { now: () => START }, fetch: createGuardedFetch(), signAccessToken: noKey, signAwsToken: noKey };
 
 test('holds every provider under its own name', () => {
-  expect([...createProviders(ports).keys()]).toEqual(['access-token', 'aws-sts']);
+  expect([...createProviders(ports)].map(([kind, provider]) => [kind, provider.kind])).toEqual(PROVIDERS.map(({ kind }) => [kind, kind]));
 });
 
 test('stops the boot when a kind is listed twice', () => {
