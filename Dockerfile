@@ -1,9 +1,10 @@
-# syntax=docker/dockerfile:1
 # The server on a node 26 base, without root. Built from sources and the lockfile alone; no build secrets.
 #   docker build -t mayfly .
-#   docker run -p 127.0.0.1:8420:8420 -v mayfly:/data -e MAYFLY_EXTERNAL_URL=http://127.0.0.1:8420 mayfly
+#   docker run --init -p 127.0.0.1:8420:8420 -v mayfly:/data -e MAYFLY_EXTERNAL_URL=http://127.0.0.1:8420 mayfly
+# The root file system may be read-only; docs/operations.md shows it, with what else can be taken away.
+ARG NODE=node:26-slim
 
-FROM node:26-bookworm-slim AS build
+FROM ${NODE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
@@ -13,13 +14,16 @@ COPY scripts ./scripts
 COPY src ./src
 RUN npm run prepack
 
-FROM node:26-bookworm-slim AS dependencies
+FROM ${NODE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+# Without devDependencies, and the lockfile without what only they bring: `npm ci --omit=dev` alone keeps all that some
+# dependency could also use as an optional peer, the whole prisma command line for one. Offline, so that no version can move.
 # Optional packages stay: libsql's binary is one. The pinned node is not needed where the base is that node.
-RUN npm ci --omit=dev && rm -rf node_modules/node-linux-* node_modules/.bin/node && npm cache clean --force
+RUN npm pkg delete devDependencies && npm install --package-lock-only --offline && npm ci \
+  && rm -rf node_modules/node-linux-* node_modules/.bin/node && npm cache clean --force
 
-FROM node:26-bookworm-slim
+FROM ${NODE}
 ENV NODE_ENV=production \
     MAYFLY_DATA_DIR=/data \
     MAYFLY_LISTEN=0.0.0.0:8420
@@ -37,5 +41,5 @@ EXPOSE 8420
 # For a server that listens elsewhere or serves TLS itself, give the container its own --health-cmd.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8420/readyz', { signal: AbortSignal.timeout(2500) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# node is process 1 and ends on SIGTERM once what it started is finished.
+# Ends on SIGTERM once what it started is finished. As process 1, without --init, it does not hear a signal in its first moments.
 CMD ["node", "--max-semi-space-size=32", "/app/bin/mayfly.js", "serve"]
