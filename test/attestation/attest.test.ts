@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createLocalJWKSet, errors } from 'jose';
+import { createLocalJWKSet, errors, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import type { JWK } from 'jose';
 import { createAttest } from '../../src/attestation/attest.ts';
 import { attestorCatalogue, createAttestorCatalogue } from '../../src/attestation/catalogue.ts';
 import { EVIDENCE_ALGORITHMS } from '../../src/attestation/envelope.ts';
@@ -187,6 +188,19 @@ describe('attest', () => {
     expect(await present()).toBe('accepted');
     current = 1;
     expect(await present()).toBe('evidence_audience_wrong');
+  });
+
+  test.each(EVIDENCE_ALGORITHMS)('accepts %s of an entry that lists it, by a key made for it, and of no other', async (alg) => {
+    const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+    const jwk = { ...(await exportJWK(publicKey)), kid: 'k', alg };
+    const signed = await new SignJWT({ iss: platform.issuer, aud: AUDIENCE, sub: 'a', iat: NOW / 1000, exp: NOW / 1000 + 60 }).setProtectedHeader({ alg, kid: 'k' }).sign(privateKey);
+    const others = EVIDENCE_ALGORITHMS.filter((other) => other !== alg);
+    const codeOf = async (algorithms: readonly string[], published: object): Promise<string> =>
+      outcome(await attestVia(() => Promise.resolve(ok(createLocalJWKSet({ keys: [published as JWK] }))), [issuerEntry('oidc', platform.issuer, {}, { algorithms: [...algorithms] as Issuer['algorithms'] })])(signed));
+    expect(await codeOf([alg], jwk)).toBe('accepted');
+    expect(await codeOf(others, jwk)).toBe('evidence_alg_not_allowed');
+    // RFC 8725 section 3.1: the key is for one algorithm, whatever the header says.
+    expect(await codeOf([...EVIDENCE_ALGORITHMS], { ...jwk, alg: others.find((other) => other.slice(0, 2) === alg.slice(0, 2)) })).toBe('evidence_key_unknown');
   });
 
   test('offers no algorithm that a public key could be mistaken for a secret in', () => {

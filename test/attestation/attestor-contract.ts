@@ -103,6 +103,8 @@ export const describeAttestorContract = ({ attestor, options, claims }: Attestor
     { name: 'jku', code: 'evidence_header_not_allowed', refused: () => token({}, { jku: `${stranger.url}/.well-known/jwks` }) },
     { name: 'x5u', code: 'evidence_header_not_allowed', refused: () => token({}, { x5u: `${stranger.url}/cert` }) },
     { name: 'x5c', code: 'evidence_header_not_allowed', refused: () => token({}, { x5c: ['MIIB'] }), twin: () => token({}, { x5t: 'eCT_rOEFrUPABeOL2D0zKODY' }) },
+    { name: 'a member of encrypted tokens', code: 'evidence_header_not_allowed', refused: () => token({}, { enc: 'A256GCM' }) },
+    { name: 'compression', code: 'evidence_header_not_allowed', refused: () => token({}, { zip: 'DEF' }) },
     { name: 'a nested token', code: 'evidence_header_not_allowed', refused: () => token({}, { cty: 'JWT' }) },
     { name: 'the typ of an access token', code: 'evidence_typ_wrong', refused: () => token({}, { typ: 'at+jwt' }), twin: () => token({}, { typ: 'application/JWT' }) },
     { name: 'a typ that is not a string', code: 'evidence_malformed', refused: () => token({}, { typ: 1 }) },

@@ -142,6 +142,11 @@ describe('discovery', () => {
     expect(await detailOf()).toContain(detail);
   });
 
+  test('of just under 64 KB is read', async () => {
+    discovery = json({ issuer, jwks_uri: `${issuer}/jwks`, pad: 'a'.repeat(63 * 1024) });
+    expect(await outcomeOf(first)).toBe('verified');
+  });
+
   test('is not made for an issuer with a query', async () => {
     expect(await detailOf({ ...source, issuer: `${issuer}?a=b` })).toContain('query or fragment');
     expect(server.requests).toEqual([]);

@@ -12,7 +12,7 @@ import { createNonces, NONCE_SLOT } from '../../src/tokens/nonce.ts';
 import type { Nonces } from '../../src/tokens/nonce.ts';
 import { buildSessionClaims } from '../../src/tokens/claims.ts';
 import { signToken } from '../../src/tokens/sign.ts';
-import { verifyToken } from '../../src/tokens/verify.ts';
+import { MAX_TOKEN_LENGTH, verifyToken } from '../../src/tokens/verify.ts';
 import { makeRing, START } from '../keys/make-ring.ts';
 import { forge, ISSUER, makeFacts } from './forge.ts';
 
@@ -56,6 +56,17 @@ describe('header and form', () => {
   ])('$name: $code', async ({ proof, code }) => {
     expect(await outcome(check(proof()))).toBe(code);
     expect(await outcome(check(make()))).toBe('accepted');
+  });
+
+  test('accepts a proof of up to 8 KiB', async () => {
+    const pad = 'x'.repeat(Math.floor(((8192 - make({ pad: '' }).length) * 3) / 4));
+    expect(make({ pad }).length).toBeGreaterThan(8186);
+    expect(await outcome(check(make({ pad })))).toBe('accepted');
+    expect(await outcome(check(make({ pad: `${pad}xxxxxx` })))).toBe('dpop_malformed');
+  });
+
+  test('what is too long, too old or stale is what the documentation says', () => {
+    expect([MAX_TOKEN_LENGTH, DPOP_IAT_WINDOW, NONCE_SLOT]).toEqual([16 * 1024, 60, 300_000]);
   });
 
   test.each(['at+jwt', 'JWT', 'wpt+jwt', 'dpop', '', 'application/application/dpop+jwt', undefined, 1])('refuses typ %j', async (typ) => {

@@ -14,6 +14,7 @@ test.each([
   { name: 'a fragment', raw: `${URI}#x` },
   { name: 'dot segments', raw: 'https://sts.acme.example/x/../prod/./token' },
   { name: 'escaped unreserved characters', raw: 'https://sts.acme.example/%70rod/tok%65n' },
+  { name: 'an escaped letter in upper-case digits', raw: 'https://sts.acme.example/prod/t%6Fken' },
   { name: 'an escaped dot segment', raw: 'https://sts.acme.example/x/%2E%2e/prod/token' },
 ])('equal: $name', ({ raw }) => {
   expect(normaliseHttpUri(raw)).toBe(URI);

@@ -148,6 +148,11 @@ describe('github-actions', () => {
     expect(outcome(await present({ [name]: '815' }))).toBe('accepted');
   });
 
+  test.each(['repository_id', 'run_id', 'run_attempt'])('refuses %s that is no number', async (name) => {
+    for (const value of ['acme/app', '-1', '1e3', ' 815', '815\n', '9'.repeat(21)]) expect([value, outcome(await present({ [name]: value }))]).toEqual([value, 'evidence_claim_invalid']);
+    expect(outcome(await present({ [name]: '9'.repeat(20) }))).toBe('accepted');
+  });
+
   test.each([
     { name: 'an id that is not one', changes: { repository_id: 'acme/app' } },
     { name: 'an id in a list', changes: { repository_id: ['815'] } },

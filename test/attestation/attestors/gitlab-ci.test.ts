@@ -55,6 +55,15 @@ describe('gitlab-ci', () => {
     expect(outcome(await present({ ...changes, pipeline_source: 'push' }))).toBe('accepted');
   });
 
+  test.each(['push', 'web', 'schedule', 'api', 'trigger', 'pipeline'])('accepts pipelines of source %s by default', async (pipeline_source) => {
+    expect(outcome(await present({ pipeline_source }))).toBe('accepted');
+  });
+
+  test.each(['project_id', 'namespace_id', 'pipeline_id', 'job_id'])('refuses %s that is no number', async (name) => {
+    for (const value of ['acme', '-1', '1e3', ' 20', '20\n', '0x14', '9'.repeat(21)]) expect([value, outcome(await present({ [name]: value, job_project_id: undefined }))]).toEqual([value, 'evidence_claim_invalid']);
+    expect(outcome(await present({ [name]: '20', job_project_id: undefined }))).toBe('accepted');
+  });
+
   test('accepts merge requests where the entry lists them', async () => {
     expect(outcome(await present({ pipeline_source: 'merge_request_event' }, withMergeRequests))).toBe('accepted');
   });

@@ -72,6 +72,7 @@ describe('oidc', () => {
 
   test('takes booleans in the spelling of strings and a list of one without brackets', async () => {
     expect(accepted(await present({ trusted: 'false', teams: 'a' })).attributes).toMatchObject({ trusted: false, teams: ['a'] });
+    expect(accepted(await present({ trusted: false })).attributes).toMatchObject({ trusted: false });
   });
 
   test.each([
@@ -83,6 +84,12 @@ describe('oidc', () => {
   ])('refuses when $name', async ({ refused, twin }) => {
     expect(outcome(await present(refused))).toBe('evidence_rule_failed');
     expect(outcome(await present(twin))).toBe('accepted');
+  });
+
+  test('requires numbers and booleans as such', async () => {
+    const strict = { claims: { service: { claim: 'service', type: 'string' } }, require: { replicas: [3], trusted: [true] } };
+    expect(outcome(await present({}, strict))).toBe('accepted');
+    for (const changes of [{ replicas: '3' }, { replicas: 4 }, { trusted: 'true' }, { trusted: false }]) expect(outcome(await present(changes, strict))).toBe('evidence_rule_failed');
   });
 
   test('anchors the session to the mapped claim, and without it to the token', async () => {
