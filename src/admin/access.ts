@@ -54,11 +54,11 @@ export const createAuthorize = (deps: AuthorizeDeps): Authorize => async (admin,
   const refused = deps.judge(admin, verb, on);
   if (refused === undefined || admin.kind === 'local') return ok(undefined);
   const target = on ?? deps.snapshot.domain(SYSTEM_DOMAIN);
-  await deps.denials.record(refused, {
+  const decision = await deps.denials.record(refused, {
     domainId: (target ?? admin.home).domain.id, workloadId: null, verified: true, admin: { by: admin.id, verb },
     facts: { admin: admin.id, issuer: admin.issuer, verb, on: target?.domain.name ?? SYSTEM_DOMAIN },
   });
-  return err(refused);
+  return err(refusal(refused.code, `${refused.detail}; mayfly explain ${decision}`));
 };
 
 /** Whether an admin is one domain's alone, not the installation's. */

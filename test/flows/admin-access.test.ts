@@ -56,7 +56,10 @@ describe('before anyone is registered', () => {
     await lab.mayfly.apply({ issuers: [issuerEntry('system', 'staff')] });
     expect(outcome(await call('GET', 'domains', `Bearer ${login()}`))).toEqual([403, 'admin_denied']);
     const first = policyEntry('system', 'platform-reads', 'permit(principal in Group::"platform", action in Action::"admin-read", resource);');
-    expect(outcome(await call('POST', 'apply', `Bearer ${login()}`, { manifest: { policies: [first] } }))).toEqual([403, 'admin_denied']);
+    const denied = await call('POST', 'apply', `Bearer ${login()}`, { manifest: { policies: [first] } });
+    expect(outcome(denied)).toEqual([403, 'admin_denied']);
+    const [, decision] = /mayfly explain (dec_[0-9a-f]{32})$/.exec(String(denied.body['detail'])) ?? [];
+    expect((await lab.mayfly.admin('GET', `decisions/${String(decision)}`)).body).toMatchObject({ outcome: 'denied', code: 'admin_denied', facts: { verb: 'apply', on: 'system' } });
     expect((await lab.mayfly.admin('GET', 'policies?domain=system')).body['items']).toEqual([]);
     await lab.mayfly.apply({ policies: [first] });
     expect((await call('GET', 'domains', `Bearer ${login()}`)).status).toBe(200);
