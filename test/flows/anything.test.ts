@@ -104,8 +104,8 @@ describe.each(['sqlite', 'postgresql'])('no request makes a fault, on %s', (engi
     expect(await post('dev/token', { ...FORM, 'content-encoding': encoding }, 'grant_type=x')).toBe(400);
   });
 
-  test('of a compressed body that grows beyond the cap', async () => {
-    expect(await post('dev/token', { ...FORM, 'content-encoding': 'gzip' }, gzipSync(Buffer.alloc(10 * 1024 * 1024, 'a')))).toBe(413);
+  test('of a compressed body that would grow beyond the cap', async () => {
+    expect(await post('dev/token', { ...FORM, 'content-encoding': 'gzip' }, gzipSync(Buffer.alloc(10 * 1024 * 1024, 'a')))).toBe(400);
   });
 
   test.each([
