@@ -6,6 +6,7 @@ import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, 
 const problem = z.object({
   type: z.string(), title: z.string(), status: z.int(), code: z.string(), detail: z.string(), request_id: z.string(),
   problems: z.array(z.object({ path: z.string(), message: z.string(), mend: z.string() })).optional(),
+  decision_id: z.string().optional().meta({ description: 'Where the proof of a bound token was refused: what to ask about' }),
 }).meta({ id: 'Problem', description: 'RFC 9457 problem; `code` is contract, texts are not' });
 const oauthError = z.object({ error: z.string(), error_description: z.string().optional(), decision_id: z.string().optional() }).meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2' });
 const tokenRequest = z.object({
