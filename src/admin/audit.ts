@@ -14,7 +14,7 @@ import type { Admin, Authorize } from './access.ts';
 
 export interface AuditAdminDeps {
   readonly clock: Clock;
-  readonly store: Pick<StoreReads, 'auditChains' | 'audit' | 'checkpoints' | 'registryDelta'>;
+  readonly store: Pick<StoreReads, 'auditChains' | 'audit' | 'checkpoints' | 'keys'>;
   readonly authorize: Authorize;
   /** Opens a key's sealed half; throws when it is not one of ours. */
   readonly openKey: (row: KeyRow) => SigningKey;
@@ -46,7 +46,7 @@ export const createAuditAdmin = (deps: AuditAdminDeps) => {
     async verify(outside: readonly string[], admin: Admin): Promise<Result<AuditReport, Refusal>> {
       const permitted = await deps.authorize(admin, 'audit', undefined);
       if (!permitted.ok) return permitted;
-      const { keys } = await deps.store.registryDelta(0);
+      const { keys } = await deps.store.keys();
       return ok(await verifyAudit({ reads: deps.store, verifyCheckpoint: createVerifyCheckpoint(keys, deps.openKey), codes: deps.codes, outside, now: deps.clock.now() }));
     },
   };

@@ -19,7 +19,7 @@ import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
 
 export interface KeyAdminDeps extends AdminPorts {
-  readonly store: Pick<StoreReads, 'registryDelta' | 'leases'>;
+  readonly store: Pick<StoreReads, 'keys' | 'leases'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'domainById' | 'version'>;
   readonly authorize: Authorize;
   readonly encryption: KeyEncryption;
@@ -109,7 +109,7 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       const permitted = await deps.authorize(admin, 'keys', undefined);
       if (!permitted.ok) return permitted;
       // Of domains that could not be loaded too: the old key-encryption key may be thrown away after this.
-      const done = await run(admin, 'key.rewrapped', () => deps.store.registryDelta(0), (rows) => underOwnKek(rows, () => planRewrap(rows, deps.encryption)));
+      const done = await run(admin, 'key.rewrapped', () => deps.store.keys(), (rows) => underOwnKek(rows, () => planRewrap(rows, deps.encryption)));
       return done.ok ? ok(done.value.keys.length) : done;
     },
 

@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { AuditRow, CeilingPair, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, Target } from './rows.ts';
+import type { AuditRow, CeilingPair, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, Target } from './rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
@@ -14,6 +14,10 @@ export const toEntry = (row: Prisma.Entry): EntryRow => ({
   id: row.id, version: row.version, seq: Number(row.seq), kind: row.kind as EntryKind, domainId: row.domainId as DomainId, name: row.name, body: object(row.body),
   owner: row.owner, expiresAt: optionalTime(row.expiresAt), ended: row.ended, changedAt: row.changedAt.getTime(), changedBy: row.changedBy,
 });
+
+/** A row of {@link entriesAt}. */
+export const toStanding = (row: Pick<Prisma.Entry, 'id' | 'version' | 'kind' | 'domainId' | 'name' | 'body'>): StandingEntry =>
+  ({ id: row.id, version: Number(row.version), kind: row.kind as EntryKind, domainId: row.domainId as DomainId, name: row.name, body: object(row.body) });
 
 export const toKey = (row: Prisma.SigningKey): KeyRow => ({
   kid: row.kid, version: row.version, seq: Number(row.seq), domainId: row.domainId as DomainId, purpose: row.purpose as KeyPurpose, algorithm: row.algorithm as KeyRow['algorithm'],

@@ -1,12 +1,13 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { leaseOf } from '../core/ids.ts';
 import { InvalidCursor } from './cursor.ts';
 import type { PrismaClient } from './generated/postgresql/client.ts';
 import { createListings } from './listings.ts';
-import { toAudit, toCheckpoint, toDenial, toEntry, toKey, toLease, toRevocation } from './map.ts';
-import type { RevocationRow } from './rows.ts';
+import { toAudit, toCheckpoint, toDenial, toEntry, toKey, toLease, toRevocation, toStanding } from './map.ts';
+import type { EntryRow, RevocationRow } from './rows.ts';
 import type { Dialect } from './sql/dialect.ts';
-import { chainNames, currentEntries } from './sql/reads.ts';
+import { chainNames, currentEntries, entriesAt } from './sql/reads.ts';
 import { StoreUnavailable } from './store.ts';
 import type { StoreReads } from './store.ts';
 
@@ -26,12 +27,19 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       // Nothing is above it: the answer of nearly every poll.
       if (version <= after) return { version, entries: [], keys: [], revocations: [] };
       const seq = { gt: after, lte: version };
-      const [entries, keys, revocations] = await Promise.all([
-        prisma.entry.findMany({ where: { seq }, orderBy: { seq: 'asc' } }),
+      const [keys, revocations] = await Promise.all([
         prisma.signingKey.findMany({ where: { seq }, orderBy: { seq: 'asc' } }),
         prisma.revocation.findMany({ where: { OR: [{ seq }, { enabledSeq: seq }] }, orderBy: { seq: 'asc' } }),
       ]);
-      return { version, entries: entries.map(toEntry), keys: keys.map(toKey), revocations: revocations.map(toRevocation).map((row) => asOf(row, version)) };
+      return { version, entries: await readEntries(prisma, after, version), keys: keys.map(toKey), revocations: revocations.map(toRevocation).map((row) => asOf(row, version)) };
+    }),
+    keys: () => reading(async () => {
+      const version = await registryVersion();
+      return { version, keys: (await prisma.signingKey.findMany({ where: { seq: { lte: version } }, orderBy: { seq: 'asc' } })).map(toKey) };
+    }),
+    entriesAt: (version, filter, page) => reading(async () => {
+      const { sql, parameters } = entriesAt(dialect, version, filter, page);
+      return (await prisma.$queryRawUnsafe<Parameters<typeof toStanding>[0][]>(sql, ...parameters)).map(toStanding);
     }),
     entryHistory: (id) => reading(async () => (await prisma.entry.findMany({ where: { id }, orderBy: { version: 'asc' } })).map(toEntry)),
     entries: (filter, page) => reading(async () => {
@@ -63,6 +71,20 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       await prisma.registryVersion.findFirst();
     }),
   };
+};
+
+/** Entries are many, and those of a page are turned into rows while everything else waits: on SQLite the reading itself too. */
+const PAGE = 500;
+
+const readEntries = async (prisma: PrismaReader, after: number, upTo: number): Promise<readonly EntryRow[]> => {
+  const rows: EntryRow[] = [];
+  for (let from = after; ;) {
+    const page = await prisma.entry.findMany({ where: { seq: { gt: from, lte: upTo } }, orderBy: { seq: 'asc' }, take: PAGE });
+    for (const row of page) rows.push(toEntry(row));
+    if (page.length < PAGE) return rows;
+    from = rows.at(-1)?.seq ?? upTo;
+    await setImmediate();
+  }
 };
 
 /** A revocation as it stood at a version: one lifted later is not lifted yet. */

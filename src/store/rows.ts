@@ -23,6 +23,9 @@ export interface EntryRow {
   readonly changedBy: string;
 }
 
+/** Of an entry that stands, what a plan is made from. */
+export type StandingEntry = Pick<EntryRow, 'id' | 'version' | 'kind' | 'domainId' | 'name' | 'body'>;
+
 export type KeyPurpose = 'access' | 'aws' | 'set' | 'status' | 'checkpoint';
 export type KeyStatus = 'next' | 'current' | 'retired' | 'gone' | 'revoked';
 export interface KeyRow {

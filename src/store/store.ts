@@ -3,7 +3,7 @@ import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type {
-  AuditEvent, AuditRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, Target,
+  AuditEvent, AuditRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, Target,
 } from './rows.ts';
 
 /** The database did not confirm. Nothing was issued; the caller gets 503. */
@@ -106,7 +106,12 @@ export interface StoreWrites {
 
 export interface StoreReads {
   registryVersion(): Promise<number>;
+  /** Whoever waits for this process gets a turn now and then while it reads a large one. */
   registryDelta(after: number): Promise<RegistryDelta>;
+  /** All versions of all signing keys, and the registry version they are of. */
+  keys(): Promise<Pick<RegistryDelta, 'version' | 'keys'>>;
+  /** What stood at a registry version that was reached: of one kind, by domain and name. With `page` as in {@link entries}, of one domain. */
+  entriesAt(version: number, filter: { readonly kind: EntryKind; readonly domainId?: DomainId; readonly names?: readonly string[] }, page?: PageRequest): Promise<readonly StandingEntry[]>;
   entryHistory(id: string): Promise<readonly EntryRow[]>;
   /** Newest versions of what has not ended in one domain, by name; `after` is the last name of the page before. */
   entries(filter: { readonly kind: EntryKind; readonly domainId: DomainId; readonly name?: string }, page: PageRequest): Promise<readonly EntryRow[]>;

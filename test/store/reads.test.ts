@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import type { DecisionId } from '../../src/core/ids.ts';
+import type { DecisionId, DomainId } from '../../src/core/ids.ts';
 import { postgresReader, sqliteReader } from '../../src/store/connections.ts';
 import type { Database } from '../../src/store/database.ts';
 import { openReads } from '../../src/store/open.ts';
@@ -42,6 +42,49 @@ describeRegistries(clock, (registry) => {
     expect(await registry().reads.entries({ ...filter, name: 'bb' }, { limit: 1, after: undefined })).toEqual([]);
   });
 
+  describe('what stood at a version', () => {
+    const row = (id: string, version: number, seq: number, name: string, more: object = {}) => ({ ...makeEntry({ id, version, name, kind: 'workload', domainId: AT, body: { version }, ...more }), seq, changedAt: NOW, changedBy: 'ada' });
+    const AT = 'dom_at' as DomainId;
+    // Versions outgrow 32 bits long before a registry is old.
+    const START = 5_000_000_000;
+    const filter = { kind: 'workload', domainId: AT } as const;
+    const stood = async (version: number, more: object = {}) => (await registry().reads.entriesAt(START + version, { ...filter, ...more })).map((entry) => `${entry.name} ${entry.id}@${entry.version}`);
+    beforeAll(async () => {
+      const rows = [
+        row('wkl_at_a', 1, 1, 'a'), row('wkl_at_b', 1, 2, 'b'), row('iss_at', 1, 3, 'a', { kind: 'issuer' }), row('wkl_at_other', 1, 4, 'a', { domainId: 'dom_at_other' }),
+        row('wkl_at_a', 2, 5, 'a'), row('wkl_at_b', 2, 6, 'b', { ended: true }), row('wkl_at_c', 1, 7, 'c'), row('wkl_at_b2', 1, 8, 'b'), row('wkl_at_a', 3, 9, 'a', { ended: true }),
+      ];
+      for (const each of rows) await registry().seed.entry({ ...each, seq: START + each.seq });
+    });
+
+    test.each([
+      { version: 0, stands: [] },
+      { version: 2, stands: ['a wkl_at_a@1', 'b wkl_at_b@1'] },
+      { version: 5, stands: ['a wkl_at_a@2', 'b wkl_at_b@1'] },
+      { version: 6, stands: ['a wkl_at_a@2'] },
+      { version: 8, stands: ['a wkl_at_a@2', 'b wkl_at_b2@1', 'c wkl_at_c@1'] },
+      { version: 9, stands: ['b wkl_at_b2@1', 'c wkl_at_c@1'] },
+    ])('$version is what was there then, whatever was written since', async ({ version, stands }) => {
+      expect(await stood(version)).toEqual(stands);
+    });
+
+    test('is told by names', async () => {
+      expect(await stood(8, { names: ['c', 'a', 'd', 'a"b', "it's"] })).toEqual(['a wkl_at_a@2', 'c wkl_at_c@1']);
+      expect(await stood(8, { names: [] })).toEqual([]);
+    });
+
+    test('is told page by page, and without a domain of all of them', async () => {
+      const page = async (limit: number, after: string | undefined) => (await registry().reads.entriesAt(START + 8, filter, { limit, after })).map(({ name }) => name);
+      expect([await page(2, undefined), await page(2, 'b'), await page(2, 'c')]).toEqual([['a', 'b'], ['c'], []]);
+      const all = await registry().reads.entriesAt(START + 8, { kind: 'workload' });
+      expect(all.filter(({ id }) => id.startsWith('wkl_at_')).map(({ domainId, name }) => `${domainId} ${name}`)).toEqual(['dom_at a', 'dom_at b', 'dom_at c', 'dom_at_other a']);
+    });
+
+    test('has of an entry what a plan needs', async () => {
+      expect(await registry().reads.entriesAt(START + 3, { kind: 'issuer', domainId: AT })).toEqual([{ id: 'iss_at', version: 1, kind: 'issuer', domainId: AT, name: 'a', body: { version: 1 } }]);
+    });
+  });
+
   test('chains, their entries and their checkpoints are read in order', async () => {
     const entry = (chain: string, n: number) => ({ chain, n, at: NOW + n, body: '{"b":1, "a":2}', action: 'exchange.issued', domainId: DOMAIN, prev: `p${n}`, hash: `h${n}`, mac: n === 10 ? 'code' : null });
     const checkpoint = (chain: string, n: number) => ({ chain, n, hash: `h${n}`, at: NOW, kid: 'k', jws: 'a.b.c' });
@@ -71,6 +114,11 @@ describeRegistries(clock, (registry) => {
       expect(delta).toEqual({ version: 2004, entries: [entry(2001, 1), entry(2003, 2)], keys: [key], revocations: [makeRevocation(2000, 'workload:wkl_lifted', { enabledSeq: 2004, enabledAt: NOW + 3, enabledBy: 'bob' })] });
       expect(await registry().reads.registryVersion()).toBe(2004);
       expect((await registry().reads.registryDelta(2003)).entries).toEqual([]);
+    });
+
+    test('tells all keys up to its version', async () => {
+      await registry().seed.key({ ...key, kid: 'kid-later', seq: 2012 });
+      expect(await registry().reads.keys()).toEqual({ version: 2004, keys: [key] });
     });
 
     test('shows a revocation that is lifted above its version as not lifted yet', async () => {

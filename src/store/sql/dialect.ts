@@ -11,6 +11,8 @@ export interface Dialect {
   rows(parameter: Parameter, columns: readonly Column[]): string;
   /** A JSON array of strings (an expression), as the table `alias` with the column `value`. */
   strings(expression: string, alias: string): string;
+  /** Whether a column's value is among a JSON array of strings: by the column's index, whatever the planner thinks of the array. */
+  among(column: string, expression: string): string;
   /** Spells `$1` as the engine wants it. */
   parameters(sql: string): string;
 }

@@ -6,6 +6,8 @@ export const postgresqlDialect: Dialect = {
   engine: 'postgresql',
   rows: (parameter, columns) => `jsonb_to_recordset(${parameter}::text::jsonb) AS x(${columns.map((column) => `${quote(column.name)} ${TYPES[column.type]}`).join(', ')})`,
   strings: (expression, alias) => `jsonb_array_elements_text((${expression})::text::jsonb) AS ${alias}(value)`,
+  // Not a join with the array's members, which may turn out the other way round.
+  among: (column, expression) => `${column} = ANY (ARRAY(SELECT jsonb_array_elements_text((${expression})::text::jsonb)))`,
   parameters: (sql) => sql,
 };
 

@@ -49,6 +49,23 @@ export const currentEntries = (dialect: Dialect, filter: { readonly kind: string
     return { select: 'SELECT e.seq FROM entry e', rest: `ORDER BY e.name LIMIT ${where.bind(page.limit)}` };
   });
 
+/**
+ * What stood at a registry version, by domain and name. Rows are added, each under a version above all before, and never changed or
+ * removed: what stood at one version can be asked for in several statements, and whatever was committed between them is not in it.
+ */
+export const entriesAt = (dialect: Dialect, version: number, filter: { readonly kind: string; readonly domainId?: string; readonly names?: readonly string[] }, page?: { readonly limit: number; readonly after: string | undefined }): Query =>
+  build(dialect, (where) => {
+    where.add(`e.kind = ${where.bind(filter.kind)}`);
+    if (filter.domainId !== undefined) where.add(`e.domain_id = ${where.bind(filter.domainId)}`);
+    if (filter.names !== undefined) where.add(dialect.among('e.name', where.bind(JSON.stringify(filter.names))));
+    if (page?.after !== undefined) where.add(`e.name > ${where.bind(page.after)}`);
+    // A scalar subquery is one index probe for each row; a join over all entries would be made anew for every page. And `>=`, since
+    // PostgreSQL takes `=` for so rare that it would read a whole domain to find a page of it.
+    const at = where.bind(version);
+    where.add(`NOT e.ended AND e.seq <= ${at} AND e.version >= (SELECT max(v.version) FROM entry v WHERE v.id = e.id AND v.seq <= ${at})`);
+    return { select: `SELECT ${STANDING_COLUMNS} FROM entry e`, rest: `ORDER BY e.domain_id, e.name${page === undefined ? '' : ` LIMIT ${where.bind(page.limit)}`}` };
+  });
+
 /** Names of all chains by one index probe each: `DISTINCT` would read the whole log. */
 export const chainNames = (table: 'audit' | 'checkpoint'): string =>
   `WITH RECURSIVE found(chain) AS (SELECT min(chain) FROM ${table} UNION ALL SELECT (SELECT min(a.chain) FROM ${table} a WHERE a.chain > found.chain) FROM found WHERE found.chain IS NOT NULL)
@@ -67,5 +84,6 @@ const named = (alias: string, prefix: string, table: { readonly columns: readonl
 
 const LEASE_COLUMNS = named('l', 'lease', LEASE);
 const HOP_COLUMNS = named('h', 'hop', HOP);
+const STANDING_COLUMNS = 'e.id, e.version, e.kind, e.domain_id AS "domainId", e.name, e.body';
 // The beginning is the one column of a session that the inserting statement computes.
 const SESSION_COLUMNS = `${named('s', 'session', SESSION)}, s.began_version AS "session.beganVersion"`;

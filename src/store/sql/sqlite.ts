@@ -7,5 +7,6 @@ export const sqliteDialect: Dialect = {
   rows: (parameter, columns) =>
     `(WITH source(value) AS MATERIALIZED (SELECT value FROM json_each(${parameter})) SELECT ${columns.map((column) => `value->>'$.${column.name}' AS ${quote(column.name)}`).join(', ')} FROM source) AS x`,
   strings: (expression, alias) => `json_each(${expression}) AS ${alias}`,
+  among: (column, expression) => `${column} IN (SELECT value FROM json_each(${expression}))`,
   parameters: (sql) => sql.replaceAll(/\$(\d)/g, '?$1'),
 };

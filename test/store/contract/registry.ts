@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { HOUR } from '../../../src/core/duration.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { KeyRow } from '../../../src/store/rows.ts';
+import { everyTurn } from '../../support/every-turn.ts';
 import { DOMAIN, NOW, makeEntry, makeEvent } from '../make-rows.ts';
 import { makeSealer, openStore } from '../place.ts';
 import type { MakePlace, Place } from '../place.ts';
@@ -52,6 +53,17 @@ export const describeRegistry = (makePlace: MakePlace): void => {
       const from = await committed({ at: NOW, by: 'a', revocations: [revocation, revocation], audit: [] });
       expect(await committed({ at: NOW, by: 'a', enable: ['issuer:twice'], audit: [] })).toBe(from + 2);
       expect(await committed({ at: NOW, by: 'a', enable: ['issuer:twice'], audit: [] })).toBe(from + 2);
+    });
+
+    test('tells of a change with very many entries whole and in order, and lets others have their turn meanwhile', async () => {
+      const from = await store.registryVersion();
+      const entries = Array.from({ length: 1_201 }, (_, n) => makeEntry({ id: `wkl_many_${n}`, kind: 'workload', name: `many ${n}` }));
+      const version = await committed({ at: NOW, by: 'a', basedOn: from, entries, audit: [] });
+      const turns = everyTurn();
+      const delta = await store.registryDelta(from);
+      expect(turns.stop()).toBeGreaterThanOrEqual(2);
+      expect(delta.version).toBe(version);
+      expect(delta.entries.map(({ id, seq }) => [id, seq])).toEqual(entries.map(({ id }, n) => [id, from + 1 + n]));
     });
 
     test('refuses a change computed from a version that has moved, and writes nothing of it', async () => {
