@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { startJob } from '../../src/jobs/run.ts';
 import type { Job, Loop } from '../../src/jobs/run.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
@@ -19,6 +19,9 @@ const makeStore = () => {
   };
 };
 
+const loops: Loop[] = [];
+afterEach(async () => { await Promise.all(loops.splice(0).map((loop) => loop.stop())); });
+
 /** One node's part in the job, and a promise that each kind of turn happened once more. */
 const startNode = (store: ReturnType<typeof makeStore>, holder: string, work: () => Promise<void>) => {
   const waiting: { readonly turns: 'asked' | 'ran'; readonly resolve: () => void }[] = [];
@@ -26,6 +29,7 @@ const startNode = (store: ReturnType<typeof makeStore>, holder: string, work: ()
   const job: Job = { name: 'any', every: 1, lease: 60_000, run: () => { happened('ran'); return work(); } };
   const asking = { ...store, takeJob: (name: string, by: string) => { happened('asked'); return store.takeJob(name, by); } };
   const loop: Loop = startJob(job, { clock: { now: () => 0 }, holder, store: asking, log: silentLog, metrics: createMetrics() });
+  loops.push(loop);
   return { loop, next: (turns: 'asked' | 'ran') => new Promise<void>((resolve) => { waiting.push({ turns, resolve }); }) };
 };
 
@@ -39,7 +43,6 @@ test('a node that can do the job keeps it', async () => {
   expect(others).toBe(0);
   await a.loop.stop();
   await b.next('ran');
-  await b.loop.stop();
 });
 
 test('a node that cannot lets it go, and another does it', async () => {
@@ -48,5 +51,4 @@ test('a node that cannot lets it go, and another does it', async () => {
   await a.next('ran');
   const b = startNode(store, 'b', () => Promise.resolve());
   await b.next('ran');
-  await Promise.all([a.loop.stop(), b.loop.stop()]);
 });
