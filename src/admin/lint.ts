@@ -23,7 +23,7 @@ export const createLintAdmin = (deps: { readonly clock: Clock; readonly snapshot
       const { issuers, resources, workloads, policies } = each.entries();
       return [each.domain, ...issuers, ...resources, ...workloads, ...policies];
     });
-    const findings = lint(deps.lint, entries, deps.clock.now());
+    const findings = await lint(deps.lint, entries, deps.clock.now());
     return ok(view === undefined ? findings : findings.filter(({ entry }) => entry.domain === view.domain.name));
   };
 export type LintAdmin = ReturnType<typeof createLintAdmin>;

@@ -22,20 +22,21 @@ import type { Planner, Removal } from '../registry/resolve.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { EntryRow, KeyRow, Target } from '../store/rows.ts';
-import type { StoreReads } from '../store/store.ts';
+import type { RegistryChange, StoreReads } from '../store/store.ts';
 import { domainMeant, nameOf } from './access.ts';
 import type { Admin, Authorize, Judge } from './access.ts';
 import type { AdminPorts } from './ports.ts';
+import { viewAt } from './registry-view.ts';
 import { showEntry } from './show-entry.ts';
 
 export interface RegistryAdminDeps extends AdminPorts {
-  readonly store: Pick<StoreReads, 'registryDelta' | 'entries' | 'leases'>;
+  readonly store: Pick<StoreReads, 'registryVersion' | 'registryDelta' | 'entriesAt' | 'entries' | 'keys' | 'leases'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'revokedBy' | 'version'>;
   readonly authorize: Authorize;
   readonly judge: Judge;
   readonly planner: Planner;
   readonly honouredNote: HonouredNote;
-  lint(subjects: readonly Entry[], context: readonly Entry[], now: number): readonly Finding[];
+  lint(subjects: readonly Entry[], context: readonly Entry[], now: number): Promise<readonly Finding[]>;
   render(plan: Pick<Plan, 'changes'>): readonly string[];
   readonly encryption: Pick<KeyEncryption, 'seal' | 'has'>;
   /** Keys that a domain with these rows and resources must have and has not; written in the commit that makes the domain, or the resource that wants one. */
@@ -61,8 +62,6 @@ const refuse = (refused: Refusal): Result<never, ApplyFailure> => err({ kind: 'r
 
 /** Someone else may have changed the registry between reading and writing: plan anew this often before giving up. */
 const ATTEMPTS = 5;
-
-const newestRows = (rows: readonly EntryRow[]): readonly EntryRow[] => [...new Map(rows.map((row) => [row.id, row])).values()];
 
 export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
   /** Asked before anything is planned: the problems of a plan tell of entries that are not everybody's to know. */
@@ -95,21 +94,23 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
   };
 
   /** What the domains of a plan need to sign all that can be issued afterwards. */
-  const makeKeys = async (plan: Plan, changes: readonly Change[], rows: readonly KeyRow[], at: number): Promise<Result<readonly NewKeyRow[], Refusal>> => {
-    const plans = [...new Set(changes.map(({ domainId }) => domainId))].map((id) => deps.planMissing(id, rows, resourcesAfter(plan, id), at));
+  const makeKeys = async (plan: Plan, changes: readonly Change[], at: number): Promise<Result<readonly NewKeyRow[], Refusal>> => {
+    const { keys: rows } = await deps.store.keys();
+    const plans = [...new Set(changes.map(({ domainId }) => domainId))].map((id) => deps.planMissing(id, rows, resourcesIn(plan, id), at));
     const foreign = plans.every(({ create }) => create.length === 0) ? undefined : findForeignKek(rows, deps.encryption);
     return foreign === undefined ? ok((await Promise.all(plans.map((each) => carryOut(each, deps.encryption)))).flat()) : err(refusal('kek_missing', foreign));
   };
 
-  const write = async (plan: Plan, changes: readonly Change[], keys: readonly NewKeyRow[], basedOn: number, at: number, admin: Admin, reason: string) => {
+  /** Gives the version the change made; undefined when the plan is out of date. */
+  const write = async (plan: Plan, changes: readonly Change[], keys: readonly NewKeyRow[], version: number, at: number, admin: Admin, reason: string) => {
     const by = nameOf(admin);
     const falling = await findFalling(deps.store, plan.revocations.map(searchFor), at);
     const honoured = ({ kind, id }: Change): JsonObject => {
       const target = plan.revocations.find((revocation) => revocation.target === `${kind}:${id}`)?.target;
       return target === undefined ? {} : honouredEntries(fallingWith(falling, target), deps.honouredNote);
     };
-    const outcome = await deps.change({
-      at, by, basedOn, keys,
+    const change: RegistryChange = {
+      at, by, keys,
       entries: plan.entries,
       revocations: plan.revocations.map(({ target, domainId }) => ({ target, domainId, reason, purgeAfter: null })),
       audit: [
@@ -119,33 +120,42 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
         })),
         ...keys.map((row) => ({ at, action: 'key.created', domainId: row.domainId, body: { by, kid: row.kid, purpose: row.purpose, algorithm: row.algorithm, status: row.status } })),
       ],
-    });
-    return { ...outcome, fallen: plan.revocations.length === 0 ? undefined : tellFallen(falling, deps.honouredNote) };
+    };
+    for (let basedOn = version, left = ATTEMPTS; left > 0; left -= 1) {
+      const outcome = await deps.change({ ...change, basedOn });
+      if (outcome.status === 'committed') return { version: outcome.version, fallen: plan.revocations.length === 0 ? undefined : tellFallen(falling, deps.honouredNote) };
+      // Revocations and keys move the version too, and no plan looks at them: what was long in the making is not made anew for
+      // their sake, unless it makes keys. A version that went back is another registry (a copy was put back).
+      const since = await deps.store.registryDelta(basedOn);
+      if (since.entries.length > 0 || (keys.length > 0 && since.keys.length > 0) || since.version < basedOn) return undefined;
+      basedOn = since.version;
+    }
+    return undefined;
   };
 
   const run = async (
-    admin: Admin, options: { readonly names: ReadonlySet<string>; readonly dryRun: boolean; readonly reason: string; readonly lint: boolean }, makePlan: (view: RegistryView, mayKnow: PlanOptions['mayKnow']) => Result<Plan, readonly Problem[]>,
+    admin: Admin, options: { readonly names: ReadonlySet<string>; readonly dryRun: boolean; readonly reason: string; readonly lint: boolean }, makePlan: (view: RegistryView, mayKnow: PlanOptions['mayKnow']) => Promise<Result<Plan, readonly Problem[]>>,
   ): Promise<Result<Applied, ApplyFailure>> => {
     /** Domains that may be new are the installation's to know. */
     const mayKnow: PlanOptions['mayKnow'] = (name) => deps.judge(admin, 'show', deps.snapshot.domain(name)) === undefined;
     const asked = await authorizeNamed(admin, options.dryRun ? 'show' : 'apply', options.names);
     if (!asked.ok) return refuse(asked.error);
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const delta = await deps.store.registryDelta(0);
-      const plan = makePlan({ rows: newestRows(delta.entries) }, mayKnow);
+      const version = await deps.store.registryVersion();
+      const plan = await makePlan(viewAt(deps.store, version), mayKnow);
       if (!plan.ok) return err({ kind: 'problems', problems: plan.error });
       const changes = plan.value.changes.filter((change) => change.action !== 'unchanged');
       const permitted = options.dryRun ? ok(undefined) : await authorizePlan(admin, changes);
       if (!permitted.ok) return refuse(permitted.error);
-      const findings = options.lint ? deps.lint(plan.value.subjects, plan.value.context, deps.clock.now()) : [];
+      const findings = options.lint ? await deps.lint(plan.value.subjects, plan.value.context, deps.clock.now()) : [];
       const applied = { changes, text: deps.render(plan.value), findings };
-      if (options.dryRun || changes.length === 0) return ok({ ...applied, applied: false, version: delta.version, fallen: undefined });
+      if (options.dryRun || changes.length === 0) return ok({ ...applied, applied: false, version, fallen: undefined });
       if (blocking(findings).length > 0) return err({ kind: 'findings', findings });
       const at = deps.clock.now();
-      const keys = await makeKeys(plan.value, changes, delta.keys, at);
+      const keys = await makeKeys(plan.value, changes, at);
       if (!keys.ok) return refuse(keys.error);
-      const outcome = await write(plan.value, changes, keys.value, delta.version, at, admin, options.reason);
-      if (outcome.status === 'committed') return ok({ ...applied, applied: true, version: outcome.version, fallen: outcome.fallen });
+      const committed = await write(plan.value, changes, keys.value, version, at, admin, options.reason);
+      if (committed !== undefined) return ok({ ...applied, applied: true, ...committed });
     }
     return refuse(refusal('conflict', 'the registry changed during every attempt'));
   };
@@ -213,8 +223,5 @@ const searchFor = ({ target, domainId }: Plan['revocations'][number]): Search =>
 
 const fallingWith = ({ standings, more }: Falling, target: Target): Falling => ({ standings: standings.filter((standing) => restsOn(standing, target)), more });
 
-/** A domain's resources as they will be. */
-const resourcesAfter = (plan: Plan, domain: DomainId): readonly Resource[] => {
-  const ending = new Set(plan.changes.filter(({ action }) => action === 'end').map(({ id }) => id));
-  return plan.context.filter((entry) => entry.kind === 'resource').filter(({ id, domainId }) => domainId === domain && !ending.has(id));
-};
+/** Resources of a domain that the plan's manifest has. Those it does not speak of have the keys they want. */
+const resourcesIn = (plan: Plan, domain: DomainId): readonly Resource[] => plan.subjects.filter((entry) => entry.kind === 'resource').filter(({ domainId }) => domainId === domain);

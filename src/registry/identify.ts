@@ -25,7 +25,7 @@ export interface IdentifyIndex {
  * Each workload lies under one attribute of its rule and that attribute's exact values; evidence looks up its own
  * values, so the cost follows the evidence, not the number of workloads.
  */
-export const createIdentifyIndex = (workloads: Iterable<Workload>): IdentifyIndex => {
+export const createIdentifyIndex = (workloads: Iterable<Workload> = []): IdentifyIndex => {
   const issuers = new Map<string, Shelf>();
   const filed = new Map<WorkloadId, Filed>();
 

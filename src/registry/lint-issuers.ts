@@ -20,10 +20,9 @@ export const riskyEventsOf = ({ options }: Issuer): readonly string[] =>
 /** Trust in an issuer that is wider than its platform needs. */
 export const lintIssuer = (issuer: Issuer, scene: LintScene): readonly Remark[] => [...lintAudience(issuer, scene), ...lintReplay(issuer, scene), ...lintEvents(issuer), ...lintReach(issuer)];
 
-const lintAudience = (issuer: Issuer, { entries }: LintScene): readonly Remark[] => {
-  const shared = entries.find((other) => other.kind === 'resource' && other.audience === issuer.audience);
+const lintAudience = (issuer: Issuer, { audiences }: LintScene): readonly Remark[] => {
   const mend = 'remove the audience line to use the domain\'s issuer URL';
-  if (shared !== undefined) return [{ rule: 'audience-shared', what: `${issuer.audience} is a resource's audience as well`, mend }];
+  if (audiences.has(issuer.audience)) return [{ rule: 'audience-shared', what: `${issuer.audience} is a resource's audience as well`, mend }];
   // GitHub's default is the owner's URL, GitLab's the instance; any token whose job did not ask for an audience has it.
   const isDefault = issuer.audience === issuer.issuer || /^https:\/\/github\.com\/[^/]+$/.test(issuer.audience) || issuer.audience === 'sigstore';
   return isDefault ? [{ rule: 'audience-of-platform', what: issuer.audience, mend }] : [];

@@ -11,6 +11,14 @@ export interface LintDeps extends Catalogues {
 export interface Remark { readonly rule: LintRule; readonly what?: string; readonly mend: string }
 
 /** The entries a rule may look at beside the one it judges. */
-export interface LintScene { readonly deps: LintDeps; readonly entries: readonly Entry[]; readonly domains: ReadonlyMap<string, Domain>; readonly issuers: ReadonlyMap<string, Issuer>; readonly now: number }
+export interface LintScene {
+  readonly deps: LintDeps;
+  readonly entries: readonly Entry[];
+  readonly domains: ReadonlyMap<string, Domain>;
+  readonly issuers: ReadonlyMap<string, Issuer>;
+  /** Of all resources. */
+  readonly audiences: ReadonlySet<string>;
+  readonly now: number;
+}
 
 export const issuerKey = (domainId: string, name: string): string => `${domainId} ${name}`;

@@ -1,21 +1,21 @@
 import { canonicalJson } from '../core/json.ts';
 import type { Entry, Policy, Resource, Workload } from './entries.ts';
+import { gently } from './gently.ts';
 import type { DescribePolicy } from './lint-policies.ts';
 import type { LintScene, Remark } from './lint-scene.ts';
 
 export interface RemarkOn { readonly entry: Entry; readonly remark: Remark }
 
 /** What only shows when every entry is seen: entries that nothing uses, and workloads that one piece of evidence matches. */
-export const lintUse = (scene: LintScene): readonly RemarkOn[] => [...Map.groupBy(scene.entries, (entry) => (entry.kind === 'domain' ? '' : entry.domainId)).values()].flatMap((here) => {
-  const workloads = here.filter((entry) => entry.kind === 'workload');
-  const permits = permitsOf(here.filter((entry) => entry.kind === 'policy'), scene.deps.describePolicy);
-  return [
-    ...unusedIssuers(here, workloads),
-    ...unusedResources(here.filter((entry) => entry.kind === 'resource'), permits),
-    ...unusedWorkloads(here, workloads, permits),
-    ...sameMatches(workloads),
-  ];
-});
+export const lintUse = async (scene: LintScene): Promise<readonly RemarkOn[]> => {
+  const found: (readonly RemarkOn[])[] = [];
+  for (const here of Map.groupBy(scene.entries, (entry) => (entry.kind === 'domain' ? '' : entry.domainId)).values()) {
+    const workloads = here.filter((entry) => entry.kind === 'workload');
+    const permits = permitsOf(here.filter((entry) => entry.kind === 'policy'), scene.deps.describePolicy);
+    found.push(unusedIssuers(here, workloads), unusedResources(here.filter((entry) => entry.kind === 'resource'), permits), unusedWorkloads(here, workloads, permits), await sameMatches(workloads));
+  }
+  return found.flat();
+};
 
 /** Quoted texts of the permits of a domain, and whether some permit is for resources or principals it does not name. */
 interface Permits { readonly named: ReadonlySet<string>; readonly anyResource: boolean; readonly anyPrincipal: boolean }
@@ -52,12 +52,14 @@ const unusedWorkloads = (here: readonly Entry[], workloads: readonly Workload[],
   return workloads.flatMap((entry) => (named.has(entry.spiffeId) || servers.has(entry.name) ? [] : [{ entry, remark: { rule: 'unused-workload', mend: 'write a policy that permits it something, or remove it' } as const }]));
 };
 
-const sameMatches = (workloads: readonly Workload[]): readonly RemarkOn[] => {
+const sameMatches = async (workloads: readonly Workload[]): Promise<readonly RemarkOn[]> => {
   const first = new Map<string, Workload>();
-  return workloads.flatMap((entry): readonly RemarkOn[] => {
+  const found: RemarkOn[] = [];
+  for await (const entry of gently(workloads)) {
     const rule = canonicalJson(entry.match);
     const twin = first.get(rule);
     if (twin === undefined) first.set(rule, entry);
-    return twin === undefined ? [] : [{ entry, remark: { rule: 'same-match', what: `the same rule as ${twin.name}`, mend: 'give them rules that differ' } }];
-  });
+    else found.push({ entry, remark: { rule: 'same-match', what: `the same rule as ${twin.name}`, mend: 'give them rules that differ' } });
+  }
+  return found;
 };

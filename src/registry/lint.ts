@@ -1,4 +1,5 @@
 import type { Entry, EntryKind } from './entries.ts';
+import { gently } from './gently.ts';
 import { lintEntry } from './lint-entry.ts';
 import { lintIssuer } from './lint-issuers.ts';
 import { lintPolicy } from './lint-policies.ts';
@@ -24,13 +25,15 @@ export interface Finding {
  * Over-broad trust among `entries` (everything that is registered). With `subjects` only those are judged, and rules that
  * need to see every entry are left out: that is what `apply` asks.
  */
-export const lint = (deps: LintDeps, entries: readonly Entry[], now: number, subjects?: readonly Entry[]): readonly Finding[] => {
+export const lint = async (deps: LintDeps, entries: readonly Entry[], now: number, subjects?: readonly Entry[]): Promise<readonly Finding[]> => {
   const domains = new Map(entries.flatMap((entry) => (entry.kind === 'domain' ? [[entry.id as string, entry] as const] : [])));
   const issuers = new Map(entries.flatMap((entry) => (entry.kind === 'issuer' ? [[issuerKey(entry.domainId, entry.name), entry] as const] : [])));
-  const scene: LintScene = { deps, entries, domains, issuers, now };
-  const single = (subjects ?? entries).flatMap((entry) => judge(entry, scene).map((remark) => findingOf(entry, remark, scene)));
-  const overall = subjects === undefined ? lintUse(scene).map(({ entry, remark }) => findingOf(entry, remark, scene)) : [];
-  return [...single, ...overall].sort((a, b) => RANK[a.severity] - RANK[b.severity]);
+  const audiences = new Set(entries.flatMap((entry) => (entry.kind === 'resource' ? [entry.audience] : [])));
+  const scene: LintScene = { deps, entries, domains, issuers, audiences, now };
+  const findings: Finding[] = [];
+  for await (const entry of gently(subjects ?? entries)) findings.push(...judge(entry, scene).map((remark) => findingOf(entry, remark, scene)));
+  const overall = subjects === undefined ? await lintUse(scene) : [];
+  return [...findings, ...overall.map(({ entry, remark }) => findingOf(entry, remark, scene))].sort((a, b) => RANK[a.severity] - RANK[b.severity]);
 };
 
 /** What stops `apply`: errors that no one accepts, or no longer. */

@@ -16,6 +16,8 @@ export interface Change {
   readonly domain: string;
   readonly domainId: DomainId;
   readonly id: string;
+  /** Version of the current row; 0 if there is none. */
+  readonly from: number;
   readonly name: string;
   /** Place in the manifest; undefined for what the manifest does not contain. */
   readonly path: string | undefined;
@@ -44,7 +46,7 @@ export interface Plan {
   readonly revocations: readonly { readonly target: Target; readonly domainId: DomainId }[];
   /** The manifest's entries as they will be, for lint. */
   readonly subjects: readonly Entry[];
-  /** Every domain, issuer, resource and policy as they will be, and the manifest's workloads. */
+  /** What lint judges the subjects by: they themselves, every domain and issuer as they will be, and stored resources with the audience of one of the issuers. */
   readonly context: readonly Entry[];
 }
 
@@ -54,22 +56,22 @@ export interface Draft { readonly kind: EntryKind; readonly domain: string; read
 /** The change from the current row, if there is one, to a draft. Bodies are canonical, so equal contents are equal bytes. */
 export const changeOf = (draft: Draft, row: StoredRow | undefined): Change => {
   const { body, ...identity } = draft;
-  if (row === undefined) return { ...identity, action: 'create', before: undefined, after: body, fields: [] };
+  if (row === undefined) return { ...identity, from: 0, action: 'create', before: undefined, after: body, fields: [] };
   const fields = changedFields(row.body, body);
-  return { ...identity, action: fields.length === 0 ? 'unchanged' : 'update', before: row.body, after: body, fields };
+  return { ...identity, from: row.version, action: fields.length === 0 ? 'unchanged' : 'update', before: row.body, after: body, fields };
 };
 
 export const endOf = (row: StoredRow, domain: string): Change =>
-  ({ action: 'end', kind: row.kind, domain, domainId: row.domainId, id: row.id, name: row.name, path: undefined, before: row.body, after: undefined, fields: [] });
+  ({ action: 'end', kind: row.kind, domain, domainId: row.domainId, id: row.id, from: row.version, name: row.name, path: undefined, before: row.body, after: undefined, fields: [] });
 
 /** The row a change writes; undefined when it changes nothing. An ended entry keeps its last body. */
-export const versionOf = (change: Change, row: StoredRow | undefined): NewEntryVersion | undefined => {
+export const versionOf = (change: Change): NewEntryVersion | undefined => {
   const body = change.after ?? change.before;
   if (change.action === 'unchanged' || body === undefined) return undefined;
-  const { id, kind, domainId, name } = change;
+  const { id, from, kind, domainId, name } = change;
   const expires = body['expires'];
   return {
-    id, version: (row?.version ?? 0) + 1, kind, domainId, name, body, owner: typeof body['owner'] === 'string' ? body['owner'] : '',
+    id, version: from + 1, kind, domainId, name, body, owner: typeof body['owner'] === 'string' ? body['owner'] : '',
     expiresAt: typeof expires === 'string' ? timeOf(expires) : null, ended: change.action === 'end',
   };
 };

@@ -54,13 +54,26 @@ export const wordIssue = (issue: z.core.$ZodRawIssue): string => {
 
 /** The name at most two edits away from `word`, or undefined. */
 export const nearest = (word: string, names: Iterable<string>): string | undefined => {
+  const search = searchNearest(word);
+  for (const name of names) search.offer(name);
+  return search.found();
+};
+
+/** The same where the names come by and by. */
+export const searchNearest = (word: string): { readonly offer: (name: string) => void; readonly found: () => string | undefined } => {
+  const wanted = word.slice(0, 64).toLowerCase();
   let best: string | undefined;
   let bestDistance = 3;
-  for (const name of names) {
-    const distance = editDistance(word.slice(0, 64).toLowerCase(), name.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [name, distance];
-  }
-  return best;
+  return {
+    offer(name) {
+      const offered = name.toLowerCase();
+      // So many characters have to come or go at least.
+      if (Math.abs(offered.length - wanted.length) >= bestDistance) return;
+      const distance = editDistance(wanted, offered);
+      if (distance < bestDistance) [best, bestDistance] = [name, distance];
+    },
+    found: () => best,
+  };
 };
 
 const TYPE_WORDS: ReadonlyMap<string, string> = new Map([['string', 'text'], ['object', 'a mapping'], ['array', 'a list'], ['boolean', 'true or false'], ['int', 'a whole number'], ['number', 'a number']]);
@@ -80,7 +93,8 @@ const mendOf = (issue: z.core.$ZodIssue, examples: ReadonlyMap<string, string>):
   return issue.message === MISSING ? 'add it' : 'correct or remove it';
 };
 
-const editDistance = (a: string, b: string): number => {
+const editDistance = (left: string, right: string): number => {
+  const [a, b] = withoutCommonEnds(left, right);
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row += 1) {
     const current = [row];
@@ -91,4 +105,14 @@ const editDistance = (a: string, b: string): number => {
     previous = current;
   }
   return previous[b.length] ?? 0;
+};
+
+/** Names in one registry are much alike; what two begin and end with in common is no part of their distance. */
+const withoutCommonEnds = (a: string, b: string): readonly [string, string] => {
+  const shorter = Math.min(a.length, b.length);
+  let start = 0;
+  while (start < shorter && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < shorter - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
+  return [a.slice(start, a.length - end), b.slice(start, b.length - end)];
 };

@@ -2,20 +2,22 @@ import { newId } from '../core/ids.ts';
 import type { DomainId } from '../core/ids.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import type { StoredRow } from './decode.ts';
 import type { Entry, EntryKind } from './entries.ts';
+import { gently } from './gently.ts';
 import { readManifest } from './manifest.ts';
 import type { Item, Manifest } from './manifest.ts';
 import { changeOf, endOf, revocationOf, versionOf } from './plan.ts';
 import type { Change, Draft, Plan, PlanOptions } from './plan.ts';
-import { nearest, reporterFor } from './problem.ts';
+import { reporterFor, searchNearest } from './problem.ts';
 import type { Problem } from './problem.ts';
 import { recheckStored } from './recheck.ts';
-import { namesIn, rowKey } from './scene.ts';
+import { keyOfRow, namesIn, rowKey } from './scene.ts';
 import type { PlannerDeps, RegistryView, Settle } from './scene.ts';
 import { settleDomain } from './settle-domain.ts';
 import { checkIssuerConflicts, settleIssuer } from './settle-issuer.ts';
 import { settlePolicy } from './settle-policy.ts';
-import { settleResource } from './settle-resource.ts';
+import { isServer, settleResource } from './settle-resource.ts';
 import { settleWorkload } from './settle-workload.ts';
 import { addDraft, draftKey, findDomain, openWork } from './work.ts';
 import type { Work } from './work.ts';
@@ -25,40 +27,46 @@ export interface Removal { readonly kind: Exclude<EntryKind, 'domain'>; readonly
 
 export interface Planner {
   /** Parses and resolves a document: the plan, or every problem of shape and sense at once. */
-  plan(value: unknown, view: RegistryView, options: PlanOptions): Result<Plan, readonly Problem[]>;
-  resolve(manifest: Manifest, view: RegistryView, options: PlanOptions): Result<Plan, readonly Problem[]>;
-  remove(removals: readonly Removal[], view: RegistryView, options: Pick<PlanOptions, 'mayKnow'>): Result<Plan, readonly Problem[]>;
+  plan(value: unknown, view: RegistryView, options: PlanOptions): Promise<Result<Plan, readonly Problem[]>>;
+  resolve(manifest: Manifest, view: RegistryView, options: PlanOptions): Promise<Result<Plan, readonly Problem[]>>;
+  remove(removals: readonly Removal[], view: RegistryView, options: Pick<PlanOptions, 'mayKnow'>): Promise<Result<Plan, readonly Problem[]>>;
 }
 
-/** Turns manifests into plans. Reads nothing but its arguments; the caller writes the plan under the registry lock. */
+/**
+ * Turns manifests into plans. Reads nothing but its arguments, and of the view what the manifest makes necessary: the cost of
+ * a plan follows the manifest, not the registry. The caller writes the plan under the registry lock.
+ */
 export const createPlanner = (deps: PlannerDeps): Planner => {
-  const resolve: Planner['resolve'] = (manifest, view, options) => {
-    const work = openWork(deps, manifest, view, options);
+  const resolve: Planner['resolve'] = async (manifest, view, options) => {
+    const work = await openWork(deps, manifest, view, options);
     draftDomains(work, manifest);
-    draftEntries(work, 'issuer', manifest.issuers, ({ name }) => name, settleIssuer);
+    await draftEntries(work, 'issuer', manifest.issuers, ({ name }) => name, settleIssuer);
     checkConflicts(work);
     announceWorkloads(work, manifest);
-    draftEntries(work, 'resource', manifest.resources, ({ audience }) => audience, settleResource);
-    draftEntries(work, 'workload', manifest.workloads, ({ name }) => name, settleWorkload);
-    draftEntries(work, 'policy', manifest.policies, ({ name }) => name, settlePolicy);
-    recheckStored(work);
+    await findWorkloadsMeant(work, manifest);
+    await draftEntries(work, 'resource', manifest.resources, ({ audience }) => audience, settleResource);
+    await draftEntries(work, 'workload', manifest.workloads, ({ name }) => name, settleWorkload);
+    await draftEntries(work, 'policy', manifest.policies, ({ name }) => name, settlePolicy);
+    await recheckStored(work);
     if (work.problems.length > 0) return err(work.problems);
-    const changes = [...work.drafts.values()].map((draft) => changeOf(draft, work.scene.rows.get(draftKey(draft))));
-    const ends = work.ending.map((row) => endOf(row, work.domainNames.get(row.domainId) ?? row.domainId));
-    return ok(planOf([...changes, ...ends], work));
+    const changes: Change[] = [];
+    for await (const draft of gently(work.drafts.values())) changes.push(changeOf(draft, work.scene.rows.get(draftKey(draft))));
+    for await (const row of gently(work.ending)) changes.push(endOf(row, work.domainNames.get(row.domainId) ?? row.domainId));
+    return ok(await planOf(changes, work));
   };
   return {
     resolve,
-    plan(value, view, options) {
+    async plan(value, view, options) {
       const { manifest, problems } = readManifest(value);
-      const resolved = resolve(manifest, view, options);
+      const resolved = await resolve(manifest, view, options);
       const all = resolved.ok ? problems : [...problems, ...resolved.error];
       return all.length > 0 ? err(all) : resolved;
     },
-    remove(removals, view, { mayKnow }) {
-      const work = openWork(deps, NOTHING, view, { prune: false, mayKnow });
-      const ends = removals.flatMap((removal, index) => findRemoval(work, removal, index));
-      return work.problems.length > 0 ? err(work.problems) : ok(planOf(ends, work));
+    async remove(removals, view, { mayKnow }) {
+      const work = await openWork(deps, NOTHING, view, { prune: false, mayKnow });
+      const ends: Change[] = [];
+      for (const [index, removal] of removals.entries()) ends.push(...await findRemoval(work, removal, index));
+      return work.problems.length > 0 ? err(work.problems) : ok(await planOf(ends, work));
     },
   };
 };
@@ -82,8 +90,9 @@ const draftDomains = (work: Work, { domains }: Manifest): void => {
   }
 };
 
-const draftEntries = <E extends { readonly domain: string }>(work: Work, kind: Removal['kind'], items: readonly Item<E>[], nameOf: (entry: E) => string, settle: Settle<E>): void => {
-  for (const { path, entry } of items) {
+const draftEntries = async <E extends { readonly domain: string }>(work: Work, kind: Removal['kind'], items: readonly Item<E>[], nameOf: (entry: E) => string, settle: Settle<E>): Promise<void> => {
+  // Cedar takes milliseconds to check one policy.
+  for await (const { path, entry } of kind === 'policy' ? gently(items, 1) : gently(items)) {
     const before = work.problems.length;
     const report = reporterFor(work.problems, path);
     const domain = findDomain(work, entry.domain, report);
@@ -112,30 +121,54 @@ const announceWorkloads = (work: Work, { workloads }: Manifest): void => {
   }
 };
 
-const findRemoval = (work: Work, { kind, domain: domainName, name }: Removal, index: number): readonly Change[] => {
+/** All names of a domain are looked through only where one is wrong, to tell which was meant. */
+const findWorkloadsMeant = async ({ scene, view, gone }: Work, { resources }: Manifest): Promise<void> => {
+  for (const domain of scene.domains.values()) {
+    const wrong = resources.flatMap(({ entry }) => (entry.domain === domain.name ? entry.served_by.filter((name) => !isServer(name, domain, scene)) : []));
+    const searches = new Map([...new Set(wrong)].map((name) => [name, searchNearest(name)]));
+    const offer = (name: string): void => { for (const search of searches.values()) search.offer(name); };
+    if (searches.size === 0) continue;
+    for await (const page of view.pages('workload', domain.id)) page.filter((row) => !gone.has(keyOfRow(row))).forEach(({ name }) => { offer(name); });
+    namesIn(scene.workloadNames, 'workload', domain.id).forEach(offer);
+    for (const [name, search] of searches) {
+      const meant = search.found();
+      if (meant !== undefined) scene.workloadsMeant.set(rowKey('workload', domain.id, name), meant);
+    }
+  }
+};
+
+const findRemoval = async (work: Work, { kind, domain: domainName, name }: Removal, index: number): Promise<readonly Change[]> => {
   const report = reporterFor(work.problems, `[${index}]`);
   const domain = findDomain(work, domainName, report);
   if (domain === undefined) return [];
-  const row = work.scene.rows.get(rowKey(kind, domain.id, name));
+  const row = kind === 'issuer' ? work.scene.rows.get(rowKey(kind, domain.id, name)) : (await work.view.named(kind, domain.id, [name]))[0];
   if (row !== undefined) return [endOf(row, domain.name)];
-  const meant = nearest(name, namesIn(work.scene.rows.keys(), kind, domain.id));
+  const search = searchNearest(name);
+  if (kind === 'issuer') namesIn(work.scene.rows.keys(), kind, domain.id).forEach(search.offer);
+  else for await (const page of work.view.pages(kind, domain.id)) for (const each of page) search.offer(each.name);
+  const meant = search.found();
   report('name', `there is no ${kind} ${name} in domain ${domainName}`, meant === undefined ? `list them with "mayfly ${kind} list"` : `did you mean "${meant}"?`);
   return [];
 };
 
-const planOf = (changes: readonly Change[], work: Work): Plan => {
-  const { scene, drafts } = work;
-  const rowOf = ({ kind, domainId, name }: Change) => scene.rows.get(rowKey(kind, kind === 'domain' ? '' : domainId, name));
-  const touched = new Set(changes.map(({ domainId }) => domainId));
-  const ending = new Set(work.ending);
-  const storedPolicies = [...scene.rows].filter(([key, row]) => row.kind === 'policy' && touched.has(row.domainId) && !drafts.has(key) && !ending.has(row));
+const planOf = async (changes: readonly Change[], work: Work): Promise<Plan> => {
+  const { scene } = work;
   const subjects = [...work.entries.values()];
-  const manifestOnly = subjects.filter((entry: Entry) => entry.kind === 'workload' || entry.kind === 'policy');
+  const ofKinds = (...kinds: readonly EntryKind[]): readonly Entry[] => subjects.filter(({ kind }) => kinds.includes(kind));
   return {
     changes,
-    entries: changes.flatMap((change) => versionOf(change, rowOf(change)) ?? []),
+    entries: changes.flatMap((change) => versionOf(change) ?? []),
     revocations: changes.flatMap(revocationOf),
     subjects,
-    context: [...scene.domains.values(), ...scene.issuers.values(), ...scene.resources.values(), ...storedPolicies.flatMap(([, row]) => work.decode(row) ?? []), ...manifestOnly],
+    context: [...scene.domains.values(), ...scene.issuers.values(), ...ofKinds('resource'), ...await sharedAudiences(work), ...ofKinds('workload', 'policy')],
   };
+};
+
+/** Stored resources with the audience of an issuer of the manifest, which lint looks for. */
+const sharedAudiences = async (work: Work): Promise<readonly Entry[]> => {
+  const audiences = [...work.entries.values()].flatMap((entry) => (entry.kind === 'issuer' ? [entry.audience] : []));
+  if (audiences.length === 0) return [];
+  const found: StoredRow[] = [];
+  for (const { id } of work.scene.domains.values()) found.push(...await work.view.named('resource', id, audiences));
+  return found.filter((row) => !work.drafts.has(keyOfRow(row)) && !work.gone.has(keyOfRow(row))).flatMap((row) => work.decode(row) ?? []);
 };

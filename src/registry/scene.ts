@@ -3,7 +3,7 @@ import type { DomainId } from '../core/ids.ts';
 import type { Random } from '../core/random.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Catalogues, ValidatePolicy } from './catalogues.ts';
-import type { Domain, EntryKind, Issuer, Resource } from './entries.ts';
+import type { Domain, EntryKind, Issuer } from './entries.ts';
 import type { StoredRow } from './decode.ts';
 import type { Report } from './problem.ts';
 
@@ -17,21 +17,34 @@ export interface PlannerDeps extends Catalogues {
   readonly reservedAudiences: ReadonlySet<string>;
 }
 
-/** Newest rows that have not ended; ended ones may be among them and are passed over. */
-export interface RegistryView { readonly rows: Iterable<StoredRow & { readonly ended: boolean }> }
+/** Kinds of which a registry may hold very many: of these a plan asks for what it needs. */
+export const MANY_KINDS = ['resource', 'workload', 'policy'] as const;
+export type ManyKind = (typeof MANY_KINDS)[number];
+
+/** The registry as it stood at one version: whatever is asked, and whenever, tells of that version. Newest rows that have not ended. */
+export interface RegistryView {
+  /** Of all domains. These are few, and everything is checked against them. */
+  all(kind: 'domain' | 'issuer'): Promise<readonly StoredRow[]>;
+  /** Those of the named ones that are there. */
+  named(kind: ManyKind, domainId: DomainId, names: readonly string[]): Promise<readonly StoredRow[]>;
+  /** All of one domain by name, a page at a time; between two pages others get their turn. */
+  pages(kind: ManyKind, domainId: DomainId): AsyncIterable<readonly StoredRow[]>;
+}
 
 /** The registry as it would be after the apply: what entries are checked against. Filled kind by kind. */
 export interface Scene {
   readonly deps: PlannerDeps;
   readonly now: number;
-  /** Rows by {@link rowKey}. */
+  /** Rows by {@link rowKey}: those the plan asked for. */
   readonly rows: ReadonlyMap<string, StoredRow>;
   /** By name; `system` among them once it exists. */
   readonly domains: Map<string, Domain>;
   /** By {@link rowKey}, like the next two. */
   readonly issuers: Map<string, Issuer>;
-  readonly resources: Map<string, Resource>;
+  /** Of the manifest, and those it refers to. */
   readonly workloadNames: Set<string>;
+  /** For workloads that are referred to and not there: the name that was probably meant. */
+  readonly workloadsMeant: Map<string, string>;
   /** Keys of manifest entries that have problems of their own: references to them are not reported as well. */
   readonly broken: Set<string>;
   /** Whether whoever reads the problems may know what is registered in this domain (design section 3, invariant 11). */

@@ -5,7 +5,7 @@ import type { ProviderPort } from './catalogues.ts';
 import { EXAMPLES } from './fields.ts';
 import { nearest, problemsOf, wordIssue } from './problem.ts';
 import type { Report } from './problem.ts';
-import { brokenKey, namesIn, rowKey } from './scene.ts';
+import { brokenKey, rowKey } from './scene.ts';
 import type { Scene, Settle } from './scene.ts';
 import { closeOptions, resourceOptions } from './schemas.ts';
 import type { ResourceEntry } from './schemas.ts';
@@ -54,10 +54,14 @@ const checkAudience = ({ audience, provider }: ResourceEntry, scene: Scene, repo
   return own !== undefined || isProviders;
 };
 
+/** Whether a resource may name this workload: it exists, or something is wrong with its own entry, which is reported there. */
+export const isServer = (name: string, domain: Domain, scene: Scene): boolean =>
+  scene.workloadNames.has(rowKey('workload', domain.id, name)) || scene.broken.has(brokenKey('workload', domain.name, name));
+
 const checkServers = (entry: ResourceEntry, domain: Domain, scene: Scene, report: Report): void => {
   for (const [index, name] of entry.served_by.entries()) {
-    if (scene.workloadNames.has(rowKey('workload', domain.id, name)) || scene.broken.has(brokenKey('workload', domain.name, name))) continue;
-    const meant = nearest(name, namesIn(scene.workloadNames, 'workload', domain.id));
+    if (isServer(name, domain, scene)) continue;
+    const meant = scene.workloadsMeant.get(rowKey('workload', domain.id, name));
     report(`served_by[${index}]`, `there is no workload ${name} in domain ${domain.name}`, meant === undefined ? 'add it under workloads, or remove it here' : `did you mean "${meant}"?`);
   }
 };

@@ -2,6 +2,7 @@ import type { DomainId } from '../core/ids.ts';
 import { createEntryDecoder } from './decode.ts';
 import type { StoredRow } from './decode.ts';
 import type { Domain, Entry, EntryKind } from './entries.ts';
+import { gather } from './gather.ts';
 import type { Manifest } from './manifest.ts';
 import type { Draft, PlanOptions } from './plan.ts';
 import { nearest } from './problem.ts';
@@ -12,6 +13,7 @@ import type { PlannerDeps, RegistryView, Scene } from './scene.ts';
 /** One resolution under way: the scene, what was drafted so far, and what ends. */
 export interface Work {
   readonly deps: PlannerDeps;
+  readonly view: RegistryView;
   readonly scene: Scene;
   readonly problems: Problem[];
   /** By row key, in the order of the plan. */
@@ -19,32 +21,32 @@ export interface Work {
   /** What the drafts decode to. */
   readonly entries: Map<string, Entry>;
   readonly ending: readonly StoredRow[];
+  /** Row keys of what ends. */
+  readonly gone: ReadonlySet<string>;
   readonly domainNames: Map<DomainId, string>;
   decode(row: StoredRow): Entry | undefined;
 }
 
-export const openWork = (deps: PlannerDeps, manifest: Manifest, view: RegistryView, { prune, mayKnow }: PlanOptions): Work => {
+export const openWork = async (deps: PlannerDeps, manifest: Manifest, view: RegistryView, { prune, mayKnow }: PlanOptions): Promise<Work> => {
   const decoder = createEntryDecoder(deps);
   const decode = (row: StoredRow): Entry | undefined => {
     const decoded = decoder.decode(row);
     return decoded.ok ? decoded.value : undefined;
   };
-  const rows = new Map<string, StoredRow>();
-  for (const row of view.rows) if (!row.ended) rows.set(keyOfRow(row), row);
-  const ending = prune ? prunable(manifest, rows) : [];
+  const { rows, ending } = await gather(manifest, view, prune);
   const gone = new Set(ending.map(keyOfRow));
   const drafts = new Map<string, Draft>();
   const scene: Scene = {
-    deps, mayKnow, written: drafts, now: deps.clock.now(), rows, domains: new Map(), issuers: new Map(), resources: new Map(), workloadNames: new Set(),
+    deps, mayKnow, written: drafts, now: deps.clock.now(), rows, domains: new Map(), issuers: new Map(), workloadNames: new Set(), workloadsMeant: new Map(),
     broken: new Set(manifest.broken.map(({ kind, domain, name }) => brokenKey(kind, domain ?? '', name ?? ''))),
   };
   for (const [key, row] of rows) {
-    // Workloads and policies are many, and all that others ask of them is whether they exist.
-    const entry = row.kind === 'workload' || row.kind === 'policy' ? undefined : decode(row);
+    // All that others ask of a workload is whether it exists, and of resources and policies nothing.
+    const entry = row.kind === 'domain' || row.kind === 'issuer' ? decode(row) : undefined;
     if (!gone.has(key)) place(scene, key, row.kind, entry);
   }
   const domainNames = new Map([...scene.domains.values()].map(({ id, name }) => [id, name]));
-  return { deps, scene, problems: [], drafts, entries: new Map(), ending, domainNames, decode };
+  return { deps, view, scene, problems: [], drafts, entries: new Map(), ending, gone, domainNames, decode };
 };
 
 export const draftKey = (draft: Draft): string => rowKey(draft.kind, draft.kind === 'domain' ? '' : draft.domainId, draft.name);
@@ -85,19 +87,4 @@ const place = (scene: Scene, key: string, kind: EntryKind, entry: Entry | undefi
   if (kind === 'workload') scene.workloadNames.add(key);
   if (entry?.kind === 'domain') scene.domains.set(entry.name, entry);
   if (entry?.kind === 'issuer') scene.issuers.set(key, entry);
-  if (entry?.kind === 'resource') scene.resources.set(key, entry);
-};
-
-/** Entries of the listed domains that the manifest does not speak of. One with a wrong shape is spoken of: a typing error ends nothing. */
-const prunable = (manifest: Manifest, rows: ReadonlyMap<string, StoredRow>): readonly StoredRow[] => {
-  const domainId = (name: string | undefined): string => rows.get(rowKey('domain', '', name ?? ''))?.id ?? '';
-  const listed = new Set([
-    ...manifest.issuers.map(({ entry }) => rowKey('issuer', domainId(entry.domain), entry.name)),
-    ...manifest.resources.map(({ entry }) => rowKey('resource', domainId(entry.domain), entry.audience)),
-    ...manifest.workloads.map(({ entry }) => rowKey('workload', domainId(entry.domain), entry.name)),
-    ...manifest.policies.map(({ entry }) => rowKey('policy', domainId(entry.domain), entry.name)),
-    ...manifest.broken.map(({ kind, domain, name }) => rowKey(kind, domainId(domain), name ?? '')),
-  ]);
-  const domains = new Set(manifest.domains.map(({ entry }) => domainId(entry.name)));
-  return [...rows.values()].filter((row) => row.kind !== 'domain' && domains.has(row.domainId) && !listed.has(keyOfRow(row)));
 };

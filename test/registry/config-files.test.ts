@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { ATTESTORS } from '../../src/attestation/catalogue.ts';
 import { refusal } from '../../src/core/refusal.ts';
 import { err } from '../../src/core/result.ts';
@@ -8,12 +8,13 @@ import { AWS_DEFAULT_AUDIENCE } from '../../src/credentials/reserved-audiences.t
 import { createGuardedFetch } from '../../src/outbound/fetch.ts';
 import { createPolicySchema } from '../../src/policy/schema.ts';
 import { createPolicyValidator } from '../../src/policy/validate.ts';
+import type { Plan } from '../../src/registry/plan.ts';
 import type { PlannerDeps } from '../../src/registry/scene.ts';
 import { policyShape } from '../../src/registry/lint-policies.ts';
 import { lint } from '../../src/registry/lint.ts';
 import { parseManifestYaml } from '../../src/registry/manifest.ts';
 import { createPlanner } from '../../src/registry/resolve.ts';
-import { attestors, deps, entriesOf, KEEP, NOW, PRUNE, rowsAfter, systemRow, valueOf } from './world.ts';
+import { attestors, deps, entriesOf, KEEP, NOW, PRUNE, rowsAfter, systemRow, valueOf, viewOf } from './world.ts';
 
 /** The rooms as they are wired for real; only signing, which planning never asks for, is left out. */
 const noSigner = () => err(refusal('provider_misconfigured', 'not asked for'));
@@ -41,19 +42,20 @@ describe.each([
 ])('config/$name', ({ name, externalUrl, warns }) => {
   const planner = createPlanner({ ...real, externalUrl });
   const document = valueOf(parseManifestYaml(filled(read(name))));
-  const plan = valueOf(planner.plan(document, { rows: [systemRow()] }, KEEP));
+  let plan: Plan;
+  beforeAll(async () => { plan = valueOf(await planner.plan(document, viewOf([systemRow()]), KEEP)); });
 
   test('can be applied', () => {
     expect(plan.changes.every(({ action }) => action === 'create')).toBe(true);
     expect(plan.entries.length).toBe(plan.changes.length);
   });
 
-  test('changes nothing the second time', () => {
-    expect(valueOf(planner.plan(document, { rows: rowsAfter(plan, [systemRow()]) }, PRUNE)).entries).toEqual([]);
+  test('changes nothing the second time', async () => {
+    expect(valueOf(await planner.plan(document, viewOf(rowsAfter(plan, [systemRow()])), PRUNE)).entries).toEqual([]);
   });
 
-  test('has no finding that stops it, and only the warnings it is meant to have', () => {
-    const findings = lint(lintDeps, entriesOf(plan), NOW);
+  test('has no finding that stops it, and only the warnings it is meant to have', async () => {
+    const findings = await lint(lintDeps, entriesOf(plan), NOW);
     expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
     expect(findings.filter(({ severity }) => severity === 'warning').map(({ rule }) => rule).sort()).toEqual(warns);
   });

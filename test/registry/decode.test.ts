@@ -3,9 +3,9 @@ import { createEntryDecoder } from '../../src/registry/decode.ts';
 import type { StoredRow } from '../../src/registry/decode.ts';
 import type { Issuer, Workload } from '../../src/registry/entries.ts';
 import { createPlanner } from '../../src/registry/resolve.ts';
-import { attestors, decoder, deps, errorOf, KEEP, manifest, providers, rowsAfter, valueOf } from './world.ts';
+import { attestors, decoder, deps, errorOf, KEEP, manifest, providers, rowsAfter, valueOf, viewOf } from './world.ts';
 
-const rows = rowsAfter(valueOf(createPlanner(deps).plan(manifest(), { rows: [] }, KEEP)));
+const rows = rowsAfter(valueOf(await createPlanner(deps).plan(manifest(), viewOf([]), KEEP)));
 const rowNamed = (name: string): StoredRow => {
   const row = rows.find((each) => each.name === name);
   if (row === undefined) throw new Error(`no row ${name}`);

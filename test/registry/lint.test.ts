@@ -5,7 +5,7 @@ import { policyShape } from '../../src/registry/lint-policies.ts';
 import { blocking, lint } from '../../src/registry/lint.ts';
 import type { Finding } from '../../src/registry/lint.ts';
 import { createPlanner } from '../../src/registry/resolve.ts';
-import { attestors, decoder, deps, entriesOf, KEEP, manifest, NOW, providers, rowsAfter, systemRow, valueOf, withChange } from './world.ts';
+import { attestors, decoder, deps, entriesOf, KEEP, manifest, NOW, providers, rowsAfter, systemRow, valueOf, viewOf, withChange } from './world.ts';
 
 /** Reads a head as Cedar would, for the few forms used here. */
 const describePolicy = (cedar: string): PolicyShape => ({
@@ -14,8 +14,8 @@ const describePolicy = (cedar: string): PolicyShape => ({
 const lintDeps = { attestors, providers, describePolicy };
 const planner = createPlanner(deps);
 
-const findings = (document: unknown): readonly Finding[] => lint(lintDeps, entriesOf(valueOf(planner.plan(document, { rows: [systemRow()] }, KEEP))), NOW);
-const found = (document: unknown): readonly string[] => findings(document).map(({ rule, entry }) => `${rule} ${entry.name}`);
+const findings = async (document: unknown): Promise<readonly Finding[]> => lint(lintDeps, entriesOf(valueOf(await planner.plan(document, viewOf([systemRow()]), KEEP))), NOW);
+const found = async (document: unknown): Promise<readonly string[]> => (await findings(document)).map(({ rule, entry }) => `${rule} ${entry.name}`);
 /** A manifest in which no rule finds anything. */
 const clean = () => [
   { path: ['workloads', 0, 'match', 'runner_environment'], value: 'github-hosted' },
@@ -26,8 +26,8 @@ const clean = () => [
 ].reduce<unknown>((document, { path, value }) => (value === undefined ? { ...(document as object), resources: [(document as { resources: unknown[] }).resources[0]] } : withChange(document, path, value)), manifest());
 const at = (days: number): string => new Date(NOW + days * DAY).toISOString().replace('.000', '');
 
-test('finds nothing in a manifest that trusts narrowly', () => {
-  expect(found(clean())).toEqual([]);
+test('finds nothing in a manifest that trusts narrowly', async () => {
+  expect(await found(clean())).toEqual([]);
 });
 
 describe('lint', () => {
@@ -51,80 +51,80 @@ describe('lint', () => {
     { name: 'a permit for everybody', path: ['policies', 0, 'cedar'], value: 'permit(principal, action, resource in Resource::"https://deploy.acme.example");', twin: 'forbid(principal, action, resource);', finds: ['permit-open deployer-deploys'], also: true },
     { name: 'a permit for everything', path: ['policies', 0, 'cedar'], value: 'permit(principal == Workload::"spiffe://prod.sts.acme.example/ci/deployer", action, resource);', twin: manifest().policies[0]?.cedar, finds: ['permit-open deployer-deploys'] },
     { name: 'a permit for everybody under a condition', path: ['policies', 0, 'cedar'], value: 'permit(principal, action, resource == Scope::"https://deploy.acme.example#deploy:write") when { principal.kind == "pipeline" };', twin: manifest().policies[0]?.cedar, finds: ['permit-wide deployer-deploys'] },
-  ])('finds $name', ({ path, value, twin, finds, also }) => {
-    expect(found(withChange(clean(), path, value))).toEqual(finds);
-    if (also !== true) expect(found(withChange(clean(), path, twin))).toEqual([]);
-    else expect(found(withChange(clean(), path, twin))).not.toContain(finds[0]);
+  ])('finds $name', async ({ path, value, twin, finds, also }) => {
+    expect(await found(withChange(clean(), path, value))).toEqual(finds);
+    if (also !== true) expect(await found(withChange(clean(), path, twin))).toEqual([]);
+    else expect(await found(withChange(clean(), path, twin))).not.toContain(finds[0]);
   });
 
-  test('asks for the event when the issuer lets risky ones in', () => {
+  test('asks for the event when the issuer lets risky ones in', async () => {
     const widened = withChange(clean(), ['issuers', 0, 'events'], ['push', 'workflow_run']);
-    expect(found(withChange(widened, ['workloads', 0, 'match', 'event_name'], undefined))).toEqual(['pull-request-events github', 'event-unrestricted ci/deployer']);
-    expect(found(withChange(clean(), ['workloads', 0, 'match', 'event_name'], undefined))).toEqual([]);
+    expect(await found(withChange(widened, ['workloads', 0, 'match', 'event_name'], undefined))).toEqual(['pull-request-events github', 'event-unrestricted ci/deployer']);
+    expect(await found(withChange(clean(), ['workloads', 0, 'match', 'event_name'], undefined))).toEqual([]);
   });
 
-  test('finds a reusable workflow that anybody may call', () => {
+  test('finds a reusable workflow that anybody may call', async () => {
     const called = (extra: object) => withChange(clean(), ['workloads', 0, 'match'], { issuer: 'github', enterprise_id: '3', runner_environment: 'github-hosted', job_workflow_ref: 'acme/ci/x.yml@refs/tags/v1', ...extra });
-    expect(found(called({}))).toEqual(['reusable-workflow-only ci/deployer']);
-    expect(found(called({ repository_owner_id: '4711' }))).toEqual([]);
+    expect(await found(called({}))).toEqual(['reusable-workflow-only ci/deployer']);
+    expect(await found(called({ repository_owner_id: '4711' }))).toEqual([]);
   });
 
-  test('finds merge request pipelines of GitLab', () => {
+  test('finds merge request pipelines of GitLab', async () => {
     const gitlab = (source: string) => ({
       ...(withChange(clean(), ['issuers', 1], { domain: 'prod', name: 'gitlab', kind: 'gitlab-ci', replay: 'once', owner: 'x', expires: '2027-11-22' }) as object),
       workloads: [{ ...manifest().workloads[0], match: { issuer: 'gitlab', project_id: '7', pipeline_source: source, runner_environment: 'gitlab-hosted' } }, { ...manifest().workloads[1], match: { issuer: 'github', repository_id: '1', runner_environment: 'github-hosted' } }],
     });
-    expect(found(gitlab('merge_request_event'))).toEqual(['pull-request-events ci/deployer']);
-    expect(found(gitlab('push'))).toEqual([]);
+    expect(await found(gitlab('merge_request_event'))).toEqual(['pull-request-events ci/deployer']);
+    expect(await found(gitlab('push'))).toEqual([]);
   });
 
-  test('tells that a platform with one token per job can be replayed', () => {
+  test('tells that a platform with one token per job can be replayed', async () => {
     const gitlab = { domain: 'prod', name: 'gitlab', kind: 'gitlab-ci', owner: 'x', expires: '2027-11-22' };
-    expect(found(withChange(clean(), ['issuers', 1], gitlab))).toEqual(['replay-possible gitlab', 'unused-issuer gitlab']);
-    expect(found(withChange(clean(), ['issuers', 1], { ...gitlab, replay: 'once' }))).toEqual(['unused-issuer gitlab']);
+    expect(await found(withChange(clean(), ['issuers', 1], gitlab))).toEqual(['replay-possible gitlab', 'unused-issuer gitlab']);
+    expect(await found(withChange(clean(), ['issuers', 1], { ...gitlab, replay: 'once' }))).toEqual(['unused-issuer gitlab']);
   });
 
-  test('lets an admin\'s token be shown again: one command is several calls', () => {
+  test('lets an admin\'s token be shown again: one command is several calls', async () => {
     const staff = { name: 'staff', kind: 'oidc', issuer: 'https://login.acme.example', replay: 'within-session', owner: 'x', expires: '2027-11-22' };
-    expect(found(withChange(clean(), ['issuers', 1], { ...staff, domain: 'system', proves: 'admins' }))).toEqual([]);
-    expect(found(withChange(clean(), ['issuers', 1], { ...staff, domain: 'prod', proves: 'workloads' }))).toContain('replay-within-session staff');
+    expect(await found(withChange(clean(), ['issuers', 1], { ...staff, domain: 'system', proves: 'admins' }))).toEqual([]);
+    expect(await found(withChange(clean(), ['issuers', 1], { ...staff, domain: 'prod', proves: 'workloads' }))).toContain('replay-within-session staff');
   });
 
-  test('finds what nothing uses', () => {
+  test('finds what nothing uses', async () => {
     const { policies: _policies, ...rest } = clean() as { policies: unknown };
-    expect(found(rest)).toEqual(['unused-resource https://deploy.acme.example', 'unused-workload ci/deployer']);
+    expect(await found(rest)).toEqual(['unused-resource https://deploy.acme.example', 'unused-workload ci/deployer']);
     const covering = 'permit(principal in Group::"x", action, resource in Domain::"prod");';
-    expect(found(withChange(clean(), ['policies', 0, 'cedar'], covering))).toEqual(['unused-workload ci/deployer']);
+    expect(await found(withChange(clean(), ['policies', 0, 'cedar'], covering))).toEqual(['unused-workload ci/deployer']);
     const administrative = 'permit(principal in Group::"x", action == Action::"admin::apply", resource == Domain::"prod");';
-    expect(found(withChange(clean(), ['policies', 0, 'cedar'], administrative))).toEqual(['unused-resource https://deploy.acme.example', 'unused-workload ci/deployer']);
+    expect(await found(withChange(clean(), ['policies', 0, 'cedar'], administrative))).toEqual(['unused-resource https://deploy.acme.example', 'unused-workload ci/deployer']);
   });
 
-  test('finds two workloads with one rule', () => {
+  test('finds two workloads with one rule', async () => {
     const match = { issuer: 'github', repository_id: '816', event_name: 'push', runner_environment: 'github-hosted' };
-    expect(found(withChange(clean(), ['workloads', 0, 'match'], match))).toEqual(['same-match svc/deploy']);
+    expect(await found(withChange(clean(), ['workloads', 0, 'match'], match))).toEqual(['same-match svc/deploy']);
   });
 
-  test('finds a custom endpoint and a plain http issuer, which only development takes', () => {
+  test('finds a custom endpoint and a plain http issuer, which only development takes', async () => {
     const local = withChange(withChange(withChange(clean(), ['domains', 0, 'stage'], 'development'), ['issuers', 0, 'issuer'], 'http://127.0.0.1:8080'), ['resources', 1], { ...manifest().resources[1], endpoint: 'http://127.0.0.1:9000' });
-    expect(found(local)).toEqual(['issuer-plain-http github', 'custom-endpoint arn:aws:iam::123456789012:role/deploy', 'unused-resource arn:aws:iam::123456789012:role/deploy']);
+    expect(await found(local)).toEqual(['issuer-plain-http github', 'custom-endpoint arn:aws:iam::123456789012:role/deploy', 'unused-resource arn:aws:iam::123456789012:role/deploy']);
   });
 
-  test('judges stored entries that registration would no longer take', () => {
-    const rows = rowsAfter(valueOf(planner.plan(clean(), { rows: [] }, KEEP)));
+  test('judges stored entries that registration would no longer take', async () => {
+    const rows = rowsAfter(valueOf(await planner.plan(clean(), viewOf([]), KEEP)));
     const { entries } = decoder.decodeAll(rows.map((row) => (row.name === 'ci/deployer' ? { ...row, body: { ...row.body, owner: ' ', expires: '2026-11-01', match: { issuer: 'github', ref: 'refs/heads/main', runner_environment: 'github-hosted' } } } : row)));
-    expect(lint(lintDeps, entries, NOW).map(({ rule }) => rule)).toEqual(['no-owner', 'no-immutable-attribute', 'expired']);
+    expect((await lint(lintDeps, entries, NOW)).map(({ rule }) => rule)).toEqual(['no-owner', 'no-immutable-attribute', 'expired']);
     const withoutIssuer = entries.filter(({ kind }) => kind !== 'issuer');
-    expect(lint(lintDeps, withoutIssuer, NOW).map(({ rule }) => rule)).toEqual(['no-owner', 'expired', 'issuer-missing', 'issuer-missing']);
+    expect((await lint(lintDeps, withoutIssuer, NOW)).map(({ rule }) => rule)).toEqual(['no-owner', 'expired', 'issuer-missing', 'issuer-missing']);
   });
 
-  test('judges only what is asked for when apply asks', () => {
-    const plan = valueOf(planner.plan(withChange(manifest(), ['workloads', 0, 'match', 'ref'], '*'), { rows: [] }, KEEP));
+  test('judges only what is asked for when apply asks', async () => {
+    const plan = valueOf(await planner.plan(withChange(manifest(), ['workloads', 0, 'match', 'ref'], '*'), viewOf([]), KEEP));
     const subjects = plan.subjects.filter((entry) => entry.kind === 'workload');
-    expect(lint(lintDeps, plan.context, NOW, subjects).filter(({ severity }) => severity === 'error').map(({ rule }) => rule)).toEqual(['wildcard-open']);
+    expect((await lint(lintDeps, plan.context, NOW, subjects)).filter(({ severity }) => severity === 'error').map(({ rule }) => rule)).toEqual(['wildcard-open']);
   });
 
-  test('says where, why and what to do', () => {
-    expect(findings(withChange(clean(), ['workloads', 0, 'match', 'ref'], '*'))).toEqual([{
+  test('says where, why and what to do', async () => {
+    expect(await findings(withChange(clean(), ['workloads', 0, 'match', 'ref'], '*'))).toEqual([{
       rule: 'wildcard-open', severity: 'error', entry: { kind: 'workload', domain: 'prod', name: 'ci/deployer', id: expect.stringMatching(/^wkl_/) },
       why: expect.stringMatching(/^ref: \*: /), mend: 'list the exact values of ref', acceptedUntil: undefined,
     }]);
@@ -134,21 +134,21 @@ describe('lint', () => {
 describe('acceptance', () => {
   const open = (accept: readonly object[]) => withChange(withChange(clean(), ['workloads', 0, 'match', 'ref'], '*'), ['workloads', 0, 'accept'], accept);
 
-  test('of an error lets it pass until its end', () => {
-    expect(blocking(findings(open([{ rule: 'wildcard-open', reason: 'x', until: at(1) }])))).toEqual([]);
-    expect(findings(open([{ rule: 'wildcard-open', reason: 'x', until: at(1) }])).map(({ acceptedUntil }) => acceptedUntil)).toEqual([NOW + DAY]);
+  test('of an error lets it pass until its end', async () => {
+    expect(blocking(await findings(open([{ rule: 'wildcard-open', reason: 'x', until: at(1) }])))).toEqual([]);
+    expect((await findings(open([{ rule: 'wildcard-open', reason: 'x', until: at(1) }]))).map(({ acceptedUntil }) => acceptedUntil)).toEqual([NOW + DAY]);
   });
 
   test.each([
     { name: 'that has ended', accept: [{ rule: 'wildcard-open', reason: 'x', until: at(0) }] },
     { name: 'of another rule', accept: [{ rule: 'wildcard', reason: 'x', until: at(1) }] },
     { name: 'that is not there', accept: [] },
-  ])('$name lets nothing pass', ({ accept }) => {
-    expect(blocking(findings(open(accept))).map(({ rule }) => rule)).toEqual(['wildcard-open']);
+  ])('$name lets nothing pass', async ({ accept }) => {
+    expect(blocking(await findings(open(accept))).map(({ rule }) => rule)).toEqual(['wildcard-open']);
   });
 
-  test('is not needed for warnings', () => {
-    expect(blocking(findings(withChange(clean(), ['workloads', 0, 'match', 'ref'], 'refs/heads/*')))).toEqual([]);
+  test('is not needed for warnings', async () => {
+    expect(blocking(await findings(withChange(clean(), ['workloads', 0, 'match', 'ref'], 'refs/heads/*')))).toEqual([]);
   });
 });
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { renderPlan } from '../../src/registry/render.ts';
 import { createPlanner } from '../../src/registry/resolve.ts';
-import { deps, KEEP, manifest, rowsAfter, valueOf, withChange } from './world.ts';
+import { deps, KEEP, manifest, rowsAfter, valueOf, viewOf, withChange } from './world.ts';
 
 const planner = createPlanner(deps);
-const first = valueOf(planner.plan(manifest(), { rows: [] }, KEEP));
+const first = valueOf(await planner.plan(manifest(), viewOf([]), KEEP));
 const rows = rowsAfter(first);
-const lines = (document: unknown, prune = false) => renderPlan(valueOf(planner.plan(document, { rows }, { ...KEEP, prune })), { colour: false });
+const lines = async (document: unknown, prune = false) => renderPlan(valueOf(await planner.plan(document, viewOf(rows), { ...KEEP, prune })), { colour: false });
 
 describe('a plan for people', () => {
   test('shows what comes, with its fields', () => {
@@ -16,11 +16,11 @@ describe('a plan for people', () => {
     expect(shown.at(-1)).toBe('7 to add, 0 to change, 0 to end, 0 unchanged');
   });
 
-  test('shows what changes, field by field', () => {
-    expect(lines(withChange(manifest(), ['workloads', 0, 'match', 'ref'], 'refs/heads/release'))).toEqual([
+  test('shows what changes, field by field', async () => {
+    expect(await lines(withChange(manifest(), ['workloads', 0, 'match', 'ref'], 'refs/heads/release'))).toEqual([
       '~ workload prod/ci/deployer', '    match.ref: refs/heads/main -> refs/heads/release', '0 to add, 1 to change, 0 to end, 6 unchanged',
     ]);
-    expect(lines(withChange(manifest(), ['resources', 0, 'lifetime'], 60))).toContain('    lifetime: (nothing) -> 60');
+    expect(await lines(withChange(manifest(), ['resources', 0, 'lifetime'], 60))).toContain('    lifetime: (nothing) -> 60');
   });
 
   test('shows a policy of several lines as it is written, and its change as what goes and what comes', () => {
@@ -31,14 +31,14 @@ describe('a plan for people', () => {
     expect(renderPlan(changed, { colour: false }).slice(1, -1)).toEqual(['    cedar:', '      - permit(', '      -   principal,', '      -   action == Action::"issue",', '      -   resource', '      - );', '      + forbid(principal, action, resource);']);
   });
 
-  test('shows what ends, and that its credentials fall', () => {
-    expect(lines({ ...manifest(), workloads: manifest().workloads.slice(1), policies: [] }, true)).toEqual([
+  test('shows what ends, and that its credentials fall', async () => {
+    expect(await lines({ ...manifest(), workloads: manifest().workloads.slice(1), policies: [] }, true)).toEqual([
       '- workload prod/ci/deployer (ends, and everything issued through it is revoked)', '- policy prod/deployer-deploys (ends)', '0 to add, 0 to change, 2 to end, 5 unchanged',
     ]);
   });
 
-  test('shows nothing but the count when nothing changes', () => {
-    expect(lines(manifest())).toEqual(['0 to add, 0 to change, 0 to end, 7 unchanged']);
+  test('shows nothing but the count when nothing changes', async () => {
+    expect(await lines(manifest())).toEqual(['0 to add, 0 to change, 0 to end, 7 unchanged']);
   });
 
   test('is coloured only when asked', () => {

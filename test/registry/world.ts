@@ -11,7 +11,7 @@ import type { StoredRow } from '../../src/registry/decode.ts';
 import type { Entry } from '../../src/registry/entries.ts';
 import type { Plan, PlanOptions } from '../../src/registry/plan.ts';
 import { systemDomainBody } from '../../src/registry/settle-domain.ts';
-import type { PlannerDeps } from '../../src/registry/scene.ts';
+import type { PlannerDeps, RegistryView } from '../../src/registry/scene.ts';
 
 export const NOW = Date.parse('2026-11-22T10:00:00Z');
 export const clock: Clock = { now: () => NOW };
@@ -79,6 +79,30 @@ export const withChange = (document: unknown, path: readonly Step[], value: unkn
 };
 
 type Row = StoredRow & { readonly ended: boolean };
+
+/** The registry of these rows, the last of each id; `asked` is what was read of it, in order. */
+export const viewOf = (rows: readonly Row[], pageSize = 2): RegistryView & { readonly asked: string[] } => {
+  const live = [...new Map(rows.map((row) => [row.id, row])).values()].filter(({ ended }) => !ended).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const asked: string[] = [];
+  return {
+    asked,
+    all(kind) {
+      asked.push(`all ${kind}`);
+      return Promise.resolve(live.filter((row) => row.kind === kind));
+    },
+    named(kind, domainId, names) {
+      asked.push(...names.map((name) => `${kind} ${name}`));
+      return Promise.resolve(live.filter((row) => row.kind === kind && row.domainId === domainId && names.includes(row.name)));
+    },
+    async *pages(kind, domainId) {
+      const found = live.filter((row) => row.kind === kind && row.domainId === domainId);
+      for (let from = 0; from < Math.max(found.length, 1); from += pageSize) {
+        asked.push(`page of ${kind}`);
+        yield await Promise.resolve(found.slice(from, from + pageSize));
+      }
+    },
+  };
+};
 
 /** The rows there are once a plan was written. */
 export const rowsAfter = (plan: Plan, before: readonly Row[] = []): readonly Row[] => {
