@@ -96,6 +96,8 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
       published: config.workers === 1 ? metrics.registry : { contentType: metrics.registry.contentType, metrics: allMetrics },
       problems: () => (workers?.serving() === 0 ? ['no serving process runs'] : []),
     });
+    // The first reading of a large registry takes longer than a snapshot may be old; the second finds little to do.
+    await follow();
     const open = async (setting: Setting, where: Listen, app: Parameters<typeof listen>[1]): Promise<Listening> => {
       const listening = await listen(where, app, { setting, tls: setting === 'admin.socket' ? undefined : tls });
       stops.push(() => listening.close());

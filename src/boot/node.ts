@@ -111,7 +111,7 @@ export const createNode = (deps: NodeDeps) => {
       const decoded = decoder.decode(row);
       return decoded.ok ? decoded : { ok: false, error: decoded.error.why };
     },
-    createIndex: createIdentifyIndex,
+    createIndex: () => createIdentifyIndex(),
     buildEngine: createPolicyEngineFactory({ schema, random }),
     openRing: (rows) => openKeyRing(rows, openKey),
   });

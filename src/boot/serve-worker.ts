@@ -58,6 +58,8 @@ export const serveAsWorker = async ({ config, externalUrl, version }: WorkerStar
     // INVARIANT: the primary announces changes to this process before it reads the registry, so that none falls in between.
     await joined(line);
     await follow();
+    // The first reading of a large registry takes longer than a snapshot may be old; the second finds little to do.
+    await follow();
     const background = startBackground({ clock, store, node, encryption, follow, jobs: false, holder: newId('chain', clock, random), log, metrics });
     stops.push(() => background.stop());
     const published = { contentType: metrics.registry.contentType, metrics: async () => (await line.ask('all-metrics', undefined)) ?? metrics.registry.metrics() };

@@ -30,7 +30,7 @@ export interface DomainView {
 }
 
 export interface DomainViewPorts {
-  createIndex(workloads: readonly Workload[]): IdentifyIndex;
+  createIndex(): IdentifyIndex;
   buildEngine(domainId: DomainId, policies: readonly Policy[]): PolicyEngine;
   openRing(rows: readonly KeyRow[]): { readonly ring: KeyRing; readonly problems: readonly string[] };
 }
@@ -64,8 +64,9 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
   const policies = new Map<string, Policy>();
   const keyRows = new Map<string, KeyRow>();
   const undecodable = new Map<string, { readonly kind: EntryRow['kind']; readonly problem: string }>();
+  // Kept up with the entries from the beginning: made at the first exchange it would hold up all who came then.
+  const index = ports.createIndex();
   let issuersByIss = new Map<string, Issuer[]>();
-  let index: IdentifyIndex | undefined;
   let engine = ports.buildEngine(first.id, []);
   let keys = ports.openRing([]);
   let problems: readonly string[] = [];
@@ -84,7 +85,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
       workloads.set(entry.id, entry);
       workloadsByName.set(entry.name, entry);
       workloadsBySpiffeId.set(entry.spiffeId, entry);
-      index?.put(entry);
+      index.put(entry);
     }
   };
 
@@ -100,7 +101,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
     workloads.delete(workload.id);
     workloadsByName.delete(name);
     workloadsBySpiffeId.delete(workload.spiffeId);
-    index?.remove(workload.id);
+    index.remove(workload.id);
   };
 
   /** An ended row frees its name; a row that cannot be read must not leave its older version in force. */
@@ -121,11 +122,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
     issuer: (name) => issuers.get(name),
     issuerById: (id) => issuersById.get(id),
     resource: (audience) => resources.get(audience) ?? (audience === introspection.audience ? introspection : undefined),
-    identify(evidence, clientId, now) {
-      // Built on first use: a node that starts with 100,000 workloads reads them once and indexes them once.
-      index ??= ports.createIndex([...workloads.values()]);
-      return index.identify(evidence, clientId, now);
-    },
+    identify: (evidence, clientId, now) => index.identify(evidence, clientId, now),
     workloadById: (id) => workloads.get(id),
     workloadByName: (name) => workloadsByName.get(name),
     workloadBySpiffeId: (spiffeId) => workloadsBySpiffeId.get(spiffeId),

@@ -3,6 +3,7 @@ import { SECOND } from '../core/duration.ts';
 import type { DomainId } from '../core/ids.ts';
 import type { Result } from '../core/result.ts';
 import type { Entry } from '../registry/entries.ts';
+import { gently } from '../registry/gently.ts';
 import { createRevocations } from '../revocation/revocations.ts';
 import type { Revocations } from '../revocation/revocations.ts';
 import type { EntryRow, KeyRow, Target } from '../store/rows.ts';
@@ -85,27 +86,35 @@ export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
     byName.set(own.name, live);
   };
 
-  const apply = (delta: RegistryDelta): void => {
+  const apply = (delta: RegistryDelta, decoded: readonly DecodedRow[]): void => {
     // First, and they cannot fail: whatever the rest is like, what was taken back is known to be.
     for (const row of delta.revocations) revocations.add(row);
-    const rows = Map.groupBy(newest(delta.entries, (row) => row.id).map(decode), ({ row }) => row.domainId);
+    const rows = Map.groupBy(decoded, ({ row }) => row.domainId);
     const keys = Map.groupBy(delta.keys, (row) => row.domainId);
     for (const id of new Set([...rows.keys(), ...keys.keys()])) applyTo(id, rows.get(id) ?? [], keys.get(id) ?? []);
     version = delta.version;
   };
 
+  /** The larger part of taking a delta in, and none that requests could see. */
+  const decodeAll = async (delta: RegistryDelta): Promise<readonly DecodedRow[]> => {
+    const decoded: DecodedRow[] = [];
+    for await (const row of gently(newest(delta.entries, ({ id }) => id))) decoded.push(decode(row));
+    return decoded;
+  };
+
   /** The database is an older one: a copy was put back, or a standby took over that had not heard all. Nothing known before counts. */
-  const startOver = (delta: RegistryDelta): void => {
+  const startOver = async (delta: RegistryDelta): Promise<void> => {
+    const decoded = await decodeAll(delta);
     for (const known of [byId, byName, waiting]) known.clear();
     revocations = createRevocations();
-    apply(delta);
+    apply(delta, decoded);
   };
 
   const read = async (): Promise<void> => {
     const askedAt = ports.clock.now();
     const delta = await ports.store.registryDelta(version);
-    if (delta.version > version) apply(delta);
-    else if (delta.version < version) startOver(await ports.store.registryDelta(0));
+    if (delta.version > version) apply(delta, await decodeAll(delta));
+    else if (delta.version < version) await startOver(await ports.store.registryDelta(0));
     confirmedAt = askedAt;
     revocations.purge(askedAt);
   };

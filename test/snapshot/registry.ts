@@ -54,9 +54,9 @@ export const createRegistry = () => {
       did.decoded.push(row.id);
       return row.body['broken'] === true ? err('cannot be read') : ok(decodeRow(row));
     },
-    createIndex(workloads) {
+    createIndex() {
       did.indexes += 1;
-      return createIdentifyIndex(workloads);
+      return createIdentifyIndex();
     },
     buildEngine(domainId, policies: readonly Policy[]) {
       did.engines.push(policies.map(({ name }) => name));

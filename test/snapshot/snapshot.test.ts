@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DomainId } from '../../src/core/ids.ts';
 import { StoreUnavailable } from '../../src/store/store.ts';
+import { everyTurn } from '../support/every-turn.ts';
 import { makeRevocation } from '../support/seed.ts';
 import { createRegistry, DEV, domain, PROD } from './registry.ts';
 
@@ -73,16 +74,32 @@ describe('entries', () => {
     const registry = createRegistry();
     registry.write(domain(1, 'dev'), domain(2, 'prod'), ...Array.from({ length: 3000 }, (_, n) => workload(100 + n, `w${n}`)));
     await registry.snapshot.refresh();
+    const { indexes } = registry.did;
     expect(identify(registry, 'w7')).toBe('w7');
     registry.did.decoded.length = 0;
     const engines = registry.did.engines.length;
     registry.write(workload(107, 'w7', { body: { workloadKind: 'agent' } }));
     await registry.snapshot.refresh();
     expect(registry.did.decoded).toHaveLength(1);
-    expect(registry.did.indexes).toBe(1);
+    expect(registry.did.indexes).toBe(indexes);
     expect(registry.did.engines).toHaveLength(engines);
     expect(identify(registry, 'w7')).toBe('w7');
   });
+});
+
+test('thousands of entries are taken in without keeping others from their turn, and seen all at once', async () => {
+  const registry = createRegistry();
+  registry.write(domain(1, 'dev'));
+  await registry.snapshot.refresh();
+  registry.write(...Array.from({ length: 3000 }, (_, n) => workload(100 + n, `w${n}`)));
+  const seen: number[] = [];
+  const look = (): void => { seen.push(registry.snapshot.domain('dev')?.entries().workloads.length ?? -1); };
+  const looking = everyTurn(look);
+  await registry.snapshot.refresh();
+  looking.stop();
+  expect(seen.length).toBeGreaterThan(10);
+  expect(new Set(seen)).toEqual(new Set([0]));
+  expect(registry.snapshot.domain('dev')?.entries().workloads).toHaveLength(3000);
 });
 
 describe('a domain', () => {
