@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { createVerifyCheckpoint } from '../audit/checkpoint.ts';
 import { verifyAudit } from '../audit/verify.ts';
 import type { AuditReport } from '../audit/verify.ts';
@@ -32,6 +33,8 @@ export const createAuditAdmin = (deps: AuditAdminDeps) => {
         page = await deps.store.audit(name, from, PAGE);
         yield* page;
         from = page.at(-1)?.n ?? from;
+        // Reading a page waits for nothing on SQLite; others get their turn here.
+        await setImmediate();
       } while (page.length === PAGE);
     }
   }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AuditCodes } from '../core/audit-code.ts';
 import { DAY } from '../core/duration.ts';
 import type { AuditRow, CheckpointRow } from '../store/rows.ts';
@@ -68,6 +69,8 @@ async function* readEntries(reads: AuditToVerify['reads'], chain: string): Async
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE) return;
     after = last.n;
+    // On SQLite reading a page waits for nothing, and neither does checking it: whoever else wants something gets a turn here.
+    await setImmediate();
   }
 }
 
