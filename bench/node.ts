@@ -11,7 +11,7 @@ import { EXTERNAL_URL } from './scenery.ts';
 export interface MayflyNode extends Served {
   readonly folder: string;
   readonly databaseUrl: string;
-  admin(method: 'GET' | 'POST', path: string, body?: object): Promise<Record<string, unknown>>;
+  admin(method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<Record<string, unknown>>;
   apply(manifest: object): Promise<void>;
   /** The admin listener's metrics, as text. */
   metrics(): Promise<string>;
@@ -45,7 +45,7 @@ export const startNode = async ({ machine, folder, databaseUrl, kekFile, workers
   });
   const socket = new Agent({ connect: { socketPath }, headersTimeout: 600_000, bodyTimeout: 600_000 });
 
-  const call = async (method: 'GET' | 'POST', path: string, body?: object): Promise<string> => {
+  const call = async (method: 'GET' | 'POST' | 'PUT', path: string, body?: object): Promise<string> => {
     const response = await request(`http://admin/${path}`, { method, dispatcher: socket, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) });
     const text = await response.body.text();
     if (response.statusCode !== 200) throw new Error(`${method} ${path}: ${response.statusCode} ${text.slice(0, 2000)}`);

@@ -1,8 +1,7 @@
 import Table from 'cli-table3';
 import type { Introspected } from './introspection.ts';
-import type { Delay } from './revocation.ts';
-import type { Row } from './rounds.ts';
-import type { Exchanged } from './sections.ts';
+import type { Delay, Row } from './rounds.ts';
+import type { Exchanged, Scaled } from './sections.ts';
 
 export interface Report {
   readonly date: string;
@@ -15,7 +14,7 @@ export interface Report {
   readonly options: { readonly seconds: number; readonly rounds: number; readonly connections: number };
   readonly exchange: Exchanged | undefined;
   readonly workers: Exchanged | undefined;
-  readonly scale: Exchanged | undefined;
+  readonly scale: Scaled | undefined;
   readonly introspection: readonly Introspected[] | undefined;
   readonly revocation: readonly Delay[] | undefined;
 }
@@ -25,9 +24,9 @@ export const renderReport = (report: Report): string => [
   `load average before ${report.loadBefore}, after ${report.loadAfter}; ${report.options.connections} connections, medians of ${report.options.rounds} rounds of ${report.options.seconds} s in turn`,
   ...(report.exchange === undefined ? [] : [renderExchange(report.exchange)]),
   ...(report.workers === undefined ? [] : [renderRates(report.workers)]),
-  ...(report.scale === undefined ? [] : [renderScale(report.scale)]),
+  ...(report.scale === undefined ? [] : [renderScale(report.scale), renderDelays(report.scale.puts)]),
   ...(report.introspection === undefined ? [] : [renderRows(['', '1/s', 'p50 ms', 'p99 ms'], report.introspection.map((row) => [row.name, round(row.perSecond), row.p50.toFixed(1), row.p99.toFixed(1)]))]),
-  ...(report.revocation === undefined || report.revocation.length === 0 ? [] : [renderRows(['', 'times', 'p50 ms', 'p99 ms'], report.revocation.map((row) => [row.name, String(row.count), row.p50.toFixed(1), row.p99.toFixed(1)]))]),
+  ...(report.revocation === undefined || report.revocation.length === 0 ? [] : [renderDelays(report.revocation)]),
   ...[report.exchange, report.workers, report.scale].flatMap((part) => part?.books ?? []).map(({ name, received, leases, audited }) => `${name}: all ${received} tokens received are leases (${leases} leases, ${audited} audited)`),
   '',
 ].join('\n');
@@ -53,6 +52,9 @@ const renderScale = ({ rows }: Exchanged): string =>
     const few = at % 2 === 1 ? rows[at - 1] : undefined;
     return [...figures(row), few === undefined ? '' : (few.perSecond / row.perSecond).toFixed(2)];
   }));
+
+const renderDelays = (delays: readonly Delay[]): string =>
+  renderRows(['', 'times', 'p50 ms', 'p99 ms'], delays.map((row) => [row.name, String(row.count), row.p50.toFixed(1), row.p99.toFixed(1)]));
 
 const renderRows = (head: readonly string[], rows: readonly (readonly string[])[]): string => {
   const table = new Table({ head: [...head], style: { head: [], border: [] }, colAligns: head.map((_, at) => (at === 0 ? 'left' : 'right')) });

@@ -1,12 +1,10 @@
 import { join } from 'node:path';
 import { createCalls, leaseOf } from './calls.ts';
 import type { MayflyNode } from './node.ts';
-import { percentile } from './rounds.ts';
+import { delayOf } from './rounds.ts';
+import type { Delay } from './rounds.ts';
 import { openNode } from './sections.ts';
 import type { Bench } from './sections.ts';
-
-/** Milliseconds. */
-export interface Delay { readonly name: string; readonly p50: number; readonly p99: number; readonly count: number }
 
 const TIMES = 100;
 
@@ -35,11 +33,10 @@ export const measureRevocation = async (bench: Bench): Promise<readonly Delay[]>
   }
   await second.stop();
   await first.stop();
-  const delay = (name: string, values: readonly number[]): Delay => ({ name, p50: percentile(values, 0.5), p99: percentile(values, 0.99), count: values.length });
   return [
-    delay('revocation: asked to confirmed, at the node that was asked', confirmed),
-    delay('revocation: confirmed there to inactive at the other node', inactive),
-    delay('revocation: confirmed there to known in the other node\'s memory', snapshot),
+    delayOf('revocation: asked to confirmed, at the node that was asked', confirmed),
+    delayOf('revocation: confirmed there to inactive at the other node', inactive),
+    delayOf('revocation: confirmed there to known in the other node\'s memory', snapshot),
   ];
 };
 

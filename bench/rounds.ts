@@ -76,3 +76,8 @@ export const median = (values: readonly number[]): number => {
 };
 
 export const percentile = (values: readonly number[], share: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0;
+
+/** Milliseconds from asking to being answered, one call after the other. */
+export interface Delay { readonly name: string; readonly p50: number; readonly p99: number; readonly count: number }
+
+export const delayOf = (name: string, values: readonly number[]): Delay => ({ name, p50: percentile(values, 0.5), p99: percentile(values, 0.99), count: values.length });
