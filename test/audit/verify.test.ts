@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import { everyTurn } from '../support/every-turn.ts';
-import { CHAIN, makeChain, NOW } from './make-chain.ts';
+import { CHAIN, CODES, makeChain, NOW } from './make-chain.ts';
 
 /** A database that waits for nothing, as SQLite does. */
 const readsOf = (rows: ReturnType<typeof makeChain>) => ({
@@ -9,7 +9,7 @@ const readsOf = (rows: ReturnType<typeof makeChain>) => ({
   audit: (_chain: string, after: number, limit: number) => Promise.resolve(rows.slice(after, after + limit)),
   checkpoints: () => Promise.resolve([]),
 });
-const verify = (rows: ReturnType<typeof makeChain>) => verifyAudit({ reads: readsOf(rows), verifyCheckpoint: () => Promise.resolve('none here'), outside: [], now: NOW });
+const verify = (rows: ReturnType<typeof makeChain>) => verifyAudit({ reads: readsOf(rows), verifyCheckpoint: () => Promise.resolve('none here'), codes: CODES, outside: [], now: NOW });
 
 test('a long chain is verified whole, and others get their turn meanwhile', async () => {
   const rows = makeChain(3_500);

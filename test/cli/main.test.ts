@@ -49,6 +49,7 @@ describe('mayfly', () => {
     { args: ['token', '--token-file', 'jwt', '--issuer', 'https://sts.acme.example/prod', '--audience', 'a'], mend: '--subject-token-file' },
     { args: ['exec', '--server', 'https://sts.acme.example/prod', '--audience', 'a', '--', 'true'], mend: '--issuer' },
     { args: ['--server', 'https://sts.acme.example', 'serve'], mend: '--listen' },
+    { args: ['token', '--dpop-key', 'key.pem', '--issuer', 'https://sts.acme.example/prod', '--audience', 'a'], mend: '--subject-token-file' },
     { args: ['keys', 'init', '--token-file', 'x'], mend: 'no server is asked' },
   ])('refuses flags of the admin API where there is no admin: $args', async ({ args, mend }) => {
     const { code, err } = await runCli(args, { env: { MAYFLY_ID_TOKEN: 'e.y.J' } });

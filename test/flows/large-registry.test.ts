@@ -7,6 +7,7 @@ import { newId } from '../../src/core/ids.ts';
 import type { DomainId } from '../../src/core/ids.ts';
 import { systemRandom } from '../../src/core/random.ts';
 import { createStore } from '../../src/store/create-store.ts';
+import { makeCodeKeys } from '../store/place.ts';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import type { ForeignIssuer } from '../support/foreign-issuer.ts';
 import { freePort, startMayfly } from '../support/mayfly.ts';
@@ -35,7 +36,7 @@ const base = () => ({
 
 /** As applies of 10,000 at a time would have left them, without going through the admin API for each test run. */
 const fill = async (domainId: DomainId): Promise<void> => {
-  const store = await createStore({ url: join(folder, 'mayfly.db'), clock: systemClock, random: systemRandom });
+  const store = await createStore({ url: join(folder, 'mayfly.db'), clock: systemClock, random: systemRandom, codeKeys: makeCodeKeys() });
   for (let from = 0; from < MANY; from += BATCH) {
     const entries = Array.from({ length: BATCH }, (_, at) => from + at).map((n) => ({
       id: newId('workload', systemClock, systemRandom), version: 1, kind: 'workload' as const, domainId, name: nameOf(n), body: { ...workload(n), spiffe_id: spiffeIdOf(n), bound: false },
