@@ -30,6 +30,20 @@ describe('narrowing', () => {
   });
 });
 
+describe('being within', () => {
+  test.each([
+    { name: 'the same', child: held, within: true },
+    { name: 'less', child: [{ audience: API, scopes: ['b'] }], within: true },
+    { name: 'nothing', child: [], within: true },
+    { name: 'a scope more', child: [{ audience: API, scopes: ['a', 'b', 'c'] }], within: false },
+    { name: 'another scope', child: [{ audience: API, scopes: ['c'] }], within: false },
+    { name: 'the audience itself where only scopes are held', child: [{ audience: API, scopes: [] }], within: false },
+    { name: 'another audience beside one that is held', child: [{ audience: API, scopes: ['a'] }, { audience: 'https://other.example', scopes: [] }], within: false },
+  ])('is asked of $name: $within', ({ child, within }) => {
+    expect(isWithin(child, held)).toBe(within);
+  });
+});
+
 describe('for any ceilings', () => {
   const scope = fc.constantFrom('a', 'b', 'c', 'A', '*', '');
   const pair = fc.record({ audience: fc.constantFrom('x', 'y', 'x/', 'X'), scopes: fc.array(scope, { maxLength: 4 }) });

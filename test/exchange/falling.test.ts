@@ -20,6 +20,7 @@ const standing = (name: string, more: { readonly kind?: string; readonly kid?: s
 const storeOf = (...all: readonly LeaseStanding[]) => {
   const asked: (Parameters<StoreReads['leases']>[0] & { readonly limit: number })[] = [];
   const leases: StoreReads['leases'] = (filter, { limit, after }) => {
+    if (limit < 1) throw new RangeError('a page of nothing leads nowhere');
     asked.push({ ...filter, limit });
     const from = Number(after ?? 0);
     const next = from + limit < all.length ? String(from + limit) : undefined;

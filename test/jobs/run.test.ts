@@ -102,7 +102,8 @@ describe('a loop', () => {
 });
 
 describe('a job of the installation', () => {
-  const start = (taken: ({ readonly fence: number } | undefined | Error)[], release: () => Promise<void> = () => Promise.resolve()) => {
+  /** A store that says what is taken: one answer after the other, the last for good. */
+  const makeJob = (taken: ({ readonly fence: number } | undefined | Error)[], release: () => Promise<void> = () => Promise.resolve()) => {
     const asked = makeWork();
     const [asks, fences, released]: [unknown[], number[], unknown[]] = [[], [], []];
     const job: Job = { name: 'tidy', every: 1, lease: 5 * MINUTE, run: (fence) => { fences.push(fence); return Promise.resolve(); } };
@@ -121,44 +122,36 @@ describe('a job of the installation', () => {
     });
     return { asked, asks, fences, released, metrics, loop };
   };
+  /** After so many askings, of which the last may still be under way; stopped in any case. */
+  const afterAsking = async (times: number, it: ReturnType<typeof makeJob>): Promise<ReturnType<typeof makeJob>> => {
+    try {
+      for (let asked = 0; asked < times; asked += 1) await it.asked.next();
+    } finally {
+      await it.loop.stop();
+    }
+    return it;
+  };
 
   test('is taken for its lease before each run, and runs under the fence it was given', async () => {
-    const it = start([{ fence: 3 }, { fence: 4 }]);
-    await it.asked.next();
-    await it.asked.next();
-    await it.asked.next();
-    await it.loop.stop();
+    const it = await afterAsking(3, makeJob([{ fence: 3 }, { fence: 4 }]));
     expect(it.asks[0]).toEqual(['tidy', 'node-1', NOW + 5 * MINUTE, NOW]);
     expect(it.fences.slice(0, 2)).toEqual([3, 4]);
   });
 
-  test('does not run where another holds it, until that one lets go', async () => {
-    const it = start([undefined, undefined, { fence: 9 }]);
-    await it.asked.next();
-    await it.asked.next();
-    expect(it.fences).toEqual([]);
-    await it.asked.next();
-    await it.asked.next();
-    await it.loop.stop();
-    expect(it.fences[0]).toBe(9);
+  test('does not run where another holds it, and does once that one lets go', async () => {
+    expect((await afterAsking(3, makeJob([undefined]))).fences).toEqual([]);
+    expect((await afterAsking(4, makeJob([undefined, undefined, { fence: 9 }]))).fences[0]).toBe(9);
   });
 
   test('does not run when the database cannot say whose it is, and is tried again', async () => {
-    const it = start([new StoreUnavailable('down'), { fence: 1 }]);
-    await it.asked.next();
-    await it.asked.next();
-    await it.asked.next();
-    await it.loop.stop();
+    const it = await afterAsking(3, makeJob([new StoreUnavailable('down'), { fence: 1 }]));
     expect(await runsOf(it.metrics, 'tidy')).toMatchObject({ failed: 1 });
     expect(it.fences[0]).toBe(1);
   });
 
   test('is let go of when the node stops, so that another need not wait; a failure to do so stops nobody', async () => {
     for (const release of [() => Promise.resolve(), () => Promise.reject(new StoreUnavailable('down'))]) {
-      const it = start([{ fence: 1 }], release);
-      await it.asked.next();
-      await it.loop.stop();
-      expect(it.released).toEqual([['tidy', 'node-1']]);
+      expect((await afterAsking(1, makeJob([{ fence: 1 }], release))).released).toEqual([['tidy', 'node-1']]);
     }
   });
 });
