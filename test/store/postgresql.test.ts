@@ -173,6 +173,25 @@ describe('PostgreSQL', () => {
     await gate.end();
   });
 
+  test('keeps session and hop as the node wrote them that was first, though both saw none', async () => {
+    const { session, hop, lease } = makeIssuance('second', 'contended', { session: { expiresAt: NOW + 50 * MINUTE }, hop: { expiresAt: NOW + 40 * MINUTE } });
+    const [ends, hopEnds] = [NOW + 30 * MINUTE, NOW + 20 * MINUTE].map((at) => new Date(at).toISOString());
+    const first = new pg.Client({ connectionString: place.url });
+    await first.connect();
+    await first.query('BEGIN');
+    await first.query(`INSERT INTO session (id, domain_id, issuer_id, workload_id, model, principal, anchor, started_at, expires_at, began_version)
+      VALUES ('${session.id}', '${session.domainId}', '${session.issuerId}', '${session.workloadId}', 'bounded', 'p', '${session.anchor}', now(), '${ends}', 0)`);
+    await first.query(`INSERT INTO hop (id, session_id, actor, workload_id, ceiling, depth, path, created_at, expires_at)
+      VALUES ('${hop.id}', '${session.id}', '${hop.actor}', '${hop.workloadId}', '[]', 0, '[]', now(), '${hopEnds}')`);
+    const issued = near.issue({ ...makeIssuance('second', 'contended'), session, hop, lease });
+    await until(async () => (await place.sql('SELECT 1 FROM pg_locks WHERE locktype = \'transactionid\' AND NOT granted')).length > 0);
+    await first.query('COMMIT');
+    await first.end();
+    expect(await issued).toBe('committed');
+    const stored = await near.session(session.id);
+    expect([stored?.session.expiresAt, stored?.hops.map(({ expiresAt }) => expiresAt)]).toEqual([NOW + 30 * MINUTE, [NOW + 20 * MINUTE]]);
+  });
+
   test('shows versions in order while two nodes change the registry', async () => {
     const from = await near.registryVersion();
     let last = from;
