@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { request } from 'undici';
+import { malleate } from '../support/foreign-issuer.ts';
 import { ACCESS_TOKEN_TYPE, GRANT, JWT_TYPE } from '../support/mayfly.ts';
 import type { Answer } from '../support/mayfly.ts';
+import { FAR, OWNER } from '../support/world.ts';
 import { API, BILLING, DEPLOYER, FORBIDDEN, SERVICE, STRANGER_CLAIMS, VAULT, ceilingOf, claimsOf, issued, startLab } from './lab.ts';
 import type { Lab, Refused } from './lab.ts';
 
@@ -17,6 +19,8 @@ const add = (...more: Pairs) => (pairs: Pairs): Pairs => [...pairs, ...more];
 const without = (...names: readonly string[]) => (pairs: Pairs): Pairs => pairs.filter(([name]) => !names.includes(name));
 const set = (name: string, value: string) => (pairs: Pairs): Pairs => pairs.map((pair) => (pair[0] === name ? [name, value] : pair));
 const asResource = (value: string) => (pairs: Pairs): Pairs => [...without('audience')(pairs), ['resource', value]];
+
+const TXN_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:txn_token';
 
 interface FormRow extends Refused { readonly name: string; readonly change: (pairs: Pairs) => Pairs }
 
@@ -76,6 +80,8 @@ const FORM: readonly FormRow[] = [
   { name: 'details that are no JSON', change: add(['authorization_details', '[{']), code: 'details_malformed', error: 'invalid_authorization_details' },
   { name: 'details of an unknown type', change: add(['authorization_details', '[{"type":"payment_initiation"}]']), code: 'details_malformed', error: 'invalid_authorization_details' },
   { name: 'a requested token type the target does not issue', change: add(['requested_token_type', 'urn:ietf:params:oauth:token-type:id_token']), code: 'token_type_unsupported', error: 'invalid_request' },
+  { name: 'a transaction token', change: add(['requested_token_type', TXN_TOKEN_TYPE]), code: 'token_type_unsupported', error: 'invalid_request' },
+  { name: 'a transaction token for a refresh token', change: (pairs) => add(['requested_token_type', TXN_TOKEN_TYPE])(set('subject_token_type', 'urn:ietf:params:oauth:token-type:refresh_token')(pairs)), code: 'token_type_unsupported', error: 'invalid_request' },
   { name: 'the client id of another workload', change: add(['client_id', SERVICE]), code: 'client_id_mismatch', error: 'invalid_client' },
   { name: 'the client id of no workload', change: add(['client_id', 'spiffe://dev.127.0.0.1/nobody']), code: 'client_id_mismatch', error: 'invalid_client' },
   { name: 'a client id with a control character', change: add(['client_id', `${DEPLOYER}\u0000`]), code: 'parameter_invalid', error: 'invalid_request' },
@@ -134,6 +140,7 @@ describe('the request around the form', () => {
     { name: 'a form in UTF-16, whatever its type says', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'application/x-www-form-urlencoded; charset=utf-16le' }, Buffer.from(body(evidence), 'utf16le')), code: 'parameter_missing', error: 'invalid_request' },
     { name: 'a scope that is one in UTF-7 only', send: (evidence) => send('POST', '/dev/token', { 'content-type': 'application/x-www-form-urlencoded; charset=utf-7' }, body(evidence).replace('deploy%3Aread', 'deploy%3Are+AGE-d')), code: 'scope_unknown', error: 'invalid_scope' },
     { name: 'a client authenticated by Basic', send: (evidence) => send('POST', '/dev/token', { ...FORM_TYPE, authorization: `Basic ${Buffer.from('a:b').toString('base64')}` }, body(evidence)), code: 'client_authentication_unsupported', error: 'invalid_client', status: 401 },
+    { name: 'a client authenticated twice', send: (evidence) => send('POST', '/dev/token', { ...FORM_TYPE, authorization: `Basic ${Buffer.from('a:b').toString('base64')}` }, `${body(evidence)}&client_secret=b`), code: 'client_authentication_unsupported', error: 'invalid_client', status: 401 },
     { name: 'a bearer token beside the form', send: (evidence) => send('POST', '/dev/token', { ...FORM_TYPE, authorization: 'Bearer x' }, body(evidence)), code: 'client_authentication_unsupported', error: 'invalid_client', status: 401 },
   ];
   test.each(WAYS)('refuses $name, and spends nothing', async ({ send: act, ...refused }) => {
@@ -207,6 +214,21 @@ describe('evidence at the door', () => {
     const answer = await lab.refused({ code, error: 'invalid_request' }, () => post(good(evidence())));
     expect(answer.body['error_description']).toMatch(/^The subject token is not accepted here\./);
     expect((await post(good(lab.job()))).status).toBe(200);
+  });
+
+  test('an ID token for somebody else is refused as such, too', async () => {
+    const asIdToken = set('subject_token_type', 'urn:ietf:params:oauth:token-type:id_token');
+    await lab.refused({ code: 'evidence_audience_wrong', error: 'invalid_request' }, () => post(asIdToken(good(lab.job({ aud: 'https://other.example' })))));
+    expect((await post(asIdToken(good(lab.job())))).status).toBe(200);
+  });
+
+  test('the other spelling of an ES256 signature does not pay a second time', async () => {
+    await lab.mayfly.apply({ issuers: [{ domain: 'dev', name: 'github', kind: 'github-actions', issuer: lab.platform.issuer, organization_id: '4711', algorithms: ['RS256', 'ES256'], owner: OWNER, expires: FAR }] });
+    await lab.platform.rotate({ alg: 'ES256' });
+    const evidence = lab.job();
+    expect((await post(good(evidence))).status).toBe(200);
+    await lab.refused({ code: 'evidence_replayed', error: 'invalid_request' }, () => post(good(malleate(evidence))));
+    expect((await post(good(malleate(lab.job())))).status).toBe(200);
   });
 
   test('one use of evidence pays for one token, also when many come at once', async () => {
