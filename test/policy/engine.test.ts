@@ -216,8 +216,9 @@ test.each([
   { name: 'another version', again: policy('p1', OWN, { version: 2 }) },
   { name: 'another name', again: policy('p2', OWN) },
 ])('the same text under $name is cited as that', ({ again }) => {
-  expect(buildEngine(domain.id, [policy('p1', OWN)]).decide(question()).policies).toEqual([{ name: 'p1', version: 1 }]);
-  expect(buildEngine(domain.id, [again]).decide(question()).policies).toEqual([{ name: again.name, version: again.version }]);
+  const asked = question();
+  expect(buildEngine(domain.id, [policy('p1', OWN)]).decide(asked).policies).toEqual([{ name: 'p1', version: 1 }]);
+  expect(buildEngine(domain.id, [again]).decide(asked).policies).toEqual([{ name: again.name, version: again.version }]);
 });
 
 describe('expiry', () => {
