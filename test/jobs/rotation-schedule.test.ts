@@ -20,7 +20,7 @@ const start = (...domains: readonly DomainId[]) => {
     clock: { now: () => state.now }, encryption, wantedKeys: () => DEFAULT_SCHEDULE.wanted,
     snapshot: {
       get version() { return state.seen; },
-      domains: () => domains.map((id) => ({ domain: { id }, keyRows: () => newestVersions(rows.filter(({ domainId }) => domainId === id)) }) as unknown as DomainView),
+      domains: () => domains.map((id) => ({ domain: { id }, problems: [], entries: () => ({ resources: [] }), keyRows: () => newestVersions(rows.filter(({ domainId }) => domainId === id)) }) as unknown as DomainView),
     },
     change(change) {
       changes.push(change);
@@ -78,7 +78,7 @@ describe('the rotation of keys', () => {
     const it = start(DOMAIN);
     await it.job.run(1);
     const [change] = it.changes;
-    expect(change?.audit).toEqual(it.rows.map(({ kid, purpose, status }) => ({ at: START, action: 'key.rotated', domainId: DOMAIN, body: { by: 'key-rotation', kid, purpose, status } })));
+    expect(change?.audit).toEqual(it.rows.map(({ kid, purpose, algorithm, status }) => ({ at: START, action: 'key.rotated', domainId: DOMAIN, body: { by: 'key-rotation', kid, purpose, algorithm, status } })));
     expect(it.rows.length).toBe(3);
   });
 
