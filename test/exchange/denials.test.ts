@@ -49,6 +49,13 @@ describe('denials of verified evidence', () => {
     expect(counts()).toEqual([15]);
   });
 
+  test('of nobody that is registered are capped domain by domain: one stranger hides nobody else\'s', async () => {
+    const { written, many } = start();
+    await many(61, by('', { workloadId: null }));
+    await many(1, by('', { workloadId: null, domainId: 'dom_2' as DomainId }));
+    expect(written.map(({ row }) => row.domainId)).toEqual([...Array.from({ length: 60 }, () => 'dom_1'), 'dom_2']);
+  });
+
   test('are still explained beyond the cap', async () => {
     const { denials, many } = start();
     await many(60, by('wkl_1'));
@@ -104,6 +111,13 @@ describe('denials of unverified requests', () => {
     const id = await denials.record(NO, unverified);
     expect(written).toEqual([]);
     expect(denials.recent(id)?.code).toBe('target_denied');
+  });
+
+  test('are sampled in the log: one line in a hundred, the first among them', async () => {
+    const lines: unknown[] = [];
+    const denials = createDenials({ clock: { now: () => 1 }, random: systemRandom, store: { deny: () => Promise.reject(new Error('no row is written')) }, log: { ...silentLog, info: (line: unknown) => { lines.push(line); } } });
+    const ids = await Promise.all(Array.from({ length: 201 }, () => denials.record(NO, unverified)));
+    expect(lines).toEqual([0, 100, 200].map((index) => ({ decision: ids[index], code: 'target_denied', detail: NO.detail, sampled: 100 })));
   });
 
   test('are the last 10,000', async () => {

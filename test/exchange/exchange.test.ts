@@ -58,6 +58,8 @@ describe('an exchange', () => {
     expect(outcome).toMatchObject({ ok: true, value: { ceiling, scope: undefined, expiresIn: 300 } });
     expect(rig.log.slice(-2)).toEqual(['sign session token', 'commit']);
     expect(rig.issued[0]).toMatchObject({ lease: { ceiling }, hop: { ceiling } });
+    // Its scopes are in the ceiling: a scope of its own would be worth something at a resource.
+    expect(await startRig().run({ target: undefined, scopes: [], ceiling: [{ audience: API, scopes: ['deploy:read'] }] })).toMatchObject({ ok: true, value: { scope: undefined } });
   });
 
   test('within a hop keeps that hop, whatever is asked and by whichever key', async () => {

@@ -56,6 +56,20 @@ describe('a token request', () => {
     { name: 'empty details', form: ceiling([]), code: 'details_malformed' },
   ] as readonly { name: string; form: readonly (readonly [string, string])[]; code: string }[])('with $name is refused', ({ form, code }) => { expect(outcome(form)).toBe(code); });
 
+  /** So many pairs of so many scopes each. */
+  const pairs = (count: number, scopes: number, audience = 'https://api.example'): readonly object[] =>
+    Array.from({ length: count }, (_pair, index) => ({ type: CEILING_TYPE, audience: `${audience}/${index}`, scopes: Array.from({ length: scopes }, (_scope, at) => `s${at}`) }));
+  const scopes = (count: number): readonly (readonly [string, string])[] => [...GOOD, ['scope', Array.from({ length: count }, (_scope, at) => `s${at}`).join(' ')]];
+  test.each([
+    { name: 'scopes', most: scopes(64), more: scopes(65), code: 'scope_malformed' },
+    { name: 'pairs', most: ceiling(pairs(32, 0)), more: ceiling(pairs(33, 0)), code: 'details_malformed' },
+    { name: 'scopes of a pair', most: ceiling(pairs(1, 64)), more: ceiling(pairs(1, 65)), code: 'details_malformed' },
+    { name: 'scopes of all pairs', most: ceiling(pairs(2, 64)), more: ceiling([...pairs(2, 64), ...pairs(1, 0, 'https://one.more')]), code: 'details_malformed' },
+    { name: 'text of all pairs', most: ceiling(pairs(10, 0, `https://${'a'.repeat(900)}`)), more: ceiling(pairs(11, 0, `https://${'a'.repeat(900)}`)), code: 'details_malformed' },
+  ])('with the most $name is accepted, and with more refused: each is a decision', ({ most, more, code }) => {
+    expect([outcome(most), outcome(more)]).toEqual(['accepted', code]);
+  });
+
   test.each([
     { name: 'an audience sent twice as resource', form: [...GOOD, ['resource', 'https://api.example']] },
     { name: 'an empty actor_token, which is absent', form: [...GOOD, ['actor_token', '']] },

@@ -66,6 +66,17 @@ describe('whoever holds a credential', () => {
     expect(changes[0]?.audit[0]?.body).toMatchObject({ lease: LEASE, honoured: [{ lease: LEASE, audience: ROLE }] });
   });
 
+  test.each([
+    { name: 'something that is no id', credential: KEYS('\' OR 1=1') }, { name: 'the id of something else', credential: KEYS(`hop_${'2'.repeat(32)}`) }, { name: 'no member of that name', credential: '{}' }, { name: 'no JSON', credential: 'nonsense' },
+  ])('with $name where a lease\'s id would stand makes nobody look for it', async ({ credential }) => {
+    const { revoke, lookedUp } = start(undefined);
+    expect([await revoke(credential), lookedUp]).toEqual([ok('nothing'), []]);
+    // Twin: an id as leases have one.
+    const known = start(undefined);
+    await known.revoke(KEYS());
+    expect(known.lookedUp).toEqual([LEASE]);
+  });
+
   const rows: readonly { readonly name: string; readonly found: LeaseStanding | undefined; readonly credential?: string; readonly clientId?: string; readonly says: string }[] = [
     { name: 'a credential without a lease', found: undefined, says: 'nothing' },
     { name: 'a token that is not the one that was issued', found: leased('the.other.token'), says: 'nothing' },
