@@ -72,7 +72,7 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
   const metrics = createMetrics();
   const stops = createStops();
   try {
-    await ensureFree(config.listen);
+    await ensureFree(config.listen, 'listen');
     mkdirSync(config.data_dir, { recursive: true, mode: 0o700 });
     const url = databaseUrlOf(config);
     const { encryption, created } = loadKeyEncryption(config, await prepareDatabase(url), random);

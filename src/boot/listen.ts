@@ -36,11 +36,13 @@ const bind = (server: Server, target: { readonly host: string; readonly port: nu
     });
   });
 
+const shown = ({ host, port }: { readonly host: string; readonly port: number }): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
 /** Fails as `listen` would if the address cannot be had: asked before a first start writes down what is to be found there. */
-export const ensureFree = async (where: Listen): Promise<void> => {
+export const ensureFree = async (where: Listen, setting: Setting): Promise<void> => {
   if (where.kind === 'unix' || where.port === 0) return;
   const probe = createServer();
-  await bind(probe, { host: where.host, port: where.port });
+  await bind(probe, { host: where.host, port: where.port }).catch(explainBind(setting, shown(where)));
   await new Promise((resolve) => { probe.close(resolve); });
 };
 
@@ -112,11 +114,10 @@ export const listen = async (where: Listen, app: RequestListener, { setting, tls
     chmodSync(where.path, 0o600);
     return { address: `unix://${where.path}`, close };
   }
-  const host = where.host.includes(':') ? `[${where.host}]` : where.host;
-  await bind(server, { host: where.host, port: where.port }).catch(explainBind(setting, `${host}:${where.port}`));
+  await bind(server, { host: where.host, port: where.port }).catch(explainBind(setting, shown(where)));
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : where.port;
-  return { address: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`, close };
+  return { address: `${tls === undefined ? 'http' : 'https'}://${shown({ host: where.host, port })}`, close };
 };
 
 const openServer = (tls: Tls | undefined): Server => {
@@ -131,7 +132,7 @@ const openServer = (tls: Tls | undefined): Server => {
 };
 
 const BIND_PROBLEMS: ReadonlyMap<unknown, Omit<StartProblem, 'path'>> = new Map([
-  ['EADDRINUSE', { message: 'is in use', mend: 'stop what listens there, or choose another address' }],
+  ['EADDRINUSE', { message: 'is in use', mend: 'stop what listens there, or choose another address (--listen, or the configuration)' }],
   ['EADDRNOTAVAIL', { message: 'is no address of this machine', mend: 'choose one it has, such as 127.0.0.1' }],
   ['ENOTFOUND', { message: 'cannot be resolved', mend: 'write an address of this machine, such as 127.0.0.1' }],
   ['EAI_AGAIN', { message: 'cannot be resolved', mend: 'write an address of this machine, such as 127.0.0.1' }],

@@ -19,9 +19,7 @@ const noFolder: Explain = (message) => failed(message, 'name a data_dir that is 
 
 /** By codes of Node, SQLite and PostgreSQL (its appendix A). Nothing but the database is called before a server is ready. */
 const FAULTS: ReadonlyMap<string, Explain> = new Map<string, Explain>([
-  ['EADDRINUSE', (_message, { address, port }) => failed(`the address is in use: ${String(address)}:${String(port)}`, 'stop what listens there, or choose another with --listen')],
-  ['EADDRNOTAVAIL', (_message, { address }) => failed(`${String(address)} is no address of this machine`, 'listen on one of its own, or on 0.0.0.0 with external_url set')],
-  ['EACCES', (message) => failed(message, 'choose a port above 1023 with --listen, and a data folder this user may write')],
+  ['EACCES', (message) => failed(message, 'choose a data folder this user may write')],
   ['EEXIST', noFolder], ['ENOTDIR', noFolder],
   ['SQLITE_NOTADB', (message) => failed(`mayfly.db in the data folder is no database: ${message}`, 'put the right file there, or name another data_dir')],
   ['ECONNREFUSED', unreachable], ['ECONNRESET', unreachable], ['ENOTFOUND', unreachable], ['EAI_AGAIN', unreachable], ['ETIMEDOUT', unreachable], ['EHOSTUNREACH', unreachable],

@@ -24,7 +24,7 @@ test('a first start at an address in use writes nothing, so that what it advises
   await new Promise<void>((resolve) => { holder.listen(0, '127.0.0.1', resolve); });
   const { port } = holder.address() as AddressInfo;
   const taken = await refused(['--listen', `127.0.0.1:${port}`]);
-  expect(taken).toMatchObject({ code: 1, err: expect.stringMatching(/the address is in use: 127\.0\.0\.1:\d+\n {2}next: .*--listen/) });
+  expect(taken).toMatchObject({ code: 2, err: expect.stringMatching(/listen: 127\.0\.0\.1:\d+ is in use.*--listen/) });
   expect(existsSync(join(folder, 'data'))).toBe(false);
   const elsewhere = serve(['--listen', `127.0.0.1:${await freePort()}`]);
   await elsewhere.says('mayfly is ready');
