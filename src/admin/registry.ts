@@ -96,7 +96,8 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
   /** What the domains of a plan need to sign all that can be issued afterwards. */
   const makeKeys = async (plan: Plan, changes: readonly Change[], at: number): Promise<Result<readonly NewKeyRow[], Refusal>> => {
     const { keys: rows } = await deps.store.keys();
-    const plans = [...new Set(changes.map(({ domainId }) => domainId))].map((id) => deps.planMissing(id, rows, resourcesIn(plan, id), at));
+    const asked = (id: DomainId, name: string): readonly Resource[] => [...(deps.snapshot.domain(name)?.entries().resources ?? []), ...resourcesIn(plan, id)];
+    const plans = [...new Map(changes.map(({ domainId, domain }) => [domainId, domain]))].map(([id, name]) => deps.planMissing(id, rows, asked(id, name), at));
     const foreign = plans.every(({ create }) => create.length === 0) ? undefined : findForeignKek(rows, deps.encryption);
     return foreign === undefined ? ok((await Promise.all(plans.map((each) => carryOut(each, deps.encryption)))).flat()) : err(refusal('kek_missing', foreign));
   };
@@ -223,5 +224,4 @@ const searchFor = ({ target, domainId }: Plan['revocations'][number]): Search =>
 
 const fallingWith = ({ standings, more }: Falling, target: Target): Falling => ({ standings: standings.filter((standing) => restsOn(standing, target)), more });
 
-/** Resources of a domain that the plan's manifest has. Those it does not speak of have the keys they want. */
 const resourcesIn = (plan: Plan, domain: DomainId): readonly Resource[] => plan.subjects.filter((entry) => entry.kind === 'resource').filter(({ domainId }) => domainId === domain);
