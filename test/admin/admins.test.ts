@@ -154,7 +154,8 @@ describe('a file that clashes with another domain', () => {
   test('aside, another domain is refused with the same words as one that does not exist', async () => {
     const [far, nowhere] = [await plane.devOps('GET', 'workloads?domain=other'), await plane.devOps('GET', 'workloads?domain=nowhere')];
     expect([far.status, nowhere.status]).toEqual([403, 403]);
-    expect(far.body['detail']).toBe(nowhere.body['detail']);
+    const words = ({ body }: typeof far): string => String(body['detail']).replace(/dec_[0-9a-f]{32}$/, '');
+    expect(words(far)).toBe(words(nowhere));
     expect((await plane.devOps('GET', 'workloads?domain=dev')).status).toBe(200);
   });
 });

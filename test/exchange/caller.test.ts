@@ -12,7 +12,7 @@ import type { ExchangeRequest } from '../../src/exchange/request.ts';
 import type { DomainView } from '../../src/snapshot/domain-view.ts';
 import type { LeaseStanding } from '../../src/store/store.ts';
 import type { OwnToken } from '../../src/tokens/verify.ts';
-import { API, LEASE, NOW, USUAL, api, codeOf, deployer, domain, evidence, hop, other, permit, policy, request, session, standing, valueOf, viewOf, workload } from './world.ts';
+import { API, LEASE, NOW, OWN_TOKEN, USUAL, api, codeOf, deployer, domain, evidence, hop, other, permit, policy, request, session, standing, valueOf, viewOf, workload } from './world.ts';
 
 const token = { kind: 'session', jti: LEASE, clientId: deployer.spiffeId, audience: domain.issuer, jkt: undefined, kid: 'kid-1', claims: {} } as unknown as OwnToken;
 
@@ -84,7 +84,7 @@ describe('by evidence', () => {
 });
 
 describe('by session token', () => {
-  const SPEND = { subjectKind: 'session-token', subjectToken: 'token' } as const;
+  const SPEND = { subjectKind: 'session-token', subjectToken: OWN_TOKEN } as const;
   const spend = (setting: Setting = {}, change: Partial<ExchangeRequest> = {}) => {
     const it = authenticate(setting);
     return { ...it, spent: it.run({ ...SPEND, ...change }) };
@@ -111,6 +111,7 @@ describe('by session token', () => {
     { name: 'its own client id', change: { clientId: deployer.spiffeId }, code: 'accepted' },
     { name: 'a token without a lease', setting: { standing: undefined }, code: 'token_unknown' },
     { name: 'a token whose lease is of another kind', setting: { standing: standing({ kind: 'access_token' }) }, code: 'token_unknown' },
+    { name: 'another token of the same lease', change: { subjectToken: `${OWN_TOKEN}2` }, code: 'token_unknown' },
     { name: 'a revoked token', setting: { standing: standing({}, { revokedBy: `hop:${hop.id}` }) }, code: 'revoked' },
     { name: 'a token of a session that is over', setting: { standing: standing({}, { ended: true }) }, code: 'session_ended' },
     { name: 'a token that is both', setting: { standing: standing({}, { ended: true, revokedBy: `hop:${hop.id}` }) }, code: 'revoked' },

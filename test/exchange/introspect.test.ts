@@ -8,7 +8,7 @@ import { StoreUnavailable } from '../../src/store/store.ts';
 import type { LeaseStanding } from '../../src/store/store.ts';
 import type { OwnToken } from '../../src/tokens/verify.ts';
 import type { ResourceId } from '../../src/core/ids.ts';
-import { API, INTROSPECT, LEASE, NOW, api, codeOf, deployer, hop, other, resource, session, standing, viewOf } from './world.ts';
+import { API, INTROSPECT, LEASE, NOW, OWN_TOKEN, api, codeOf, deployer, hop, other, resource, session, standing, viewOf } from './world.ts';
 
 const claims = { iss: 'https://sts.acme.example/prod', sub: deployer.spiffeId, aud: API, scope: 'deploy:read', jti: LEASE };
 const token = (change: Partial<OwnToken> = {}): OwnToken => ({ kind: 'resource', jti: LEASE, clientId: deployer.spiffeId, audience: API, jkt: undefined, kid: 'kid-1', claims, ...change } as OwnToken);
@@ -31,7 +31,7 @@ const start = (setting: Setting = {}) => {
     } },
   });
   const view = setting.view ?? viewOf();
-  return { asked, introspect: (workload = 'svc/deploy') => introspection.introspect('token', view, workload), authenticate: () => introspection.authenticate('token', view, INTROSPECT) };
+  return { asked, introspect: (workload = 'svc/deploy') => introspection.introspect(OWN_TOKEN, view, workload), authenticate: () => introspection.authenticate(OWN_TOKEN, view, INTROSPECT) };
 };
 
 describe('a token is active', () => {
@@ -74,7 +74,8 @@ describe('who introspects', () => {
 
   test.each<{ readonly name: string; readonly setting: Setting; readonly code: string }>([
     { name: 'a token for something else', setting: { token: 'token_audience_wrong', standing: own }, code: 'token_audience_wrong' },
-    { name: 'a token without a lease', setting: { standing: undefined }, code: 'revoked' },
+    { name: 'a token without a lease', setting: { standing: undefined }, code: 'token_unknown' },
+    { name: 'another token of the same lease', setting: { standing: { ...own, lease: { ...own.lease, credentialHash: 'of another' } } }, code: 'token_unknown' },
     { name: 'a revoked token', setting: { standing: { ...own, revokedBy: `session:${session.id}` } }, code: 'revoked' },
     { name: 'a token of a session that is over', setting: { standing: { ...own, ended: true } }, code: 'revoked' },
     { name: 'a token whose lease ends now', setting: { standing: { ...own, lease: { ...own.lease, expiresAt: NOW } } }, code: 'revoked' },

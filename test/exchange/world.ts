@@ -1,4 +1,5 @@
 import type { Evidence } from '../../src/attestation/evidence.ts';
+import { sha256url } from '../../src/core/bytes.ts';
 import { DAY, HOUR, MINUTE } from '../../src/core/duration.ts';
 import type { IssuerId, LeaseId, PolicyId, ResourceId, SpiffeId, WorkloadId } from '../../src/core/ids.ts';
 import { evidenceFacts } from '../../src/exchange/facts.ts';
@@ -89,13 +90,15 @@ export const caller = (change: Partial<Caller> = {}): Caller => ({
   replayKey: 'replay-1', replayUntil: NOW + HOUR, jkt: null, ...change,
 });
 
+/** The credential that lease was issued for. */
+export const OWN_TOKEN = 'token';
 export const LEASE = `lse_${hex('2')}` as LeaseId;
 /** A live session token's lease, unless said otherwise. */
 export const standing = (lease: Partial<LeaseRow> = {}, more: Partial<Omit<LeaseStanding, 'lease'>> = {}): LeaseStanding => ({
   session, hop, revokedBy: undefined, ended: false, ...more,
   lease: {
     id: LEASE, kind: 'session_token', domainId: DOMAIN, sessionId: session.id, hopId: hop.id, workloadId: deployer.id, owner: OWNER, issuerId: ISSUER_ID, resourceId: null, audience: domain.issuer, scope: '',
-    ceiling: hop.ceiling, decision: { evidence: { ...evidenceFacts(evidence()) } }, replayKey: null, replayUntil: null, credentialHash: 'hash', kid: 'kid-1', jkt: null, handle: null, handleKekId: null,
+    ceiling: hop.ceiling, decision: { evidence: { ...evidenceFacts(evidence()) } }, replayKey: null, replayUntil: null, credentialHash: sha256url(OWN_TOKEN), kid: 'kid-1', jkt: null, handle: null, handleKekId: null,
     issuedAt: NOW - MINUTE, expiresAt: NOW + 4 * MINUTE, ...lease,
   },
 });

@@ -158,9 +158,12 @@ describe.each(GROUNDS)('over $engine', ({ openGround }) => {
     await stop();
   });
 
-  test('and has spoilt nothing: with the second all is as before', async () => {
+  test('and has spoilt nothing: with the second all is as before, and what the first alone wrote is shown as nobody\'s until both are there', async () => {
     await start(b);
     await serves();
+    expect(await server.verifyAudit()).toMatchObject({ ok: false, findings: expect.arrayContaining([expect.objectContaining({ kind: 'forged' })]) });
+    await stop();
+    await start(b, a);
     expect(await server.verifyAudit()).toMatchObject({ ok: true });
     expect((await mayfly('keys', 'list')).out).toContain(b.id);
     await stop();
