@@ -105,6 +105,42 @@ export const describeIssuing = (makePlace: MakePlace): void => {
       expect(outcomes.filter((won) => won)).toHaveLength(1);
     });
 
+    /** What is asked while a commit is under way shares the next one. */
+    const inOneBatch = async <T>(name: string, acts: readonly (() => Promise<T>)[]): Promise<readonly T[]> => {
+      const underWay = store.issue(makeIssuance(`before ${name}`));
+      const outcomes = Promise.all(acts.map((act) => act()));
+      expect(await underWay).toBe('committed');
+      return outcomes;
+    };
+
+    test('lets one of two consumers of one thing win within one batch', async () => {
+      const consume = (...keys: readonly string[]) => () => store.consume(keys.map((key) => ({ key, until: NOW })));
+      expect(await inOneBatch('consumers', [consume('batch-a'), consume('batch-a'), consume('batch-b', 'batch-a'), consume('batch-b')])).toEqual([true, false, false, true]);
+    });
+
+    test('lets one of two issuances with one proof win within one batch, and one of two with one evidence', async () => {
+      const withProof = (name: string, proof: string, parts: Parts = {}) => () => store.issue(makeIssuance(name, name, { ...parts, proofs: [{ key: proof, until: NOW }] }));
+      const sameEvidence = { lease: { replayKey: 'evidence of the batch' } };
+      expect(await inOneBatch('proofs', [
+        withProof('shared-1', 'shared proof'), withProof('shared-2', 'shared proof'), withProof('own-1', 'own proof 1', sameEvidence), withProof('own-2', 'own proof 2', sameEvidence),
+      ])).toEqual(['committed', 'proof_replayed', 'committed', 'replayed']);
+      expect((await place.sql('SELECT "key" FROM replay WHERE "key" LIKE \'own proof %\'')).map((row) => row.key)).toEqual(['own proof 1']);
+    });
+
+    test('lets nobody lose a proof to one who was revoked', async () => {
+      await revoke('session:proof-revoked');
+      const proofs = [{ key: 'proof of two', until: NOW }];
+      expect(await inOneBatch('revoked', [() => store.issue(makeIssuance('two-1', 'two-1', restingOn('session:proof-revoked', { proofs }))), () => store.issue(makeIssuance('two-2', 'two-2', { proofs }))])).toEqual(['revoked', 'committed']);
+    });
+
+    test('commits consumers, issuances and denials in one batch, each with the audit it has', async () => {
+      const issue = (name: string) => () => store.issue(makeIssuance(name));
+      const outcomes = await inOneBatch<unknown>('mixed', [issue('mixed-1'), () => store.consume([{ key: 'mixed', until: NOW }]), issue('mixed-2'), () => store.append(makeEvent('mixed.event'))]);
+      expect(outcomes).toEqual(['committed', true, 'committed', undefined]);
+      for (const name of ['mixed-1', 'mixed-2']) expect(await count('audit', `body LIKE '%${makeIssuance(name).lease.id}%'`)).toBe(1);
+      expect(await count('audit', "action = 'mixed.event'")).toBe(1);
+    });
+
     test('refuses an issuance whose proof was used, and issues with a fresh one', async () => {
       await store.consume([{ key: 'dpop-1', until: NOW }]);
       expect(await store.issue(makeIssuance('dpop', 'dpop', { proofs: [{ key: 'dpop-1', until: NOW }] }))).toBe('proof_replayed');
@@ -141,6 +177,7 @@ export const describeIssuing = (makePlace: MakePlace): void => {
       await lift('workload:w-lift');
       expect(await store.issue(makeIssuance('lift-2', 'lift-old', restingOn('workload:w-lift')))).toBe('revoked');
       expect(await store.issue(makeIssuance('lift-3', 'lift-new', restingOn('workload:w-lift')))).toBe('committed');
+      expect(await store.issue(makeIssuance('lift-4', 'lift-new', restingOn('workload:w-lift')))).toBe('committed');
       expect((await store.leaseStanding(before.lease.id))?.revokedBy).toBe('workload:w-lift');
     });
 
