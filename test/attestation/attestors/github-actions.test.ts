@@ -69,6 +69,7 @@ describe('github-actions', () => {
 
   test.each([
     { name: 'a template without the repository', sub: 'actor:octocat:workflow:deploy' },
+    { name: 'a template whose parts only look like a context', sub: 'repo:acme/app:ref:refs/heads/dev:actor:octocat' },
     { name: 'a template with more after the context', sub: 'repo:acme/app:ref:refs/heads/main:job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main' },
   ])('takes a customised subject as opaque: $name', async ({ sub }) => {
     expect(accepted(await present({ sub })).subject).toBe(sub);
