@@ -28,15 +28,15 @@ export const judgeAddress = (raw: string, rules: AddressRules): AddressVerdict =
   return isPublic(address) ? 'allowed' : 'address_not_public';
 };
 
-/** A sentence with the mend when `raw` cannot stand in `allow_addresses`; undefined if it can. */
-export const checkCidr = (raw: string): string | undefined => {
+/** Why `raw` cannot stand in `allow_addresses`, and the mend; undefined if it can. */
+export const checkCidr = (raw: string): { readonly message: string; readonly mend: string } | undefined => {
   const range = parseCidr(raw);
-  if (range === undefined) return `"${raw}" is not a CIDR: write an IPv4 or IPv6 range such as 10.20.0.0/16`;
+  if (range === undefined) return { message: `${raw} is not an address range`, mend: 'write it like 10.20.0.0/24' };
   const [network, bits] = range;
-  if (network.toString() !== networkOf(raw)) return `"${raw}" has bits set beyond its prefix: write ${networkOf(raw)}/${bits}`;
-  if (bits < (network.kind() === 'ipv4' ? 8 : 7)) return `"${raw}" opens too much: name the ranges your issuer lives in, at most a /8 (IPv6: a /7)`;
+  if (network.toString() !== networkOf(raw)) return { message: `${raw} has bits set beyond its prefix`, mend: `write ${networkOf(raw)}/${bits}` };
+  if (bits < (network.kind() === 'ipv4' ? 8 : 7)) return { message: `${raw} opens too much`, mend: 'name the ranges the issuer lives in, at most a /8 (IPv6: a /7)' };
   // NEVER wins over every rule anyway; saying so here keeps an admin from believing otherwise.
-  if (NEVER.some((never) => never[1] <= bits && contains(never, network))) return `"${raw}" holds metadata, link-local, unspecified or multicast addresses, which are never reached: leave it out`;
+  if (NEVER.some((never) => never[1] <= bits && contains(never, network))) return { message: `${raw} holds metadata, link-local, unspecified or multicast addresses, which are never connected to`, mend: 'remove it' };
   return undefined;
 };
 

@@ -1,7 +1,7 @@
 import { SYSTEM_DOMAIN } from '../core/reserved.ts';
-import ipaddr from 'ipaddr.js';
 import type { JsonObject } from '../core/json.ts';
 import type { Discriminator } from '../attestation/attestor.ts';
+import { checkCidr } from '../outbound/address.ts';
 import type { Domain, Issuer } from './entries.ts';
 import { EXAMPLES } from './fields.ts';
 import { issuerUrlProblem } from './issuer-url.ts';
@@ -90,13 +90,11 @@ const checkOptions = (attestor: AttestorPort, options: Record<string, unknown>, 
 
 const ISSUER_FIELD_NAMES = ['algorithms', 'replay', 'jwks', 'allow_addresses', 'audience', 'issuer', 'proves', 'accept', 'expires', 'owner'];
 
+/** Judged by who will hold calls to it: what opens nothing must not be registered as if it did. */
 const checkAddresses = (ranges: readonly string[], report: Report): void => {
   for (const [index, range] of ranges.entries()) {
-    if (!ipaddr.isValidCIDR(range)) {
-      report(`allow_addresses[${index}]`, `${range} is not an address range`, 'write it like 10.20.0.0/24');
-    } else if (ipaddr.parseCIDR(range)[0].range() === 'linkLocal') {
-      report(`allow_addresses[${index}]`, `${range} is link-local, where cloud metadata services answer; it is never connected to`, 'remove it');
-    }
+    const problem = checkCidr(range);
+    if (problem !== undefined) report(`allow_addresses[${index}]`, problem.message, problem.mend);
   }
 };
 

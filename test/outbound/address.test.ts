@@ -95,22 +95,23 @@ describe('checkCidr', () => {
   });
 
   test.each([
-    { cidr: '10.0.0.0', says: 'not a CIDR' },
-    { cidr: '10.0.0.0/33', says: 'not a CIDR' },
-    { cidr: '10.0.0.0/8/8', says: 'not a CIDR' },
-    { cidr: '0x0a.0.0.0/8', says: 'not a CIDR' },
-    { cidr: '10.0.0.0/8x', says: 'not a CIDR' },
-    { cidr: '10.0.0.0/+8', says: 'not a CIDR' },
-    { cidr: '10.0.0.0/', says: 'not a CIDR' },
-    { cidr: 'fe80::%1/64', says: 'not a CIDR' },
+    { cidr: '10.0.0.0', says: 'is not an address range' },
+    { cidr: '10.0.0.0/33', says: 'is not an address range' },
+    { cidr: '10.0.0.0/8/8', says: 'is not an address range' },
+    { cidr: '0x0a.0.0.0/8', says: 'is not an address range' },
+    { cidr: '10.0.0.0/8x', says: 'is not an address range' },
+    { cidr: '10.0.0.0/+8', says: 'is not an address range' },
+    { cidr: '10.0.0.0/', says: 'is not an address range' },
+    { cidr: 'fe80::%1/64', says: 'is not an address range' },
     { cidr: '10.1.0.0/8', says: 'write 10.0.0.0/8' },
     { cidr: '0.0.0.0/0', says: 'opens too much' },
     { cidr: '::/0', says: 'opens too much' },
-    { cidr: '169.254.0.0/16', says: 'never reached' },
-    { cidr: '169.254.169.254/32', says: 'never reached' },
-    { cidr: 'fe80::/10', says: 'never reached' },
+    { cidr: '169.254.0.0/16', says: 'never connected to' },
+    { cidr: '169.254.169.254/32', says: 'never connected to' },
+    { cidr: 'fe80::/10', says: 'never connected to' },
   ])('refuses $cidr and says why', ({ cidr, says }) => {
-    expect(checkCidr(cidr)).toContain(says);
+    const { message, mend } = checkCidr(cidr) ?? { message: '', mend: '' };
+    expect(`${message}: ${mend}`).toContain(says);
   });
 });
 
