@@ -43,7 +43,7 @@ export const createIntrospect = (deps: IntrospectDeps) => {
     const verified = await deps.verify(token, view, undefined);
     if (!verified.ok) return INACTIVE;
     const resource = view.resource(verified.value.audience);
-    if (resource === undefined || !resource.servedBy.includes(workload)) return INACTIVE;
+    if (resource === undefined || resource.expires <= deps.clock.now() || !resource.servedBy.includes(workload)) return INACTIVE;
     const standing = await deps.store.leaseStanding(verified.value.jti);
     // A resource registered anew under an old audience is another one: tokens of the removed one stay dead.
     if (!isIssued(standing, token) || !isActive(standing, deps.clock.now()) || standing.lease.resourceId !== resource.id) return INACTIVE;

@@ -170,6 +170,25 @@ describe('inactive, and nothing else', () => {
     }
   });
 
+  test('is a token of a resource whose registration has run out, until it is renewed', async () => {
+    const later = await startTimedLab();
+    try {
+      const audience = 'https://brief.acme.example';
+      const resource = { domain: 'dev', audience, served_by: ['svc/deploy'], owner: OWNER, expires: '2026-11-22T12:02:00Z' };
+      await later.mayfly.apply({ resources: [resource], policies: [{ domain: 'dev', name: 'deployer-brief', owner: OWNER, expires: FAR, cedar: `permit(principal == Workload::"${DEPLOYER}", action == Action::"issue", resource == Resource::"${audience}");` }] });
+      const token = await later.token({ audience });
+      await later.pass(2 * MINUTE - 1000);
+      expect((await introspect(token, await callerToken(later), later)).body['active']).toBe(true);
+      await later.pass(1000);
+      expect((await introspect(token, await callerToken(later), later)).body).toEqual({ active: false });
+      await later.refused({ code: 'target_expired', error: 'invalid_target' }, () => later.exchange({ subject_token: later.job(), audience }));
+      await later.mayfly.apply({ resources: [{ ...resource, expires: FAR }] });
+      expect((await introspect(token, await callerToken(later), later)).body['active']).toBe(true);
+    } finally {
+      await later.close();
+    }
+  });
+
   test('is a token of a resource no longer registered, or no longer served by the caller', async () => {
     const audience = 'https://brief.acme.example';
     const resource = { domain: 'dev', audience, served_by: ['svc/deploy'], owner: OWNER, expires: FAR };
