@@ -28,6 +28,10 @@ export interface ServeOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+// A bench that fails must not leave servers behind.
+const children = new Set<ChildProcess>();
+process.once('exit', () => { for (const child of children) child.kill('SIGKILL'); });
+
 const START_MS = 300_000;
 /** What `npm start` gives its node; floors get it too, so that they stay comparable. */
 const NODE_FLAGS = ['--max-semi-space-size=32'];
@@ -38,8 +42,7 @@ export const serve = async ({ pin, script, port, logFile, env = {} }: ServeOptio
   const log = openSync(logFile, 'w');
   const child = spawn(command, parameters, { stdio: ['ignore', log, log], env: { ...process.env, ...env } });
   closeSync(log);
-  // A bench that fails must not leave servers behind.
-  process.once('exit', () => child.kill('SIGKILL'));
+  children.add(child);
   const url = `http://127.0.0.1:${port}`;
   const until = Date.now() + START_MS;
   while (!(await answers(url))) {
@@ -63,6 +66,7 @@ const stop = async (child: ChildProcess): Promise<void> => {
   const last = setTimeout(() => child.kill('SIGKILL'), GOODBYE_MS);
   await ended;
   clearTimeout(last);
+  children.delete(child);
 };
 
 /** Runs a process to its end and gives its standard output. */
