@@ -16,12 +16,14 @@ test('what was opened is let go of in the opposite order, one after the other, o
   expect(log).toEqual(['listener stops', 'listener stopped', 'node stops', 'node stopped', 'store stops', 'store stopped']);
 });
 
-test('what fails to stop is told, and what is left can still be stopped', async () => {
+test('what fails to stop is told, after all else was let go of', async () => {
   const stops = createStops();
   const log: string[] = [];
   stops.push(() => { log.push('store'); return Promise.resolve(); });
+  stops.push(() => Promise.reject(new Error('the node')));
   stops.push(() => Promise.reject(new Error('a listener')));
   await expect(stops.run()).rejects.toThrow('a listener');
+  expect(log).toEqual(['store']);
   await stops.run();
   expect(log).toEqual(['store']);
 });
