@@ -11,6 +11,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { newId } from '../../src/core/ids.ts';
 import type { DomainId } from '../../src/core/ids.ts';
 import { systemRandom } from '../../src/core/random.ts';
+import type { NewKeyRow } from '../../src/keys/signing-key.ts';
 import { createStore } from '../../src/store/create-store.ts';
 import type { OwnStore } from '../../src/store/create-store.ts';
 import { prepareDatabase } from '../../src/store/prepare.ts';
@@ -34,6 +35,8 @@ let folder: string;
 let meanwhiles: Meanwhile[] = [];
 /** How many readings of a delta pretend that the registry went back. */
 let wentBack = 0;
+/** Keys of the change that is about to be written. */
+let offered: readonly NewKeyRow[] = [];
 const read = { rows: 0, calls: 0 };
 
 const before = (step: Step, nth: number, work: Meanwhile['work']): void => { meanwhiles.push({ step, nth, work }); };
@@ -65,6 +68,7 @@ const watched = (inner: Store): Store => ({
     return delta;
   },
   async change(change) {
+    offered = change.keys ?? [];
     await arrive('change');
     return inner.change(change);
   },
@@ -190,6 +194,14 @@ describe('a plan that took long is not thrown away for what it does not look at'
     before('change', 1, () => addPolicy('forbids'));
     expect(await put('second@acme.example')).toMatchObject({ ok: true, value: { applied: true } });
     expect(read.calls).toBe(2 * READS);
+  });
+
+  test('keys among them make it be planned anew if it makes keys itself: a domain has one of a kind', async () => {
+    const resource = { domain: 'dev', audience: 'https://legacy.acme.example', algorithm: 'RS256', owner: OWNER, expires: FAR };
+    before('change', 1, () => store.change({ at: systemClock.now(), by: 'another node', audit: [], keys: offered }));
+    expect(await apply({ resources: [resource] })).toMatchObject({ ok: true, value: { applied: true } });
+    expect(offered).toEqual([]);
+    expect((await store.keys()).keys.filter(({ algorithm }) => algorithm === 'RS256')).toHaveLength(1);
   });
 
   test('a registry that went back makes it be planned anew: it was made from another one', async () => {
