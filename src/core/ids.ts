@@ -11,6 +11,8 @@ export type IssuerId = Branded<'IssuerId'>;
 export type ResourceId = Branded<'ResourceId'>;
 export type WorkloadId = Branded<'WorkloadId'>;
 export type PolicyId = Branded<'PolicyId'>;
+/** `urn:mayfly:<domain>:person:<issuer name>:<percent-encoded sub>` (design section 1). */
+export type PersonUrn = Branded<'PersonUrn'>;
 /** First 128 bits, base64url, of a SHA-256 over what the session stands for: every node computes the same. */
 export type SessionId = Branded<'SessionId'>;
 export type HopId = Branded<'HopId'>;

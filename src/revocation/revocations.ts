@@ -15,14 +15,21 @@ export const createRevocations = () => {
       byTarget.set(row.target, rows);
       if (row.purgeAfter !== null) nextPurge = Math.min(nextPurge, row.purgeAfter);
     },
-    /** The first target of `path` that is blocked now, or that was revoked after the session began at registry version `beganVersion`. */
-    find(path: readonly Target[], beganVersion: number): Target | undefined {
-      return path.find((target) => {
-        const rows = byTarget.get(target);
-        if (rows === undefined) return false;
-        for (const row of rows.values()) if (row.enabledSeq === null || row.seq > beganVersion) return true;
-        return false;
-      });
+    /** The first target of `path` that is blocked now, or that was revoked after the session began at registry version `beganVersion`. A suspension that was lifted counts no more. */
+    find(path: readonly Target[], beganVersion: number): { readonly target: Target; readonly effect: RevocationRow['effect'] } | undefined {
+      let suspended: Target | undefined;
+      for (const target of path) {
+        for (const row of byTarget.get(target)?.values() ?? []) {
+          if (row.effect === 'revoked' && (row.enabledSeq === null || row.seq > beganVersion)) return { target, effect: 'revoked' };
+          if (row.effect === 'suspended' && row.enabledSeq === null) suspended ??= target;
+        }
+      }
+      return suspended === undefined ? undefined : { target: suspended, effect: 'suspended' };
+    },
+    /** Whether a person's login counts no more: all that were not later than a revocation of theirs, lifted or not (design section 5, People). */
+    endsLogin(person: Target, authTime: number): boolean {
+      for (const row of byTarget.get(person)?.values() ?? []) if (row.effect === 'revoked' && row.at >= authTime) return true;
+      return false;
     },
     /** Drops rows that cannot matter any more. Called with every poll, so it looks through them at most once a minute. */
     purge(now: number): void {

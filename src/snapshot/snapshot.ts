@@ -1,12 +1,12 @@
 import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
-import type { DomainId } from '../core/ids.ts';
+import type { DomainId, PersonUrn } from '../core/ids.ts';
 import type { Result } from '../core/result.ts';
 import type { Entry } from '../registry/entries.ts';
 import { gently } from '../registry/gently.ts';
 import { createRevocations } from '../revocation/revocations.ts';
 import type { Revocations } from '../revocation/revocations.ts';
-import type { EntryRow, KeyRow, Target } from '../store/rows.ts';
+import type { EntryRow, KeyRow, RevocationRow, Target } from '../store/rows.ts';
 import type { RegistryDelta, StoreReads } from '../store/store.ts';
 import { createLiveDomain } from './domain-view.ts';
 import type { DecodedRow, DomainView, DomainViewPorts, LiveDomain } from './domain-view.ts';
@@ -27,7 +27,12 @@ export interface Snapshot {
   domain(name: string): DomainView | undefined;
   domainById(id: DomainId): DomainView | undefined;
   domains(): readonly DomainView[];
+  /** What of a path is revoked, or else suspended. */
+  blockedBy(path: readonly Target[], beganVersion: number): { readonly target: Target; readonly effect: RevocationRow['effect'] } | undefined;
+  /** As {@link blockedBy}, for whom the difference does not matter. */
   revokedBy(path: readonly Target[], beganVersion: number): Target | undefined;
+  /** Whether a person was revoked since this login; lifting that does not make an old login count again. */
+  endsLogin(person: PersonUrn, authTime: number): boolean;
   /** Reads the registry; callers that come while one read is in flight share the next one. Rejects when the store does. */
   refresh(): Promise<void>;
 }
@@ -134,7 +139,9 @@ export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
     domain: (name) => byName.get(name),
     domainById: (id) => byId.get(id),
     domains: () => [...byId.values()],
-    revokedBy: (path, beganVersion) => revocations.find(path, beganVersion),
+    blockedBy: (path, beganVersion) => revocations.find(path, beganVersion),
+    revokedBy: (path, beganVersion) => revocations.find(path, beganVersion)?.target,
+    endsLogin: (person, authTime) => revocations.endsLogin(`person:${person}`, authTime),
     refresh() {
       // A read that began before this call may have missed the caller's own commit: wait for one that begins after.
       if (next !== undefined) return next;

@@ -3,16 +3,15 @@ import type { LeaseId, SessionId } from '../core/ids.ts';
 import { formatCursor, parseCursor } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 import type { Hop, Lease, Session } from './generated/postgresql/client.ts';
-import { toHop, toLease, toSession } from './map.ts';
-import type { HopRow, SessionRow, Target } from './rows.ts';
+import { toBudget, toHop, toLease, toSession } from './map.ts';
+import type { HopRow, Target } from './rows.ts';
 import type { PrismaReader } from './reads.ts';
 import type { Dialect } from './sql/dialect.ts';
-import { leaseRevokedBy, leaseStandings, sessionStandings } from './sql/reads.ts';
+import { leaseRevokedBy, leaseStandings, leaseSuspendedBy, sessionStandings } from './sql/reads.ts';
 import type { Conditions, Query } from './sql/reads.ts';
 import { encodeTime } from './sql/tables.ts';
-import type { LeaseStanding, Page, PageRequest, StoreReads } from './store.ts';
+import type { LeaseStanding, Page, PageRequest, SessionStanding, StoreReads } from './store.ts';
 
-type SessionStanding = { readonly session: SessionRow; readonly revokedBy: Target | undefined };
 export interface Listings extends Pick<StoreReads, 'leases' | 'session' | 'sessions'> { lease(id: LeaseId): Promise<LeaseStanding | undefined> }
 
 /** Reads that judge revocation. It is judged in the statement that reads the row, from the revocations alone (design, section 7). */
@@ -33,7 +32,7 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
         if (filter.workloadId !== undefined) where.add(`l.workload_id = ${where.bind(filter.workloadId)}`);
         if (filter.sessionId !== undefined) where.add(`l.session_id = ${where.bind(filter.sessionId)}`);
         if (filter.activeAt !== undefined) addActive(where, filter.activeAt, dialect);
-                // Ids sort by age, so a listing of everything walks the primary key; a narrowed one its index, which ends in the time.
+        // Ids sort by age, so a listing of everything walks the primary key; a narrowed one its index, which ends in the time.
         const narrowed = filter.domainId ?? filter.workloadId ?? filter.sessionId;
         return newestFirst(where, narrowed === undefined ? undefined : 'l.issued_at', 'l.id', page);
       }));
@@ -44,12 +43,14 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
         where.add(`s.id = ${where.bind(id)}`);
         return '';
       }));
-      return row && { ...toSessionStanding(row), hops: await hopsOf(prisma, id) };
+      if (row === undefined) return undefined;
+      const [hops, budgets] = await Promise.all([hopsOf(prisma, id), prisma.budget.findMany({ where: { sessionId: id }, orderBy: { kind: 'asc' } })]);
+      return { ...toSessionStanding(row), hops, budgets: budgets.map(toBudget) };
     },
     async sessions(filter, page) {
       const rows = await run(sessionStandings(dialect, (where) => {
         if (filter.domainId !== undefined) where.add(`s.domain_id = ${where.bind(filter.domainId)}`);
-        if (filter.workloadId !== undefined) where.add(`s.workload_id = ${where.bind(filter.workloadId)}`);
+        if (filter.holder !== undefined) where.add(`s.holder = ${where.bind(filter.holder)}`);
         return newestFirst(where, 's.started_at', 's.id', page);
       }));
       return toPage(rows.map(toSessionStanding), page, ({ session }) => ({ at: session.startedAt, id: session.id }));
@@ -58,11 +59,11 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
 };
 
 /** A row of a hand-written statement: `<table>.<property>` as Prisma types it, and the target that revokes it. */
-type RawRow = Readonly<Record<string, unknown>> & { readonly revokedBy: Target | null };
+type RawRow = Readonly<Record<string, unknown>> & { readonly revokedBy: Target | null; readonly suspendedBy: Target | null };
 
 const addActive = (where: Conditions, at: number, dialect: Dialect): void => {
   const now = where.bind(encodeTime(at));
-  where.add(`l.expires_at > ${now} AND h.expires_at > ${now} AND s.expires_at > ${now} AND s.ended_at IS NULL AND ${leaseRevokedBy(dialect)} IS NULL`);
+  where.add(`l.expires_at > ${now} AND h.expires_at > ${now} AND s.expires_at > ${now} AND s.ended_at IS NULL AND ${leaseRevokedBy(dialect)} IS NULL AND ${leaseSuspendedBy(dialect)} IS NULL`);
 };
 
 /** Keyset paging: as quick on page thousand as on the first, and rows that arrive meanwhile shift nothing. One row more tells whether there is a next page. */
@@ -82,11 +83,11 @@ const toPage = <T>(rows: readonly T[], page: PageRequest, cursor: (row: T) => Cu
 const toLeaseStanding = (row: RawRow, now: number): LeaseStanding => {
   const lease = toLease(part<Lease>(row, 'lease'));
   const hop = toHop(part<Hop>(row, 'hop'));
-  const { session, revokedBy } = toSessionStanding(row);
-  return { lease, session, hop, revokedBy, ended: session.endedAt !== null || session.expiresAt <= now || hop.expiresAt <= now };
+  const { session, revokedBy, suspendedBy } = toSessionStanding(row);
+  return { lease, session, hop, revokedBy, suspendedBy, ended: session.endedAt !== null || session.expiresAt <= now || hop.expiresAt <= now };
 };
 
-const toSessionStanding = (row: RawRow): SessionStanding => ({ session: toSession(part<Session>(row, 'session')), revokedBy: row.revokedBy ?? undefined });
+const toSessionStanding = (row: RawRow): SessionStanding => ({ session: toSession(part<Session>(row, 'session')), revokedBy: row.revokedBy ?? undefined, suspendedBy: row.suspendedBy ?? undefined });
 
 /** The members of one table, as Prisma's own row of that table. */
 const part = <T>(row: RawRow, table: string): T =>

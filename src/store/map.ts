@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { AuditRow, CeilingPair, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, Target } from './rows.ts';
+import type { AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, Target } from './rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
@@ -26,20 +26,22 @@ export const toKey = (row: Prisma.SigningKey): KeyRow => ({
 });
 
 export const toRevocation = (row: Prisma.Revocation): RevocationRow => ({
-  seq: Number(row.seq), target: row.target as Target, domainId: row.domainId as DomainId, at: row.at.getTime(), by: row.by, reason: row.reason,
+  seq: Number(row.seq), target: row.target as Target, domainId: row.domainId as DomainId, effect: row.effect as RevocationRow['effect'], at: row.at.getTime(), by: row.by, reason: row.reason,
   enabledSeq: row.enabledSeq === null ? null : Number(row.enabledSeq), enabledAt: optionalTime(row.enabledAt), enabledBy: row.enabledBy, purgeAfter: optionalTime(row.purgeAfter),
 });
 
 export const toSession = (row: Prisma.Session): SessionRow => ({
-  id: row.id as SessionId, domainId: row.domainId as DomainId, issuerId: row.issuerId as IssuerId, workloadId: row.workloadId as WorkloadId,
-  model: row.model, principal: row.principal, anchor: row.anchor,
-  startedAt: row.startedAt.getTime(), expiresAt: row.expiresAt.getTime(), endedAt: optionalTime(row.endedAt), beganVersion: Number(row.beganVersion),
+  id: row.id as SessionId, domainId: row.domainId as DomainId, issuerId: row.issuerId as IssuerId, holder: row.holder as SessionRow['holder'],
+  model: row.model as SessionRow['model'], principal: row.principal, anchor: row.anchor, facts: object(row.facts),
+  startedAt: row.startedAt.getTime(), expiresAt: row.expiresAt.getTime(), endedAt: optionalTime(row.endedAt), freshAt: optionalTime(row.freshAt), beganVersion: Number(row.beganVersion),
 });
 
 export const toHop = (row: Prisma.Hop): HopRow => ({
   id: row.id as HopId, sessionId: row.sessionId as SessionId, parentId: row.parentId as HopId | null, actor: row.actor, workloadId: row.workloadId as WorkloadId, jkt: row.jkt,
-  ceiling: list<CeilingPair>(row.ceiling), depth: row.depth, path: list<Target>(row.path), createdAt: row.createdAt.getTime(), expiresAt: row.expiresAt.getTime(),
+  ceiling: list<CeilingPair>(row.ceiling), depth: row.depth, chain: list<ChainLink>(row.chain), path: list<Target>(row.path), createdAt: row.createdAt.getTime(), expiresAt: row.expiresAt.getTime(),
 });
+
+export const toBudget = (row: Prisma.Budget): BudgetRow => ({ sessionId: row.sessionId as SessionId, kind: row.kind as BudgetRow['kind'], most: Number(row.most), used: Number(row.used) });
 
 export const toLease = (row: Prisma.Lease): LeaseRow => ({
   id: row.id as LeaseId, kind: row.kind, domainId: row.domainId as DomainId, sessionId: row.sessionId as SessionId, hopId: row.hopId as HopId, workloadId: row.workloadId as WorkloadId,

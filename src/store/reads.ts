@@ -12,7 +12,7 @@ import { StoreUnavailable } from './store.ts';
 import type { StoreReads } from './store.ts';
 
 /** What is used of the generated clients: the part in which both are of one type. */
-export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'lease' | 'denial' | 'auditEntry' | 'checkpoint' | '$queryRawUnsafe' | '$disconnect'>;
+export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'denial' | 'auditEntry' | 'checkpoint' | '$queryRawUnsafe' | '$disconnect'>;
 
 /** Reads over Prisma, on either engine. A read that fails is {@link StoreUnavailable}. */
 export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock): StoreReads => {

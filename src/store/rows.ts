@@ -1,6 +1,6 @@
-import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, WorkloadId } from '../core/ids.ts';
+import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, PersonUrn, ResourceId, SessionId, SpiffeId, WorkloadId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { EntryKind } from '../registry/entries.ts';
+import type { AuthorityModel, EntryKind } from '../registry/entries.ts';
 
 /** Rows as the rest of Mayfly sees them. Times are milliseconds, JSON columns are parsed, absent is null. */
 
@@ -48,6 +48,8 @@ export interface RevocationRow {
   readonly seq: number;
   readonly target: Target;
   readonly domainId: DomainId;
+  /** A lifted suspension leaves nothing behind; a lifted revocation still ends what began before it. */
+  readonly effect: 'revoked' | 'suspended';
   readonly at: number;
   readonly by: string;
   readonly reason: string;
@@ -61,19 +63,33 @@ export interface SessionRow {
   readonly id: SessionId;
   readonly domainId: DomainId;
   readonly issuerId: IssuerId;
-  readonly workloadId: WorkloadId;
-  readonly model: string;
+  /** Whose session it is. */
+  readonly holder: WorkloadId | PersonUrn;
+  readonly model: AuthorityModel;
   readonly principal: string;
   readonly anchor: string;
+  /** What decisions see of the person's login (groups, acr) or of the task (purpose). */
+  readonly facts: JsonObject;
   readonly startedAt: number;
   readonly expiresAt: number;
   readonly endedAt: number | null;
+  /** When the person logged in, or the autonomous workload last showed evidence; null where nothing has to be fresh. */
+  readonly freshAt: number | null;
   /** Set by the store in the commit. */
   readonly beganVersion: number;
 }
 
 /** An audience with its scopes, as in `authorization_details` of type `urn:mayfly:ceiling`. */
 export interface CeilingPair { readonly audience: string; readonly scopes: readonly string[] }
+
+/** One actor of a chain with the evidence it showed when it joined: what a later decision about it sees. */
+export interface ChainLink {
+  /** The domain that recognised it. */
+  readonly iss: string;
+  readonly sub: SpiffeId;
+  readonly workloadId: WorkloadId;
+  readonly evidence: JsonObject;
+}
 
 export interface HopRow {
   readonly id: HopId;
@@ -84,10 +100,17 @@ export interface HopRow {
   readonly jkt: string | null;
   readonly ceiling: readonly CeilingPair[];
   readonly depth: number;
+  /** From the session's first actor to this one. */
+  readonly chain: readonly ChainLink[];
   readonly path: readonly Target[];
   readonly createdAt: number;
   readonly expiresAt: number;
 }
+
+/** What a task may use: credentials issued, distinct agents and resources, and whatever unit its spend is counted in. */
+export type BudgetKind = 'tokens' | 'agents' | 'resources' | 'spend';
+export interface BudgetRow { readonly sessionId: SessionId; readonly kind: BudgetKind; readonly most: number; readonly used: number }
+export interface BudgetUseRow { readonly sessionId: SessionId; readonly kind: 'agents' | 'resources'; readonly value: string }
 
 export interface LeaseRow {
   readonly id: LeaseId;

@@ -1,9 +1,9 @@
-import type { DecisionId, DomainId, LeaseId, SessionId, WorkloadId } from '../core/ids.ts';
+import type { DecisionId, DomainId, LeaseId, PersonUrn, SessionId, WorkloadId } from '../core/ids.ts';
 import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type {
-  AuditEvent, AuditRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, Target,
+  AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, Target,
 } from './rows.ts';
 
 /** The database did not confirm. Nothing was issued; the caller gets 503. */
@@ -25,13 +25,23 @@ export interface Issuance {
   /** DPoP proof and the like; the evidence's own key is `lease.replayKey`. */
   readonly proofs: readonly OneTime[];
   readonly audit: AuditEvent;
+  /** The person's login it rests on: nothing is issued for a login that is not later than a revocation of the person. */
+  readonly login?: { readonly person: PersonUrn; readonly authTime: number };
+  /** Evidence or login shown now, and the moment before which what was shown is too old. */
+  readonly fresh?: { readonly at: number | null; readonly after: number };
+  /** What is charged to the budgets of its session, if it has any. */
+  readonly charge?: { readonly agent: string; readonly resource: string | undefined };
 }
+
+/** A task opened before anything is issued for it. */
+export interface Opening { readonly session: Omit<SessionRow, 'beganVersion'>; readonly path: readonly Target[]; readonly budgets: readonly BudgetRow[]; readonly audit: AuditEvent }
 
 /**
  * `replayed`: the evidence was used before; `proof_replayed`: one of `proofs` was. `revoked`: something on the path is revoked, or
- * the session began before a revocation. `ended`: session or hop is over, or ends before the lease would.
+ * the session began before a revocation. `ended`: session or hop is over, or ends before the lease would. `suspended`: what it rests
+ * on is suspended, or was shown too long ago. `exhausted`: a budget of its task has no room left.
  */
-export type IssuanceOutcome = 'committed' | 'replayed' | 'proof_replayed' | 'revoked' | 'ended';
+export type IssuanceOutcome = 'committed' | 'replayed' | 'proof_replayed' | 'revoked' | 'ended' | 'suspended' | 'exhausted';
 
 export interface NewEntryVersion {
   readonly id: string;
@@ -44,7 +54,7 @@ export interface NewEntryVersion {
   readonly expiresAt: number | null;
   readonly ended: boolean;
 }
-export interface NewRevocation { readonly target: Target; readonly domainId: DomainId; readonly reason: string; readonly purgeAfter: number | null }
+export interface NewRevocation { readonly target: Target; readonly domainId: DomainId; readonly effect?: RevocationRow['effect']; readonly reason: string; readonly purgeAfter: number | null }
 
 /** One atomic change of registry, keys and revocations, ordered with every other by the registry lock. */
 export interface RegistryChange {
@@ -72,8 +82,11 @@ export interface RegistryDelta {
 export interface Page<T> { readonly items: readonly T[]; readonly next: string | undefined }
 export interface PageRequest { readonly limit: number; readonly after: string | undefined }
 
+/** A session with what it rests on that is revoked, or suspended, if anything is. */
+export interface SessionStanding { readonly session: SessionRow; readonly revokedBy: Target | undefined; readonly suspendedBy: Target | undefined }
+
 /** A lease with all that its being active depends on, read in one statement. `revokedBy` names the first revoked target on its path. */
-export interface LeaseStanding { readonly lease: LeaseRow; readonly session: SessionRow; readonly hop: HopRow; readonly revokedBy: Target | undefined; readonly ended: boolean }
+export interface LeaseStanding extends SessionStanding { readonly lease: LeaseRow; readonly hop: HopRow; readonly ended: boolean }
 
 /** Signs a statement that a chain had this hash at this entry, and which checkpoint was the newest before; runs in the process that holds the keys. */
 export type SignCheckpoint = (statement: NamedCheckpoint & { readonly before: NamedCheckpoint | null }) => Promise<{ readonly kid: string; readonly jws: string }>;
@@ -85,6 +98,10 @@ export interface UnprovenTail { readonly chain: string; readonly n: number; read
 export interface StoreWrites {
   /** Group commit: shares a transaction with whatever else arrived while the last one was in flight. */
   issue(issuance: Issuance): Promise<IssuanceOutcome>;
+  /** Opens a task; `exists` when a session of this id is there already. */
+  open(opening: Opening): Promise<'committed' | 'exists' | 'revoked'>;
+  /** Adds to what a task has spent; undefined when its budget has no room, or it has none. */
+  spend(id: SessionId, amount: number, audit: AuditEvent): Promise<{ readonly used: number; readonly most: number } | undefined>;
   /** True if every key was unused; none is consumed otherwise. */
   consume(things: readonly OneTime[]): Promise<boolean>;
   deny(denial: DenialRow, audit: AuditEvent): Promise<void>;
@@ -117,8 +134,8 @@ export interface StoreReads {
   entries(filter: { readonly kind: EntryKind; readonly domainId: DomainId; readonly name?: string }, page: PageRequest): Promise<readonly EntryRow[]>;
   leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined>;
   leases(filter: { readonly domainId?: DomainId; readonly sessionId?: SessionId; readonly workloadId?: WorkloadId; readonly activeAt?: number }, page: PageRequest): Promise<Page<LeaseStanding>>;
-  session(id: SessionId): Promise<{ readonly session: SessionRow; readonly hops: readonly HopRow[]; readonly revokedBy: Target | undefined } | undefined>;
-  sessions(filter: { readonly domainId?: DomainId; readonly workloadId?: WorkloadId }, page: PageRequest): Promise<Page<{ readonly session: SessionRow; readonly revokedBy: Target | undefined }>>;
+  session(id: SessionId): Promise<(SessionStanding & { readonly hops: readonly HopRow[]; readonly budgets: readonly BudgetRow[] }) | undefined>;
+  sessions(filter: { readonly domainId?: DomainId; readonly holder?: SessionRow['holder'] }, page: PageRequest): Promise<Page<SessionStanding>>;
   leaseByDecision(id: DecisionId): Promise<LeaseRow | undefined>;
   denial(id: DecisionId): Promise<DenialRow | undefined>;
   auditChains(): Promise<readonly string[]>;

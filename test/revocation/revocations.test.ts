@@ -16,24 +16,40 @@ const lifted = (seq: number, enabledSeq: number): RevocationRow => makeRevocatio
 describe('what a node knows to be revoked', () => {
   test('blocks what began before it and what begins after it', () => {
     const revocations = knowing(makeRevocation(5, WORKLOAD));
-    expect(revocations.find(['domain:dom_1', WORKLOAD], 4)).toBe(WORKLOAD);
-    expect(revocations.find(['domain:dom_1', WORKLOAD], 9)).toBe(WORKLOAD);
+    expect(revocations.find(['domain:dom_1', WORKLOAD], 4)?.target).toBe(WORKLOAD);
+    expect(revocations.find(['domain:dom_1', WORKLOAD], 9)?.target).toBe(WORKLOAD);
     expect(revocations.find(['domain:dom_1', 'workload:wkl_2'], 9)).toBeUndefined();
   });
 
   test('once lifted lets anew begin, and revives nothing', () => {
     const revocations = knowing(makeRevocation(5, WORKLOAD));
     revocations.add(lifted(5, 7));
-    expect(revocations.find([WORKLOAD], 4)).toBe(WORKLOAD);
+    expect(revocations.find([WORKLOAD], 4)?.target).toBe(WORKLOAD);
     expect(revocations.find([WORKLOAD], 7)).toBeUndefined();
   });
 
   test('lifted one of two still blocks', () => {
-    expect(knowing(lifted(5, 7), makeRevocation(6, WORKLOAD)).find([WORKLOAD], 9)).toBe(WORKLOAD);
+    expect(knowing(lifted(5, 7), makeRevocation(6, WORKLOAD)).find([WORKLOAD], 9)?.target).toBe(WORKLOAD);
+  });
+
+  test('suspends for as long as it stands, and leaves nothing behind', () => {
+    const suspension = (more: Partial<RevocationRow> = {}): RevocationRow => makeRevocation(5, WORKLOAD, { effect: 'suspended', ...more });
+    expect(knowing(suspension()).find([WORKLOAD], 4)).toEqual({ target: WORKLOAD, effect: 'suspended' });
+    expect(knowing(suspension({ enabledSeq: 7, enabledAt: 1, enabledBy: 'ada' })).find([WORKLOAD], 4)).toBeUndefined();
+    expect(knowing(suspension(), makeRevocation(6, 'hop:hop_1')).find([WORKLOAD, 'hop:hop_1'], 4)).toEqual({ target: 'hop:hop_1', effect: 'revoked' });
+  });
+
+  test('ends logins up to its moment, lifted or not, and no later one', () => {
+    const PERSON: Target = 'person:urn:mayfly:prod:person:corp:alice';
+    for (const more of [{}, { enabledSeq: 7, enabledAt: 2000, enabledBy: 'ada' }]) {
+      const revocations = knowing(makeRevocation(5, PERSON, { at: 1000, ...more }));
+      expect([999, 1000, 1001].map((authTime) => revocations.endsLogin(PERSON, authTime))).toEqual([true, true, false]);
+    }
+    expect(knowing(makeRevocation(5, PERSON, { effect: 'suspended', at: 1000 })).endsLogin(PERSON, 1)).toBe(false);
   });
 
   test('names the first of a path', () => {
-    expect(knowing(makeRevocation(6, 'hop:hop_1'), makeRevocation(5, WORKLOAD)).find([WORKLOAD, 'hop:hop_1'], 9)).toBe(WORKLOAD);
+    expect(knowing(makeRevocation(6, 'hop:hop_1'), makeRevocation(5, WORKLOAD)).find([WORKLOAD, 'hop:hop_1'], 9)?.target).toBe(WORKLOAD);
   });
 
   test('forgets what cannot matter any more, and only that', () => {
@@ -45,7 +61,7 @@ describe('what a node knows to be revoked', () => {
     expect(revocations.find(['lease:lse_1'], 0)).toBeUndefined();
     revocations.purge(10 * MINUTE);
     expect(revocations.find(['lease:lse_2'], 0)).toBeUndefined();
-    expect(revocations.find([WORKLOAD], 0)).toBe(WORKLOAD);
+    expect(revocations.find([WORKLOAD], 0)?.target).toBe(WORKLOAD);
     expect(revocations.size).toBe(1);
   });
 
@@ -64,7 +80,7 @@ describe('what a node knows to be revoked', () => {
       const revocations = knowing(...unique);
       for (const target of ['workload:a', 'workload:b', 'lease:c'] as const) {
         const blocked = unique.some((row) => row.target === target && (row.enabledSeq === null || row.seq > began));
-        expect(revocations.find([target], began) === target).toBe(blocked);
+        expect(revocations.find([target], began)?.target === target).toBe(blocked);
       }
     }));
   });

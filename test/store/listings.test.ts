@@ -177,7 +177,7 @@ describeRegistries({ now: () => NOW }, (registry) => {
       await registry().seed.session({ ...session, beganVersion: 3 });
       await registry().seed.hop(child);
       await registry().seed.hop(hop);
-      expect(await registry().reads.session(session.id)).toEqual({ session: { ...session, beganVersion: 3 }, hops: [hop, child], revokedBy: undefined });
+      expect(await registry().reads.session(session.id)).toEqual({ session: { ...session, beganVersion: 3 }, hops: [hop, child], budgets: [], revokedBy: undefined, suspendedBy: undefined });
     });
 
     test.each<{ name: string; target: Target; falls: boolean }>([
@@ -187,8 +187,8 @@ describeRegistries({ now: () => NOW }, (registry) => {
       { name: 'person', target: 'person:urn:mayfly:prod:person:corp:bob', falls: true },
       { name: 'one hop', target: 'hop:hop_s1', falls: false },
     ])('falls with its $name: $falls', async ({ name, target, falls }) => {
-      const mine = { workloadId: name === 'workload' ? 'wkl_s1' : WORKLOAD, issuerId: name === 'issuer' ? 'iss_s1' : ISSUER, domainId: name === 'domain' ? 'dom_s1' : DOMAIN } as Partial<Issuance['session']>;
-      const issuance = makeIssuance(`falls ${name}`, `falls ${name}`, { session: mine, hop: { path: name === 'person' ? [target] : ['hop:hop_s1'] } });
+      const mine = { holder: name === 'workload' ? 'wkl_s1' : WORKLOAD, principal: name === 'person' ? 'urn:mayfly:prod:person:corp:bob' : 'payments@acme.example', issuerId: name === 'issuer' ? 'iss_s1' : ISSUER, domainId: name === 'domain' ? 'dom_s1' : DOMAIN } as Partial<Issuance['session']>;
+      const issuance = makeIssuance(`falls ${name}`, `falls ${name}`, { session: mine, hop: { path: ['hop:hop_s1'] } });
       await addIssuance(issuance);
       await revoke(target);
       expect((await registry().reads.session(issuance.session.id))?.revokedBy).toBe(falls ? target : undefined);

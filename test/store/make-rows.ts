@@ -1,5 +1,5 @@
 import { firstIdAt, sessionIdFromHash } from '../../src/core/ids.ts';
-import type { DomainId, HopId, IssuerId, LeaseId, ResourceId, WorkloadId } from '../../src/core/ids.ts';
+import type { DomainId, HopId, IssuerId, LeaseId, ResourceId, SpiffeId, WorkloadId } from '../../src/core/ids.ts';
 import { sha256 } from '../../src/core/bytes.ts';
 import { HOUR, MINUTE } from '../../src/core/duration.ts';
 import type { AuditEvent, HopRow, LeaseRow, SessionRow } from '../../src/store/rows.ts';
@@ -34,11 +34,12 @@ export const makeIssuance = (name: string, sessionName: string = name, parts: Pa
   const leaseId = `${firstIdAt('lease', NOW)}${sha256(name).toString('hex').slice(0, 20)}` as LeaseId;
   return {
     session: {
-      id: sessionId, domainId: DOMAIN, issuerId: ISSUER, workloadId: WORKLOAD, model: 'bounded', principal: 'payments@acme.example', anchor: `815/${sessionName}/1`,
-      startedAt: NOW, expiresAt: NOW + HOUR, endedAt: null, ...parts.session,
+      id: sessionId, domainId: DOMAIN, issuerId: ISSUER, holder: WORKLOAD, model: 'bounded', principal: 'payments@acme.example', anchor: `815/${sessionName}/1`, facts: {},
+      startedAt: NOW, expiresAt: NOW + HOUR, endedAt: null, freshAt: null, ...parts.session,
     },
     hop: {
       id: hopId, sessionId, parentId: null, actor: 'spiffe://prod.acme.example/ci/deployer', workloadId: WORKLOAD, jkt: null, ceiling: [{ audience: 'https://deploy.acme.example', scopes: ['deploy:read'] }], depth: 0,
+      chain: [{ iss: 'https://sts.acme.example/prod', sub: 'spiffe://prod.acme.example/ci/deployer' as SpiffeId, workloadId: WORKLOAD, evidence: { kind: 'github-actions' } }],
       path: [`domain:${DOMAIN}`, `issuer:${ISSUER}`, `workload:${WORKLOAD}`, `session:${sessionId}`, `hop:${hopId}`], createdAt: NOW, expiresAt: NOW + HOUR, ...parts.hop,
     },
     lease: {

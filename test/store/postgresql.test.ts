@@ -179,10 +179,10 @@ describe('PostgreSQL', () => {
     const first = new pg.Client({ connectionString: place.url });
     await first.connect();
     await first.query('BEGIN');
-    await first.query(`INSERT INTO session (id, domain_id, issuer_id, workload_id, model, principal, anchor, started_at, expires_at, began_version)
-      VALUES ('${session.id}', '${session.domainId}', '${session.issuerId}', '${session.workloadId}', 'bounded', 'p', '${session.anchor}', now(), '${ends}', 0)`);
-    await first.query(`INSERT INTO hop (id, session_id, actor, workload_id, ceiling, depth, path, created_at, expires_at)
-      VALUES ('${hop.id}', '${session.id}', '${hop.actor}', '${hop.workloadId}', '[]', 0, '[]', now(), '${hopEnds}')`);
+    await first.query(`INSERT INTO session (id, domain_id, issuer_id, holder, model, principal, anchor, facts, started_at, expires_at, began_version)
+      VALUES ('${session.id}', '${session.domainId}', '${session.issuerId}', '${session.holder}', 'bounded', 'p', '${session.anchor}', '{}', now(), '${ends}', 0)`);
+    await first.query(`INSERT INTO hop (id, session_id, actor, workload_id, ceiling, depth, chain, path, created_at, expires_at)
+      VALUES ('${hop.id}', '${session.id}', '${hop.actor}', '${hop.workloadId}', '[]', 0, '[]', '[]', now(), '${hopEnds}')`);
     const issued = near.issue({ ...makeIssuance('second', 'contended'), session, hop, lease });
     await until(async () => (await place.sql('SELECT 1 FROM pg_locks WHERE locktype = \'transactionid\' AND NOT granted')).length > 0);
     await first.query('COMMIT');

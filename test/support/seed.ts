@@ -31,8 +31,8 @@ export const openSeed = (database: Database): Seed => {
     entry: async (row) => { await prisma.entry.create({ data: { ...row, body: JSON.stringify(row.body), expiresAt: date(row.expiresAt), changedAt: new Date(row.changedAt) } }); },
     key: async (row) => { await prisma.signingKey.create({ data: { ...row, publicJwk: JSON.stringify(row.publicJwk), notBefore: new Date(row.notBefore), notAfter: date(row.notAfter), changedAt: new Date(row.changedAt) } }); },
     revocation: async (row) => { await prisma.revocation.create({ data: { ...row, at: new Date(row.at), enabledAt: date(row.enabledAt), purgeAfter: date(row.purgeAfter) } }); },
-    session: async (row) => { await prisma.session.create({ data: { ...row, startedAt: new Date(row.startedAt), expiresAt: new Date(row.expiresAt), endedAt: date(row.endedAt) } }); },
-    hop: async (row) => { await prisma.hop.create({ data: { ...row, ceiling: JSON.stringify(row.ceiling), path: JSON.stringify(row.path), createdAt: new Date(row.createdAt), expiresAt: new Date(row.expiresAt) } }); },
+    session: async (row) => { await prisma.session.create({ data: { ...row, facts: JSON.stringify(row.facts), startedAt: new Date(row.startedAt), expiresAt: new Date(row.expiresAt), endedAt: date(row.endedAt), freshAt: date(row.freshAt) } }); },
+    hop: async (row) => { await prisma.hop.create({ data: { ...row, ceiling: JSON.stringify(row.ceiling), chain: JSON.stringify(row.chain), path: JSON.stringify(row.path), createdAt: new Date(row.createdAt), expiresAt: new Date(row.expiresAt) } }); },
     lease: async (row) => { await prisma.lease.create({ data: { ...row, ceiling: JSON.stringify(row.ceiling), decision: JSON.stringify(row.decision), replayUntil: date(row.replayUntil), issuedAt: new Date(row.issuedAt), expiresAt: new Date(row.expiresAt) } }); },
     denial: async (row) => { await prisma.denial.create({ data: { ...row, at: new Date(row.at), facts: JSON.stringify(row.facts) } }); },
     audit: async (row) => { await prisma.auditEntry.create({ data: { ...row, at: new Date(row.at) } }); },
@@ -43,7 +43,7 @@ export const openSeed = (database: Database): Seed => {
 
 /** An open revocation, unless said otherwise. */
 export const makeRevocation = (seq: number, target: Target, more: Partial<RevocationRow> = {}): RevocationRow => ({
-  seq, target, domainId: 'dom_any' as DomainId, at: MADE, by: 'ada', reason: 'lost laptop', enabledSeq: null, enabledAt: null, enabledBy: null, purgeAfter: null, ...more,
+  seq, target, domainId: 'dom_any' as DomainId, effect: 'revoked', at: MADE, by: 'ada', reason: 'lost laptop', enabledSeq: null, enabledAt: null, enabledBy: null, purgeAfter: null, ...more,
 });
 
 const MADE = Date.UTC(2026, 10, 22, 12);

@@ -48,6 +48,7 @@ CREATE TABLE "revocation" (
     "seq" BIGINT NOT NULL,
     "target" TEXT NOT NULL,
     "domain_id" TEXT NOT NULL,
+    "effect" TEXT NOT NULL,
     "at" TIMESTAMPTZ(3) NOT NULL,
     "by" TEXT NOT NULL,
     "reason" TEXT NOT NULL,
@@ -64,13 +65,15 @@ CREATE TABLE "session" (
     "id" TEXT NOT NULL,
     "domain_id" TEXT NOT NULL,
     "issuer_id" TEXT NOT NULL,
-    "workload_id" TEXT NOT NULL,
+    "holder" TEXT NOT NULL,
     "model" TEXT NOT NULL,
     "principal" TEXT NOT NULL,
     "anchor" TEXT NOT NULL,
+    "facts" TEXT NOT NULL,
     "started_at" TIMESTAMPTZ(3) NOT NULL,
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
     "ended_at" TIMESTAMPTZ(3),
+    "fresh_at" TIMESTAMPTZ(3),
     "began_version" BIGINT NOT NULL,
 
     CONSTRAINT "session_pkey" PRIMARY KEY ("id")
@@ -86,11 +89,31 @@ CREATE TABLE "hop" (
     "jkt" TEXT,
     "ceiling" TEXT NOT NULL,
     "depth" INTEGER NOT NULL,
+    "chain" TEXT NOT NULL,
     "path" TEXT NOT NULL,
     "created_at" TIMESTAMPTZ(3) NOT NULL,
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "hop_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "budget" (
+    "session_id" TEXT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "most" BIGINT NOT NULL,
+    "used" BIGINT NOT NULL,
+
+    CONSTRAINT "budget_pkey" PRIMARY KEY ("session_id","kind")
+);
+
+-- CreateTable
+CREATE TABLE "budget_use" (
+    "session_id" TEXT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "value" TEXT NOT NULL,
+
+    CONSTRAINT "budget_use_pkey" PRIMARY KEY ("session_id","kind","value")
 );
 
 -- CreateTable
@@ -205,7 +228,7 @@ CREATE INDEX "session_domain_id_started_at_idx" ON "session"("domain_id", "start
 CREATE INDEX "session_started_at_idx" ON "session"("started_at");
 
 -- CreateIndex
-CREATE INDEX "session_workload_id_started_at_idx" ON "session"("workload_id", "started_at");
+CREATE INDEX "session_holder_started_at_idx" ON "session"("holder", "started_at");
 
 -- CreateIndex
 CREATE INDEX "hop_session_id_idx" ON "hop"("session_id");

@@ -46,6 +46,7 @@ CREATE TABLE "revocation" (
     "seq" BIGINT NOT NULL PRIMARY KEY,
     "target" TEXT NOT NULL,
     "domain_id" TEXT NOT NULL,
+    "effect" TEXT NOT NULL,
     "at" DATETIME NOT NULL,
     "by" TEXT NOT NULL,
     "reason" TEXT NOT NULL,
@@ -60,13 +61,15 @@ CREATE TABLE "session" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "domain_id" TEXT NOT NULL,
     "issuer_id" TEXT NOT NULL,
-    "workload_id" TEXT NOT NULL,
+    "holder" TEXT NOT NULL,
     "model" TEXT NOT NULL,
     "principal" TEXT NOT NULL,
     "anchor" TEXT NOT NULL,
+    "facts" TEXT NOT NULL,
     "started_at" DATETIME NOT NULL,
     "expires_at" DATETIME NOT NULL,
     "ended_at" DATETIME,
+    "fresh_at" DATETIME,
     "began_version" BIGINT NOT NULL
 );
 
@@ -80,9 +83,29 @@ CREATE TABLE "hop" (
     "jkt" TEXT,
     "ceiling" TEXT NOT NULL,
     "depth" INTEGER NOT NULL,
+    "chain" TEXT NOT NULL,
     "path" TEXT NOT NULL,
     "created_at" DATETIME NOT NULL,
     "expires_at" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "budget" (
+    "session_id" TEXT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "most" BIGINT NOT NULL,
+    "used" BIGINT NOT NULL,
+
+    PRIMARY KEY ("session_id", "kind")
+);
+
+-- CreateTable
+CREATE TABLE "budget_use" (
+    "session_id" TEXT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "value" TEXT NOT NULL,
+
+    PRIMARY KEY ("session_id", "kind", "value")
 );
 
 -- CreateTable
@@ -189,7 +212,7 @@ CREATE INDEX "session_domain_id_started_at_idx" ON "session"("domain_id", "start
 CREATE INDEX "session_started_at_idx" ON "session"("started_at");
 
 -- CreateIndex
-CREATE INDEX "session_workload_id_started_at_idx" ON "session"("workload_id", "started_at");
+CREATE INDEX "session_holder_started_at_idx" ON "session"("holder", "started_at");
 
 -- CreateIndex
 CREATE INDEX "hop_session_id_idx" ON "hop"("session_id");

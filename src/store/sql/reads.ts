@@ -13,30 +13,36 @@ export interface Conditions { bind(value: unknown): string; add(condition: strin
 export const leaseStandings = (dialect: Dialect, choose: (conditions: Conditions) => string): Query =>
   build(dialect, (conditions) => {
     const rest = choose(conditions);
-    return { select: `SELECT ${LEASE_COLUMNS}, ${SESSION_COLUMNS}, ${HOP_COLUMNS}, ${leaseRevokedBy(dialect)} AS "revokedBy" FROM lease l JOIN session s ON s.id = l.session_id JOIN hop h ON h.id = l.hop_id`, rest };
+    return { select: `SELECT ${LEASE_COLUMNS}, ${SESSION_COLUMNS}, ${HOP_COLUMNS}, ${leaseRevokedBy(dialect)} AS "revokedBy", ${leaseSuspendedBy(dialect)} AS "suspendedBy" FROM lease l JOIN session s ON s.id = l.session_id JOIN hop h ON h.id = l.hop_id`, rest };
   });
 
 /** Sessions with the earliest standing revocation of what they rest on. */
 export const sessionStandings = (dialect: Dialect, choose: (conditions: Conditions) => string): Query =>
   build(dialect, (conditions) => {
     const rest = choose(conditions);
-    return { select: `SELECT ${SESSION_COLUMNS}, ${sessionRevokedBy(dialect)} AS "revokedBy" FROM session s`, rest };
+    return { select: `SELECT ${SESSION_COLUMNS}, ${revokedBy(SESSION_TARGETS)} AS "revokedBy", ${suspendedBy(SESSION_TARGETS)} AS "suspendedBy" FROM session s`, rest };
   });
 
 /** Over the tables l, s and h: the target of the revocation under which the lease fell first, or null. */
 export const leaseRevokedBy = (dialect: Dialect): string =>
   revokedBy(`SELECT p.value AS value FROM ${dialect.strings('h.path', 'p')} UNION ALL SELECT 'lease:' || l.id UNION ALL SELECT 'key:' || l.kid`);
 
-// The person a session belongs to stands in the path of its first hop only.
-const sessionRevokedBy = (dialect: Dialect): string =>
-  revokedBy(`SELECT 'session:' || s.id AS value UNION ALL SELECT 'workload:' || s.workload_id UNION ALL SELECT 'issuer:' || s.issuer_id UNION ALL SELECT 'domain:' || s.domain_id
-    UNION ALL SELECT p.value FROM hop first, ${dialect.strings('first.path', 'p')} WHERE first.session_id = s.id AND first.parent_id IS NULL AND p.value LIKE 'person:%'`);
+/** Over the tables l, s and h: the target of a suspension of what the lease rests on, or null. */
+export const leaseSuspendedBy = (dialect: Dialect): string => suspendedBy(`SELECT p.value AS value FROM ${dialect.strings('h.path', 'p')}`);
+
+// Whose session it is, and the person accountable for it: in the delegated model the same.
+const SESSION_TARGETS = `SELECT 'session:' || s.id AS value UNION ALL SELECT 'workload:' || s.holder UNION ALL SELECT 'person:' || s.principal
+  UNION ALL SELECT 'issuer:' || s.issuer_id UNION ALL SELECT 'domain:' || s.domain_id`;
 
 // One index probe per target, by a scalar subquery, which no planner turns around: PostgreSQL takes every JSON array for a
 // hundred members, and as a join it walks all revocations instead. One that was lifted still stands against the sessions
 // that began before it.
 const revokedBy = (targets: string): string =>
-  `(SELECT f.target FROM (SELECT t.value AS target, (SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND (r.enabled_seq IS NULL OR r.seq > s.began_version)) AS seq
+  `(SELECT f.target FROM (SELECT t.value AS target, (SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND r.effect = 'revoked' AND (r.enabled_seq IS NULL OR r.seq > s.began_version)) AS seq
+    FROM (${targets}) t) f WHERE f.seq IS NOT NULL ORDER BY f.seq LIMIT 1)`;
+
+const suspendedBy = (targets: string): string =>
+  `(SELECT f.target FROM (SELECT t.value AS target, (SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND r.effect = 'suspended' AND r.enabled_seq IS NULL) AS seq
     FROM (${targets}) t) f WHERE f.seq IS NOT NULL ORDER BY f.seq LIMIT 1)`;
 
 /** Sequence numbers of what is registered now, by name: along the index on kind, domain and name. */

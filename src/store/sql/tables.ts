@@ -1,5 +1,5 @@
 import { isObject } from '../../core/json.ts';
-import type { AuditRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow } from '../rows.ts';
+import type { AuditRow, BudgetRow, BudgetUseRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow } from '../rows.ts';
 
 /** Tables as hand-written SQL sees them: which column each property goes to, and in what form. */
 export type ColumnType = 'text' | 'json' | 'integer' | 'bigint' | 'boolean' | 'time';
@@ -64,16 +64,16 @@ export const SIGNING_KEY = table<Omit<KeyRow, 'seq'>>('signing_key', {
   sealed: text('sealed'), kekId: text('kek_id'), status: text('status'), notBefore: time('not_before'), notAfter: time('not_after'), changedAt: time('changed_at'),
 });
 
-export const REVOCATION = table<Omit<RevocationRow, 'seq' | 'enabledSeq' | 'enabledAt' | 'enabledBy'>>('revocation', { target: text('target'), domainId: text('domain_id'), at: time('at'), by: text('by'), reason: text('reason'), purgeAfter: time('purge_after') });
+export const REVOCATION = table<Omit<RevocationRow, 'seq' | 'enabledSeq' | 'enabledAt' | 'enabledBy'>>('revocation', { target: text('target'), domainId: text('domain_id'), effect: text('effect'), at: time('at'), by: text('by'), reason: text('reason'), purgeAfter: time('purge_after') });
 
 export const SESSION = table<Omit<SessionRow, 'beganVersion'>>('session', {
-  id: text('id'), domainId: text('domain_id'), issuerId: text('issuer_id'), workloadId: text('workload_id'), model: text('model'), principal: text('principal'),
-  anchor: text('anchor'), startedAt: time('started_at'), expiresAt: time('expires_at'), endedAt: time('ended_at'),
+  id: text('id'), domainId: text('domain_id'), issuerId: text('issuer_id'), holder: text('holder'), model: text('model'), principal: text('principal'),
+  anchor: text('anchor'), facts: json('facts'), startedAt: time('started_at'), expiresAt: time('expires_at'), endedAt: time('ended_at'), freshAt: time('fresh_at'),
 });
 
 export const HOP = table<HopRow>('hop', {
   id: text('id'), sessionId: text('session_id'), parentId: text('parent_id'), actor: text('actor'), workloadId: text('workload_id'), jkt: text('jkt'),
-  ceiling: json('ceiling'), depth: integer('depth'), path: json('path'), createdAt: time('created_at'), expiresAt: time('expires_at'),
+  ceiling: json('ceiling'), depth: integer('depth'), chain: json('chain'), path: json('path'), createdAt: time('created_at'), expiresAt: time('expires_at'),
 });
 
 export const LEASE = table<LeaseRow>('lease', {
@@ -83,6 +83,10 @@ export const LEASE = table<LeaseRow>('lease', {
   credentialHash: text('credential_hash'), kid: text('kid'), jkt: text('jkt'), handle: text('handle'), handleKekId: text('handle_kek_id'),
   issuedAt: time('issued_at'), expiresAt: time('expires_at'),
 });
+
+export const BUDGET = table<BudgetRow>('budget', { sessionId: text('session_id'), kind: text('kind'), most: bigint('most'), used: bigint('used') });
+
+export const BUDGET_USE = table<BudgetUseRow>('budget_use', { sessionId: text('session_id'), kind: text('kind'), value: text('value') });
 
 export const REPLAY = table<{ readonly key: string; readonly until: number }>('replay', { key: text('key'), until: time('expires_at') });
 

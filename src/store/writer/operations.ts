@@ -9,9 +9,14 @@ import type { Durability } from './connection.ts';
 export interface EncodedEvent { readonly at: number; readonly action: string; readonly domainId: string; readonly text: string }
 export interface EncodedProof { readonly key: string; readonly row: string }
 
+/** What one issuance uses of its task. */
+export interface Charge { readonly session: string; readonly agent: string; readonly resource: string | null }
+
 /** Several of these share one transaction. */
 export type SharedOperation =
-  | { readonly kind: 'issue'; readonly id: string; readonly sessionId: string; readonly hopId: string; readonly replayKey: string | null; readonly claim: string; readonly session: string; readonly hop: string; readonly lease: string; readonly proofs: readonly EncodedProof[]; readonly event: EncodedEvent }
+  | { readonly kind: 'issue'; readonly id: string; readonly sessionId: string; readonly hopId: string; readonly replayKey: string | null; readonly claim: string; readonly session: string; readonly hop: string; readonly lease: string; readonly proofs: readonly EncodedProof[]; readonly fresh: string | null; readonly charge: Charge | null; readonly event: EncodedEvent }
+  | { readonly kind: 'open'; readonly id: string; readonly claim: string; readonly session: string; readonly budgets: readonly string[]; readonly event: EncodedEvent }
+  | { readonly kind: 'spend'; readonly session: string; readonly amount: number; readonly event: EncodedEvent }
   | { readonly kind: 'consume'; readonly proofs: readonly EncodedProof[] }
   | { readonly kind: 'append'; readonly denial: string | null; readonly event: EncodedEvent };
 
@@ -40,6 +45,8 @@ export interface StoppedChain { readonly chain: string; readonly n: number; read
 
 export interface Replies {
   readonly issue: IssuanceOutcome;
+  readonly open: 'committed' | 'exists' | 'revoked';
+  readonly spend: { readonly used: number; readonly most: number } | null;
   readonly consume: boolean;
   readonly append: null;
   readonly change: RegistryOutcome;
@@ -61,7 +68,7 @@ export type Reply = Replies[Operation['kind']];
 
 export const laneOf = (operation: Operation): 'shared' | 'registry' | 'single' => LANES[operation.kind];
 const LANES = {
-  issue: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'take-job': 'single', 'release-job': 'single',
+  issue: 'shared', open: 'shared', spend: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'take-job': 'single', 'release-job': 'single',
   purge: 'single', 'erase-handle': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single',
 } as const satisfies Record<Operation['kind'], string>;
 

@@ -3,45 +3,58 @@ import { joinRows } from '../sql/tables.ts';
 import type { Statements } from '../sql/statements.ts';
 import type { Query } from './connection.ts';
 import type { Append } from './chain-writer.ts';
+import { openLedger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import type { EncodedProof, Reply, SharedOperation } from './operations.ts';
 
 /**
  * The group commit: everything in it commits together, each item wins or loses alone, and a loser leaves nothing behind.
- * Order: judge, one-time things, leases, then the sessions and hops of those that won, then the audit of what happened.
+ * Order: judge, budgets, one-time things, leases, then the sessions and hops of those that won, what they used, and the audit.
  * Other nodes do the same; sorted inserts keep two batches from waiting for each other.
  */
 export const runShared = async (query: Query, append: Append, statements: Statements['issue'], operations: readonly SharedOperation[]): Promise<readonly Reply[]> => {
   const items = operations.map((operation): Item => ({ operation, outcome: 'open', hasSession: false, hasHop: false }));
   await judge(query, statements, items);
+  const ledger = await openLedger(query, statements, items.filter(isOpen).map((item) => item.operation));
+  for (const item of items.filter(isOpen)) if (!ledger.reserve(item.operation)) item.outcome = 'exhausted';
   const consumed = await consume(query, statements, items);
   await lease(query, statements, items);
   await giveBack(query, statements, items, consumed);
   await writeContext(query, statements, items);
+  await ledger.settle(items.filter((item) => item.outcome === 'committed').map((item) => item.operation));
   await append(items.flatMap((item) => (item.outcome === 'committed' && item.operation.kind !== 'consume' ? [item.operation.event] : [])));
-  return items.map(replyTo);
+  return items.map((item) => replyTo(item, ledger));
 };
 
-interface Item { readonly operation: SharedOperation; outcome: 'open' | IssuanceOutcome; hasSession: boolean; hasHop: boolean }
+interface Item { readonly operation: SharedOperation; outcome: 'open' | 'exists' | IssuanceOutcome; hasSession: boolean; hasHop: boolean }
 type Issue = Extract<SharedOperation, { kind: 'issue' }>;
 type IssueItem = Item & { readonly operation: Issue };
+type JudgedItem = Item & { readonly operation: Issue | Extract<SharedOperation, { kind: 'open' }> };
 
 const isOpen = (item: Item): boolean => item.outcome === 'open';
 const isIssue = (item: Item): item is IssueItem => item.operation.kind === 'issue';
-const proofsOf = (item: Item): readonly EncodedProof[] => (item.operation.kind === 'append' ? [] : item.operation.proofs);
+const isJudged = (item: Item): item is JudgedItem => item.operation.kind === 'issue' || item.operation.kind === 'open';
+const proofsOf = ({ operation }: Item): readonly EncodedProof[] => ('proofs' in operation ? operation.proofs : []);
 
 const judge = async (query: Query, statements: Statements['issue'], items: readonly Item[]): Promise<void> => {
-  const issues = items.filter(isIssue);
-  if (issues.length === 0) return;
-  const verdicts = new Map((await query(statements.judge, joinRows(issues.map((item) => item.operation.claim)))).map((row) => [row.lease_id, row]));
-  for (const item of issues) {
+  const judged = items.filter(isJudged);
+  if (judged.length === 0) return;
+  const verdicts = new Map((await query(statements.judge, joinRows(judged.map((item) => item.operation.claim)))).map((row) => [row.lease_id, row]));
+  for (const item of judged) {
     const verdict = verdicts.get(item.operation.id);
     if (verdict === undefined) throw new Error('the database did not judge an issuance');
     item.hasSession = Boolean(verdict.has_session);
     item.hasHop = Boolean(verdict.has_hop);
-    if (verdict.revoked !== 0 && verdict.revoked !== false) item.outcome = 'revoked';
-    else if (verdict.ended !== 0 && verdict.ended !== false) item.outcome = 'ended';
+    if (!isFalse(verdict.revoked)) item.outcome = 'revoked';
+    else if (item.operation.kind === 'open') item.outcome = item.hasSession ? 'exists' : 'open';
+    else if (!isFalse(verdict.ended)) item.outcome = 'ended';
+    else if (isTrue(verdict.suspended)) item.outcome = 'suspended';
   }
 };
+
+/** SQLite has no booleans. What is neither yes nor no counts as the answer that issues nothing, except where there is nothing to compare. */
+const isTrue = (value: unknown): boolean => value === true || value === 1 || value === 1n;
+const isFalse = (value: unknown): boolean => value === false || value === 0 || value === 0n;
 
 /** Gives the keys this transaction consumed. An item whose keys were not all free, or were asked for by an earlier item of the batch, was replayed. */
 const consume = async (query: Query, statements: Statements['issue'], items: readonly Item[]): Promise<ReadonlySet<string>> => {
@@ -80,18 +93,30 @@ const giveBack = async (query: Query, statements: Statements['issue'], items: re
 /** Sessions and hops that are not there yet, of items that won. The first of a batch to bring one brings it. */
 const writeContext = async (query: Query, statements: Statements['issue'], items: readonly Item[]): Promise<void> => {
   const won = items.filter(isIssue).filter((item) => item.outcome === 'committed');
-  const sessions = new Map(won.filter((item) => !item.hasSession).map((item) => [item.operation.sessionId, item.operation.session]).reverse() as [string, string][]);
-  const hops = new Map(won.filter((item) => !item.hasHop).map((item) => [item.operation.hopId, item.operation.hop]).reverse() as [string, string][]);
+  const opened = items.flatMap(({ operation, outcome }) => (operation.kind === 'open' && outcome === 'committed' ? [operation] : []));
+  const sessions = new Map([
+    ...opened.map(({ id, session }): [string, string] => [id, session]),
+    ...won.filter((item) => !item.hasSession).map(({ operation }): [string, string] => [operation.sessionId, operation.session]),
+  ].reverse());
+  const hops = new Map(won.filter((item) => !item.hasHop).map(({ operation }): [string, string] => [operation.hopId, operation.hop]).reverse());
+  const fresh = won.flatMap(({ operation, hasSession }) => (hasSession && operation.fresh !== null ? [operation.fresh] : []));
+  const budgets = opened.flatMap(({ budgets: rows }) => rows);
   if (sessions.size > 0) await query(statements.session, sorted(sessions));
   if (hops.size > 0) await query(statements.hop, sorted(hops));
+  if (fresh.length > 0) await query(statements.refresh, joinRows(fresh));
+  if (budgets.length > 0) await query(statements.openBudgets, joinRows(budgets));
 };
 
 const sorted = (rows: ReadonlyMap<string, string>): string => joinRows([...rows].sort(([a], [b]) => compare(a, b)).map(([, row]) => row));
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-const replyTo = ({ operation, outcome }: Item): Reply => {
+const replyTo = ({ operation, outcome }: Item, ledger: Ledger): Reply => {
   if (outcome === 'open') throw new Error('an item was neither committed nor refused');
-  if (operation.kind === 'issue') return outcome;
-  return operation.kind === 'consume' ? outcome === 'committed' : null;
+  if (operation.kind === 'spend') return outcome === 'committed' ? ledger.spent(operation.session) : null;
+  if (operation.kind === 'open') return outcome === 'committed' || outcome === 'exists' ? outcome : 'revoked';
+  if (operation.kind === 'consume') return outcome === 'committed';
+  if (operation.kind === 'append') return null;
+  if (outcome === 'exists') throw new Error('an issuance was answered like the opening of a task');
+  return outcome;
 };

@@ -1,7 +1,7 @@
 import { auditText } from '../../core/hash-chain.ts';
 import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
 import type { AuditEvent, CheckpointRow } from '../rows.ts';
-import { CHECKPOINT, DENIAL, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, encodeRow, encodeTime, storable } from '../sql/tables.ts';
+import { BUDGET, CHECKPOINT, DENIAL, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, encodeRow, encodeTime, storable } from '../sql/tables.ts';
 import type { Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import type { Perform } from './group-commit.ts';
@@ -36,6 +36,11 @@ export const createWrites = (perform: Perform): StoreWrites => {
 
   return {
     issue: (issuance) => perform(encodeIssuance(issuance)),
+    open: ({ session, path, budgets, audit }) => perform({
+      kind: 'open', id: session.id, session: encodeRow(SESSION, session), budgets: budgets.map((row) => encodeRow(BUDGET, row)), event: encodeEvent(audit),
+      claim: JSON.stringify({ lease_id: session.id, session_id: session.id, path: JSON.stringify(path), now: encodeTime(session.startedAt), session_expires_at: encodeTime(session.expiresAt) }),
+    }),
+    spend: async (id, amount, audit) => (await perform({ kind: 'spend', session: id, amount, event: encodeEvent(audit) })) ?? undefined,
     consume: (things) => perform({ kind: 'consume', proofs: things.map(encodeProof) }),
     async deny(denial, audit) { await perform({ kind: 'append', denial: encodeRow(DENIAL, denial), event: encodeEvent(audit) }); },
     async append(event) { await perform({ kind: 'append', denial: null, event: encodeEvent(event) }); },
@@ -74,13 +79,17 @@ export const createWrites = (perform: Perform): StoreWrites => {
 
 const later = (own: NamedCheckpoint | null, stored: NamedCheckpoint | null): NamedCheckpoint | null => (own === null || (stored !== null && stored.at > own.at) ? stored : own);
 
-const encodeIssuance = ({ session, hop, lease, proofs, audit }: Issuance): Extract<Operation, { kind: 'issue' }> => ({
+const encodeIssuance = ({ session, hop, lease, proofs, audit, login, fresh, charge }: Issuance): Extract<Operation, { kind: 'issue' }> => ({
   kind: 'issue', id: lease.id, sessionId: session.id, hopId: hop.id, replayKey: lease.replayKey,
   claim: JSON.stringify({
     lease_id: lease.id, session_id: session.id, hop_id: hop.id, path: JSON.stringify(hop.path), lease_target: `lease:${lease.id}`, key_target: lease.kid === null ? null : `key:${lease.kid}`,
     now: encodeTime(lease.issuedAt), lease_expires_at: encodeTime(lease.expiresAt), session_expires_at: encodeTime(session.expiresAt), hop_expires_at: encodeTime(hop.expiresAt),
+    ...(login === undefined ? {} : { person_target: `person:${login.person}`, auth_time: encodeTime(login.authTime) }),
+    ...(fresh === undefined ? {} : { fresh_after: encodeTime(fresh.after), ...(fresh.at === null ? {} : { fresh_at: encodeTime(fresh.at) }) }),
   }),
-  session: encodeRow(SESSION, session), hop: encodeRow(HOP, hop), lease: encodeRow(LEASE, lease), proofs: proofs.map(encodeProof), event: encodeEvent(audit),
+  session: encodeRow(SESSION, session), hop: encodeRow(HOP, hop), lease: encodeRow(LEASE, lease), proofs: proofs.map(encodeProof),
+  fresh: fresh === undefined || fresh.at === null ? null : JSON.stringify({ id: session.id, fresh_at: encodeTime(fresh.at) }),
+  charge: charge === undefined ? null : { session: session.id, agent: charge.agent, resource: charge.resource ?? null }, event: encodeEvent(audit),
 });
 
 const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'change' }> => {
@@ -89,7 +98,7 @@ const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'chang
     kind: 'change', at, by: storable(by), basedOn: change.basedOn ?? null, enable: change.enable ?? [], events: change.audit.map(encodeEvent),
     entries: (change.entries ?? []).map((entry) => encodeRow(ENTRY, { ...entry, changedAt: at, changedBy: by })),
     keys: (change.keys ?? []).map((key) => encodeRow(SIGNING_KEY, { ...key, changedAt: at })),
-    revocations: (change.revocations ?? []).map((revocation) => encodeRow(REVOCATION, { ...revocation, at, by })),
+    revocations: (change.revocations ?? []).map((revocation) => encodeRow(REVOCATION, { effect: 'revoked', ...revocation, at, by })),
   };
 };
 

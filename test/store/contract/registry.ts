@@ -44,7 +44,7 @@ export const describeRegistry = (makePlace: MakePlace): void => {
       expect(delta.entries).toEqual(entries.map((entry, index) => ({ ...entry, seq: from + 1 + index, changedAt: NOW, changedBy: 'alice' })));
       expect(delta.keys).toEqual([{ ...written, seq: from + 3, changedAt: NOW }]);
       expect(delta.revocations).toEqual([{
-        seq: from + 4, target: 'workload:w-1', domainId: DOMAIN, at: NOW, by: 'alice', reason: 'left "us"', purgeAfter: NOW + HOUR, enabledSeq: second, enabledAt: NOW + 5, enabledBy: 'bob',
+        seq: from + 4, target: 'workload:w-1', domainId: DOMAIN, effect: 'revoked', at: NOW, by: 'alice', reason: 'left "us"', purgeAfter: NOW + HOUR, enabledSeq: second, enabledAt: NOW + 5, enabledBy: 'bob',
       }]);
     });
 
