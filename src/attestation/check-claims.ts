@@ -32,7 +32,7 @@ export const checkClaims = (claims: JWTPayload, { entry, profile }: PreparedIssu
 };
 
 /** The key the platform bound its token to (RFC 9449 section 6.1); null for any other confirmation, which must not be passed over (RFC 7800 section 3.1). */
-const readBinding = (cnf: unknown): string | undefined | null => {
+export const readBinding = (cnf: unknown): string | undefined | null => {
   if (cnf === undefined) return undefined;
   if (!isObject(cnf) || Object.keys(cnf).length !== 1) return null;
   return typeof cnf['jkt'] === 'string' && /^[A-Za-z0-9_-]{43}$/.test(cnf['jkt']) ? cnf['jkt'] : null;
@@ -45,7 +45,7 @@ const checkAudience = (aud: unknown, ours: string): Refusal | undefined => {
   return only === ours ? undefined : refusal('evidence_audience_wrong', `aud must be exactly ${ours}`);
 };
 
-const checkTimes = ({ iat, exp, nbf }: JWTPayload, maxLifetime: number, now: number): Refusal | undefined => {
+export const checkTimes = ({ iat, exp, nbf }: JWTPayload, maxLifetime: number, now: number): Refusal | undefined => {
   if (exp === undefined) return refusal('evidence_claim_missing', 'exp is required');
   if (iat === undefined) return refusal('evidence_claim_missing', 'iat is required');
   if (!isDate(exp)) return refusal('evidence_claim_invalid', 'exp is not a NumericDate');
@@ -62,7 +62,7 @@ const checkTimes = ({ iat, exp, nbf }: JWTPayload, maxLifetime: number, now: num
 const END_OF_9999 = 253_402_300_799;
 const isDate = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= END_OF_9999;
 
-const checkPresence = (claims: JWTPayload, required: readonly string[]): Refusal | undefined => {
+export const checkPresence = (claims: JWTPayload, required: readonly string[]): Refusal | undefined => {
   const absent = ['sub', ...required].find((name) => !Object.hasOwn(claims, name));
   return absent === undefined ? undefined : refusal('evidence_claim_missing', `${absent} is required`);
 };

@@ -26,17 +26,25 @@ export const createPrepareIssuer = (catalogue: AttestorCatalogue): PrepareIssuer
     if (known !== undefined) return known;
     const attestor = catalogue.find(entry.attestor);
     if (attestor === undefined) return undefined;
-    const profile = attestor.profile(entry.options);
+    const profile = profileOf(attestor, entry);
     const made: PreparedIssuer = {
       entry,
       attestor,
       profile,
       discriminator: attestor.discriminator(entry.options),
       algorithms: entry.algorithms ?? profile.algorithms,
-      // An admin's command is several calls, and a login several commands: one token each would be a login each.
-      replay: entry.replay ?? (entry.proves === 'admins' ? 'within-session' : profile.replay),
+      replay: entry.replay ?? profile.replay,
     };
     prepared.set(entry, made);
     return made;
   };
+};
+
+const profileOf = (attestor: Attestor, entry: Issuer): EvidenceProfile => {
+  const profile = attestor.profile(entry.options);
+  if (entry.proves === 'workloads') return profile;
+  // An admin's command is several calls, and a login several commands: one token each would be a login each. The same goes for a
+  // person whose agents work for hours.
+  if (entry.proves === 'admins') return { ...profile, replay: 'within-session' };
+  return { ...profile, replay: 'within-session', ...(profile.types === undefined ? {} : { types: [...profile.types, 'at+jwt'] }) };
 };

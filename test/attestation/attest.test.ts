@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, errors, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { JWK } from 'jose';
 import { createAttest } from '../../src/attestation/attest.ts';
+import { createVerifyEvidence } from '../../src/attestation/verify-evidence.ts';
 import { attestorCatalogue, createAttestorCatalogue } from '../../src/attestation/catalogue.ts';
 import { EVIDENCE_ALGORITHMS } from '../../src/attestation/envelope.ts';
 import type { IssuerKeys } from '../../src/attestation/verify-signature.ts';
@@ -23,7 +24,7 @@ describe('attest', () => {
 
   const token = (changes = {}): string => platform.mint({ aud: AUDIENCE, sub: 'service-17', tenant: 'a', ...changes });
   const attestVia = (keys: IssuerKeys, entries: readonly Issuer[] = [entry], catalogue = attestorCatalogue) => {
-    const attest = createAttest({ clock: fixedClock, catalogue, keys });
+    const attest = createAttest({ clock: fixedClock, verify: createVerifyEvidence({ clock: fixedClock, catalogue, keys }) });
     return (presented: string) => attest(presented, { candidates: () => entries, purpose: 'workloads' });
   };
   const served: IssuerKeys = () => Promise.resolve(ok(createLocalJWKSet(platform.jwks())));
@@ -174,7 +175,7 @@ describe('attest', () => {
   });
 
   test('lets an admin\'s token count for several calls unless the entry says once', async () => {
-    const attest = createAttest({ clock: fixedClock, catalogue: attestorCatalogue, keys: served });
+    const attest = createAttest({ clock: fixedClock, verify: createVerifyEvidence({ clock: fixedClock, catalogue: attestorCatalogue, keys: served }) });
     const present = async (replay: 'once' | undefined) => accepted(await attest(token(), { candidates: () => [{ ...entry, proves: 'admins' as const, replay }], purpose: 'admins' }));
     expect((await present(undefined)).replayKey).toBeUndefined();
     expect((await present('once')).replayKey).toBeDefined();
@@ -183,7 +184,7 @@ describe('attest', () => {
   test('answers from the entry\'s new version as soon as it is there', async () => {
     const versions = [entry, { ...entry, version: 2, audience: 'https://sts.acme.example/other' }];
     let current = 0;
-    const attest = createAttest({ clock: fixedClock, catalogue: attestorCatalogue, keys: served });
+    const attest = createAttest({ clock: fixedClock, verify: createVerifyEvidence({ clock: fixedClock, catalogue: attestorCatalogue, keys: served }) });
     const present = async (): Promise<string> => outcome(await attest(token(), { candidates: () => versions.slice(current, current + 1), purpose: 'workloads' }));
     expect(await present()).toBe('accepted');
     current = 1;

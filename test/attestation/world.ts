@@ -2,6 +2,7 @@ import { createLocalJWKSet } from 'jose';
 import type { JSONWebKeySet } from 'jose';
 import { createAttest } from '../../src/attestation/attest.ts';
 import type { Attest } from '../../src/attestation/attest.ts';
+import { createVerifyEvidence } from '../../src/attestation/verify-evidence.ts';
 import { attestorCatalogue } from '../../src/attestation/catalogue.ts';
 import type { Evidence } from '../../src/attestation/evidence.ts';
 import type { IssuerKeys } from '../../src/attestation/verify-signature.ts';
@@ -33,7 +34,7 @@ export const issuerEntry = (attestor: string, issuer: string, options: unknown, 
 export const attestWith = (entries: readonly (readonly [Issuer, ForeignIssuer])[], clock: Clock = fixedClock): ((token: string) => Promise<Result<Evidence, Refusal>>) => {
   const servers = new Map(entries.map(([entry, server]) => [entry.id, server]));
   const keys: IssuerKeys = async (entry) => ok(entry.jwks === undefined ? await servedKeys(servers.get(entry.id)) : createLocalJWKSet(entry.jwks));
-  const attest: Attest = createAttest({ clock, catalogue: attestorCatalogue, keys });
+  const attest: Attest = createAttest({ clock, verify: createVerifyEvidence({ clock, catalogue: attestorCatalogue, keys }) });
   return (token) => attest(token, { candidates: (iss) => entries.map(([entry]) => entry).filter((entry) => entry.issuer === iss), purpose: 'workloads' });
 };
 
