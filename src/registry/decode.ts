@@ -8,6 +8,7 @@ import type { EntryRow } from '../store/rows.ts';
 import type { Catalogues } from './catalogues.ts';
 import type { AcceptedFinding, Domain, Entry, EntryKind, Issuer, MatchRule, Policy, Resource, Workload } from './entries.ts';
 import { timeOf } from './fields.ts';
+import { authorityLimits } from './limits.ts';
 import { pathText } from './problem.ts';
 import { closeOptions, issuerOptions, resourceOptions } from './schemas.ts';
 import { storedDomain, storedIssuer, storedPolicy, storedResource, storedWorkload } from './stored.ts';
@@ -57,8 +58,8 @@ const decodeDomain: Decode = (row) => {
   const id = parseId('domain', row.id);
   if (!body.success) return err(whyOf(body.error));
   if (id === undefined) return err('its id is not a domain id');
-  const { name, stage, spiffe, issuer, owner, accept } = body.data;
-  return ok({ kind: 'domain', id, version: row.version, name, stage, spiffe, issuer, owner, ...accepted(accept) } satisfies Domain);
+  const { name, stage, spiffe, issuer, limits, owner, accept } = body.data;
+  return ok({ kind: 'domain', id, version: row.version, name, stage, spiffe, issuer, limits: authorityLimits(limits), owner, ...accepted(accept) } satisfies Domain);
 };
 
 const decodeIssuer: Decode = (row, { attestors }) => {
@@ -66,12 +67,13 @@ const decodeIssuer: Decode = (row, { attestors }) => {
   const id = parseId('issuer', row.id);
   if (!body.success) return err(whyOf(body.error));
   if (id === undefined) return err('its id is not an issuer id');
-  const { name, kind, proves, issuer, audience, algorithms, replay, jwks, allow_addresses, owner, expires, accept } = body.data;
+  const { name, kind, proves, issuer, audience, algorithms, replay, audiences, jwks, allow_addresses, owner, expires, accept } = body.data;
   const options = parseOptions(attestors, 'attestor', kind, issuerOptions(row.body));
   if (!options.ok) return options;
   return ok({
     kind: 'issuer', id, version: row.version, domainId: row.domainId, name, attestor: kind, proves, issuer, audience,
-    algorithms: algorithms && Object.freeze(algorithms), replay, jwks: jwks as JSONWebKeySet | undefined, allowAddresses: Object.freeze(allow_addresses),
+    algorithms: algorithms && Object.freeze(algorithms), replay,
+    audiences: audiences && Object.freeze(audiences.map(({ client_id: clientId, presenters }) => Object.freeze({ clientId, presenters: Object.freeze(presenters) }))), jwks: jwks as JSONWebKeySet | undefined, allowAddresses: Object.freeze(allow_addresses),
     options: options.value, owner, expires: timeOf(expires), ...accepted(accept),
   } satisfies Issuer);
 };
@@ -94,11 +96,11 @@ const decodeWorkload: Decode = (row) => {
   const body = storedWorkload.safeParse(row.body);
   const id = parseId('workload', row.id);
   if (!body.success) return err(whyOf(body.error));
-  const { name, spiffe_id, kind, authority, match, bound, owner, expires, accept } = body.data;
+  const { name, spiffe_id, kind, authority, principal, match, bound, owner, expires, accept } = body.data;
   const spiffeId = parseSpiffeId(spiffe_id);
   if (id === undefined || spiffeId === undefined) return err('its id or SPIFFE ID has the wrong form');
   return ok({
-    kind: 'workload', id, version: row.version, domainId: row.domainId, name, spiffeId, workloadKind: kind, authority, match: matchRule(match), bound,
+    kind: 'workload', id, version: row.version, domainId: row.domainId, name, spiffeId, workloadKind: kind, authority, principal: principal && Object.freeze(principal), match: matchRule(match), bound,
     owner, expires: timeOf(expires), ...accepted(accept),
   } satisfies Workload);
 };

@@ -25,6 +25,16 @@ interface Row<Id> {
   readonly accept?: readonly AcceptedFinding[];
 }
 
+/** How far and how long authority reaches in a domain; milliseconds. */
+export interface AuthorityLimits {
+  /** Longest life of a session by model. */
+  readonly sessionAge: Readonly<Record<AuthorityModel, number>>;
+  /** How old a login (delegated) or the last evidence (autonomous) may be before the session is suspended. */
+  readonly freshness: Readonly<Record<'delegated' | 'autonomous', number>>;
+  /** Hand-overs below the first actor. */
+  readonly depth: number;
+}
+
 export interface Domain extends Row<DomainId> {
   readonly kind: 'domain';
   readonly name: string;
@@ -33,6 +43,7 @@ export interface Domain extends Row<DomainId> {
   readonly spiffe: string;
   /** Issuer URL, without trailing slash. */
   readonly issuer: string;
+  readonly limits: AuthorityLimits;
 }
 
 export interface Issuer extends Row<IssuerId> {
@@ -48,6 +59,8 @@ export interface Issuer extends Row<IssuerId> {
   readonly audience: string;
   readonly algorithms: readonly string[] | undefined;
   readonly replay: 'once' | 'within-session' | undefined;
+  /** For an issuer that proves people: the applications whose tokens count, and the workloads that may act with them. */
+  readonly audiences?: readonly { readonly clientId: string; readonly presenters: readonly string[] }[] | undefined;
   /** Pinned keys: no network is used for this issuer. */
   readonly jwks: JSONWebKeySet | undefined;
   /** CIDRs beyond public addresses which the guarded fetch may connect to for this issuer. */
@@ -88,6 +101,8 @@ export interface Workload extends Row<WorkloadId> {
   readonly spiffeId: SpiffeId;
   readonly workloadKind: WorkloadKind;
   readonly authority: AuthorityModel;
+  /** Of an autonomous workload: the person who is accountable for it, as an issuer that proves people knows them. */
+  readonly principal?: { readonly issuer: string; readonly sub: string } | undefined;
   readonly match: MatchRule;
   readonly bound: boolean;
   readonly expires: number;

@@ -4,6 +4,7 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { StoredRow } from './decode.ts';
 import type { Entry, EntryKind } from './entries.ts';
+import { namesWorkloads } from './gather.ts';
 import { gently } from './gently.ts';
 import { readManifest } from './manifest.ts';
 import type { Item, Manifest } from './manifest.ts';
@@ -14,10 +15,11 @@ import type { Problem } from './problem.ts';
 import { recheckStored } from './recheck.ts';
 import { keyOfRow, namesIn, rowKey } from './scene.ts';
 import type { PlannerDeps, RegistryView, Settle } from './scene.ts';
+import { isWorkload } from './settle-common.ts';
 import { settleDomain } from './settle-domain.ts';
 import { checkIssuerConflicts, settleIssuer } from './settle-issuer.ts';
 import { settlePolicy } from './settle-policy.ts';
-import { isServer, settleResource } from './settle-resource.ts';
+import { settleResource } from './settle-resource.ts';
 import { settleWorkload } from './settle-workload.ts';
 import { addDraft, draftKey, findDomain, openWork } from './work.ts';
 import type { Work } from './work.ts';
@@ -40,10 +42,10 @@ export const createPlanner = (deps: PlannerDeps): Planner => {
   const resolve: Planner['resolve'] = async (manifest, view, options) => {
     const work = await openWork(deps, manifest, view, options);
     draftDomains(work, manifest);
-    await draftEntries(work, 'issuer', manifest.issuers, ({ name }) => name, settleIssuer);
-    checkConflicts(work);
     announceWorkloads(work, manifest);
     await findWorkloadsMeant(work, manifest);
+    await draftEntries(work, 'issuer', manifest.issuers, ({ name }) => name, settleIssuer);
+    checkConflicts(work);
     await draftEntries(work, 'resource', manifest.resources, ({ audience }) => audience, settleResource);
     await draftEntries(work, 'workload', manifest.workloads, ({ name }) => name, settleWorkload);
     await draftEntries(work, 'policy', manifest.policies, ({ name }) => name, settlePolicy);
@@ -113,7 +115,7 @@ const checkConflicts = (work: Work): void => {
   }
 };
 
-/** Resources are settled before workloads but may name those of the same manifest. */
+/** Issuers and resources are settled before workloads but may name those of the same manifest. */
 const announceWorkloads = (work: Work, { workloads }: Manifest): void => {
   for (const { entry } of workloads) {
     const domain = work.scene.domains.get(entry.domain);
@@ -122,9 +124,9 @@ const announceWorkloads = (work: Work, { workloads }: Manifest): void => {
 };
 
 /** All names of a domain are looked through only where one is wrong, to tell which was meant. */
-const findWorkloadsMeant = async ({ scene, view, gone }: Work, { resources }: Manifest): Promise<void> => {
+const findWorkloadsMeant = async ({ scene, view, gone }: Work, manifest: Manifest): Promise<void> => {
   for (const domain of scene.domains.values()) {
-    const wrong = resources.flatMap(({ entry }) => (entry.domain === domain.name ? entry.served_by.filter((name) => !isServer(name, domain, scene)) : []));
+    const wrong = [...manifest.issuers, ...manifest.resources].flatMap(({ entry }) => (entry.domain === domain.name ? namesWorkloads(entry) : [])).filter((name) => !isWorkload(name, domain, scene));
     const searches = new Map([...new Set(wrong)].map((name) => [name, searchNearest(name)]));
     const offer = (name: string): void => { for (const search of searches.values()) search.offer(name); };
     if (searches.size === 0) continue;

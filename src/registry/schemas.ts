@@ -10,11 +10,27 @@ import {
  */
 const domain = domainName;
 
+const spanOf = (most: number, description: string, example: number) => z.int().min(60).max(most).optional().meta({ description: `${description}, seconds`, examples: [example] });
+const DAY_SECONDS = 86_400;
+const limitsSchema = z.strictObject({
+  depth: z.int().min(0).max(5).optional().meta({ description: 'Hand-overs below the first actor; 5', examples: [3] }),
+  session_age: z.strictObject({
+    delegated: spanOf(7 * DAY_SECONDS, 'Longest life of a person\'s session; 12 hours', 28_800),
+    bounded: spanOf(DAY_SECONDS, 'Longest life of a run\'s session; 12 hours', 43_200),
+    autonomous: spanOf(30 * DAY_SECONDS, 'Longest life of a task; 24 hours', 86_400),
+  }).optional(),
+  fresh_within: z.strictObject({
+    delegated: spanOf(DAY_SECONDS, 'How old a person\'s login may be; 12 hours', 28_800),
+    autonomous: spanOf(DAY_SECONDS, 'How old the last evidence of an autonomous workload may be; 1 hour', 3_600),
+  }).optional(),
+}).optional().meta({ description: 'How far and how long authority reaches', examples: [{ depth: 3, fresh_within: { delegated: 28_800 } }] });
+
 export const domainSchema = z.strictObject({
   name: domainName,
   stage: z.enum(STAGES).meta({ description: 'Kind of trust domain; policies can read it. Without an https external URL only development', examples: ['production'] }),
   spiffe: trustDomain.optional(),
   issuer: url('Issuer URL; `<external URL>/<name>`, fixed once stored', 'https://sts.acme.example/prod').optional(),
+  limits: limitsSchema,
   owner,
   accept,
 }).meta({ id: 'DomainEntry', description: 'Trust domain: a boundary with its own issuer URL, keys, policies and workloads' });
@@ -26,6 +42,10 @@ export const issuerSchema = z.looseObject({
   proves: z.enum(['workloads', 'people', 'admins']).default('workloads').meta({ description: 'Whom its tokens stand for', examples: ['workloads'] }),
   issuer: url('Exact `iss` of its tokens; each attestor kind has its default', 'https://token.actions.githubusercontent.com').optional(),
   audience: z.string().min(1).max(1024).regex(/^[!-~]+$/).optional().meta({ description: 'The one `aud` its tokens must have; the domain\'s issuer URL, `<issuer>/admin` for admins', examples: ['https://sts.acme.example/prod'] }),
+  audiences: z.array(z.strictObject({
+    client_id: z.string().min(1).max(512).regex(/^[!-~]+$/).meta({ description: 'Application at the issuer whose tokens count', examples: ['coding-agent-app'] }),
+    presenters: z.array(workloadName).min(1).max(200).meta({ description: 'Workloads that may act with its tokens', examples: [['agents/coder']] }),
+  })).min(1).max(100).optional().meta({ description: 'For proves: people. Applications whose tokens count, and who may act with them', examples: [[{ client_id: 'coding-agent-app', presenters: ['agents/coder'] }]] }),
   algorithms: z.array(z.enum(ALGORITHMS)).min(1).optional().meta({ description: 'JWS algorithms, fewer than the kind allows', examples: [['RS256']] }),
   replay: z.enum(['once', 'within-session']).optional().meta({ description: 'Whether a token pays for one credential or opens a session that later uses join', examples: ['once'] }),
   jwks,
@@ -53,6 +73,10 @@ export const workloadSchema = z.strictObject({
   name: workloadName,
   kind: z.enum(WORKLOAD_KINDS).meta({ description: 'What it is', examples: ['pipeline'] }),
   authority: z.enum(AUTHORITY_MODELS).meta({ description: 'On whose authority it acts', examples: ['bounded'] }),
+  principal: z.strictObject({
+    issuer: entryName.meta({ description: 'Issuer that proves people', examples: ['corp'] }),
+    sub: z.string().min(1).max(255).regex(/^[ -~]+$/).meta({ description: 'The person\'s `sub` there', examples: ['00u1a2b3'] }),
+  }).optional().meta({ description: 'For authority: autonomous. The person who is accountable for it', examples: [{ issuer: 'corp', sub: '00u1a2b3' }] }),
   match,
   bound: z.boolean().default(false).meta({ description: 'Refuse its exchanges without a DPoP proof', examples: [true] }),
   owner,

@@ -26,7 +26,7 @@ export const settleDomain = (entry: DomainEntry, stored: Domain | undefined, dep
   if (stored !== undefined && issuer !== stored.issuer) report('issuer', `is fixed as ${stored.issuer} since the domain was created`, 'remove this line, or create a new domain');
   if (stored === undefined && issuer !== served) report('issuer', `this server answers at ${served}`, 'remove this line, or change the external URL of the server');
   if (entry.spiffe === undefined && !TRUST_DOMAIN_PATTERN.test(spiffe)) report('spiffe', `cannot be derived from the external URL ${deps.externalUrl}`, 'write it, such as spiffe: prod.acme.example');
-  return { name: entry.name, stage: entry.stage, spiffe, issuer, ...settleCommon(entry, deps.clock.now(), report) };
+  return { name: entry.name, stage: entry.stage, spiffe, issuer, ...(entry.limits === undefined ? {} : { limits: entry.limits as JsonObject }), ...settleCommon(entry, deps.clock.now(), report) };
 };
 
 /** Body of the reserved domain, which the server creates for itself at its first start. */

@@ -11,12 +11,12 @@ import type { AttestorPort } from './catalogues.ts';
 import type { Scene, Settle } from './scene.ts';
 import { closeOptions, issuerOptions } from './schemas.ts';
 import type { IssuerEntry } from './schemas.ts';
-import { settleCommon, settleSet } from './settle-common.ts';
+import { checkWorkloadExists, settleCommon, settleSet } from './settle-common.ts';
 
 /** A trusted issuer's body: its kind known, its URL one that platform can have, its audience settled. */
 export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) => {
-  if (entry.proves === 'people') report('proves', 'issuers that prove people are not supported by this version yet', 'remove this issuer until a version that supports people is installed');
-  if (domain.name === SYSTEM_DOMAIN && entry.proves === 'workloads') report('proves', 'the system domain has no workloads', 'write proves: admins, or register the issuer in another domain');
+  if (domain.name === SYSTEM_DOMAIN && entry.proves !== 'admins') report('proves', `the system domain has no ${entry.proves}`, 'write proves: admins, or register the issuer in another domain');
+  checkPeople(entry, domain, scene, report);
   const common = settleCommon(entry, scene.now, report);
   const allowAddresses = settleSet(entry.allow_addresses, 'allow_addresses', report);
   checkAddresses(entry.allow_addresses, report);
@@ -36,10 +36,33 @@ export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) 
     name: entry.name, kind: entry.kind, proves: entry.proves, issuer, audience, allow_addresses: allowAddresses, ...common,
     ...(entry.algorithms === undefined ? {} : { algorithms: settleSet(entry.algorithms, 'algorithms', report) }),
     ...(entry.replay === undefined ? {} : { replay: entry.replay }),
+    ...(entry.audiences === undefined ? {} : { audiences: settleAudiences(entry.audiences) }),
     ...(entry.jwks === undefined ? {} : { jwks: entry.jwks as unknown as JsonObject }),
     ...(options as JsonObject),
   };
 };
+
+/** Who a person is comes from OpenID providers alone; which applications speak for them, and to whom, has to be listed (design section 5, People). */
+const checkPeople = (entry: IssuerEntry, domain: Domain, scene: Scene, report: Report): void => {
+  if (entry.proves !== 'people') {
+    if (entry.audiences !== undefined) report('audiences', `is for issuers that prove people, and this one proves ${entry.proves}`, 'remove it, or write proves: people');
+    return;
+  }
+  if (entry.kind !== PEOPLE_KIND) report('kind', `evidence of kind ${entry.kind} tells of workloads, not of people`, `use kind: ${PEOPLE_KIND}`);
+  if (entry.audience !== undefined) report('audience', 'is fixed for issuers that prove people: the issuer URL of the domain for access tokens, the applications listed for ID tokens', 'remove this line, and list the applications under audiences');
+  if (entry.audiences === undefined) report('audiences', 'is missing: no token of this issuer would count', 'list the applications whose tokens count and the workloads that may act with them: [{ client_id: my-app, presenters: [agents/coder] }]');
+  for (const [index, { client_id: clientId, presenters }] of (entry.audiences ?? []).entries()) {
+    if (entry.audiences?.findIndex((other) => other.client_id === clientId) !== index) report(`audiences[${index}].client_id`, `${clientId} is listed twice`, 'put all presenters of an application into one entry');
+    settleSet(presenters, `audiences[${index}].presenters`, report);
+    for (const [at, name] of presenters.entries()) checkWorkloadExists(name, domain, scene, `audiences[${index}].presenters[${at}]`, report);
+  }
+};
+
+/** The one kind whose tokens are those of an OpenID provider, with the mapping of claims as data. */
+const PEOPLE_KIND = 'oidc';
+
+const settleAudiences = (audiences: NonNullable<IssuerEntry['audiences']>): JsonObject[] =>
+  audiences.map(({ client_id: clientId, presenters }) => ({ client_id: clientId, presenters: [...new Set(presenters)].sort() })).sort((a, b) => (a.client_id < b.client_id ? -1 : 1));
 
 /**
  * A token must lead to at most one entry: audiences belong to one domain and purpose, and entries of one `iss` are told
@@ -50,7 +73,10 @@ export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Repor
   for (const [key, other] of scene.issuers) {
     if (other.id === issuer.id) continue;
     const sameDoor = other.domainId === issuer.domainId && other.proves === issuer.proves;
-    if (other.audience === issuer.audience && !sameDoor) {
+    if (issuer.proves === 'people' && other.proves === 'people' && other.domainId !== issuer.domainId) checkApplications(issuer, other, scene, report);
+    // A person's access token has a typ of its own, so it shares its audience with the evidence of workloads.
+    const apartByType = other.domainId === issuer.domainId && [issuer, other].some(({ proves }) => proves === 'people') && [issuer, other].every(({ proves }) => proves !== 'admins');
+    if (other.audience === issuer.audience && !sameDoor && !apartByType) {
       const isKnown = scene.written.has(key) || scene.mayKnow(domainOf(other, scene));
       if (isKnown) report('audience', `${issuer.audience} is already the audience of issuer ${nameOf(other, scene)}`, 'choose another audience: each belongs to one domain and one purpose');
       else isTaken = true;
@@ -64,6 +90,16 @@ export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Repor
   if (own === undefined) return;
   const fitting = own.id === issuer.domainId && issuer.audience === (issuer.proves === 'admins' ? `${own.issuer}/admin` : own.issuer);
   if (!fitting) report('audience', `${issuer.audience} is reserved for trust domain ${own.name}`, 'remove this line to use the default, or choose a value of your own');
+};
+
+/** An application's ID token is made out to the application alone: trusted in two domains, it would be good in both. */
+const checkApplications = (issuer: Issuer, other: Issuer, scene: Scene, report: Report): void => {
+  if (other.issuer !== issuer.issuer) return;
+  for (const [index, { clientId }] of (issuer.audiences ?? []).entries()) {
+    if (other.audiences?.some((each) => each.clientId === clientId) === true) {
+      report(`audiences[${index}].client_id`, `${clientId} is listed by issuer ${nameOf(other, scene)} already`, 'use another application for each trust domain: a token of one must not count in the other');
+    }
+  }
 };
 
 const settleUrl = (entry: IssuerEntry, attestor: AttestorPort, domain: Domain, scene: Scene, report: Report): string | undefined => {

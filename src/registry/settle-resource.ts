@@ -5,11 +5,10 @@ import type { ProviderPort } from './catalogues.ts';
 import { EXAMPLES } from './fields.ts';
 import { nearest, problemsOf, wordIssue } from './problem.ts';
 import type { Report } from './problem.ts';
-import { brokenKey, rowKey } from './scene.ts';
 import type { Scene, Settle } from './scene.ts';
 import { closeOptions, resourceOptions } from './schemas.ts';
 import type { ResourceEntry } from './schemas.ts';
-import { settleCommon, settleSet } from './settle-common.ts';
+import { checkWorkloadExists, settleCommon, settleSet } from './settle-common.ts';
 
 const ACCESS_TOKEN = 'access-token';
 
@@ -54,16 +53,8 @@ const checkAudience = ({ audience, provider }: ResourceEntry, scene: Scene, repo
   return own !== undefined || isProviders;
 };
 
-/** Whether a resource may name this workload: it exists, or something is wrong with its own entry, which is reported there. */
-export const isServer = (name: string, domain: Domain, scene: Scene): boolean =>
-  scene.workloadNames.has(rowKey('workload', domain.id, name)) || scene.broken.has(brokenKey('workload', domain.name, name));
-
 const checkServers = (entry: ResourceEntry, domain: Domain, scene: Scene, report: Report): void => {
-  for (const [index, name] of entry.served_by.entries()) {
-    if (isServer(name, domain, scene)) continue;
-    const meant = scene.workloadsMeant.get(rowKey('workload', domain.id, name));
-    report(`served_by[${index}]`, `there is no workload ${name} in domain ${domain.name}`, meant === undefined ? 'add it under workloads, or remove it here' : `did you mean "${meant}"?`);
-  }
+  for (const [index, name] of entry.served_by.entries()) checkWorkloadExists(name, domain, scene, `served_by[${index}]`, report);
 };
 
 const parseOptions = (entry: ResourceEntry, options: Record<string, unknown>, provider: ProviderPort, report: Report): unknown => {

@@ -16,7 +16,7 @@ type Value = string | number | boolean;
 /** A workload's body: its SPIFFE ID settled, its rule one that evidence of its issuer can satisfy and that identifies. */
 export const settleWorkload: Settle<WorkloadEntry> = (entry, domain, scene, report) => {
   if (domain.name === SYSTEM_DOMAIN) report('domain', 'the system domain has no workloads', 'register the workload in another domain');
-  if (entry.authority !== 'bounded') report('authority', `the ${entry.authority} authority model is not supported by this version yet`, 'use authority: bounded, which acts for one workflow run');
+  checkPrincipal(entry, domain, scene, report);
   const common = settleCommon(entry, scene.now, report);
   const spiffeId = parseSpiffeId(`spiffe://${domain.spiffe}/${entry.name}`);
   if (spiffeId === undefined) report('name', `"${entry.name}" cannot be part of a SPIFFE ID`, 'use letters, digits, dots, hyphens, underscores and single slashes, such as ci/deployer');
@@ -27,8 +27,25 @@ export const settleWorkload: Settle<WorkloadEntry> = (entry, domain, scene, repo
   if (spiffeId === undefined) return undefined;
   return {
     name: entry.name, spiffe_id: spiffeId, kind: entry.kind, authority: entry.authority, bound: entry.bound, ...common,
+    ...(entry.principal === undefined ? {} : { principal: entry.principal }),
     match: { issuer: issuerName, ...Object.fromEntries(Object.entries(written).map(([name, value]) => [name, canonicalValues(value)])) } as JsonObject,
   };
+};
+
+/** Somebody is accountable for whatever acts on its own; in the other models the run's owner or the person acted for is. */
+const checkPrincipal = ({ authority, principal }: WorkloadEntry, domain: Domain, scene: Scene, report: Report): void => {
+  if (authority !== 'autonomous') {
+    if (principal !== undefined) report('principal', `is for autonomous workloads, and this one is ${authority}`, 'remove it, or write authority: autonomous');
+    return;
+  }
+  if (principal === undefined) {
+    report('principal', 'is missing: an autonomous workload needs a person who is accountable for it', 'name the person by issuer and sub: { issuer: corp, sub: 00u1a2b3 }');
+    return;
+  }
+  const issuer = scene.issuers.get(rowKey('issuer', domain.id, principal.issuer));
+  if (issuer === undefined && !scene.broken.has(brokenKey('issuer', domain.name, principal.issuer))) {
+    report('principal.issuer', `there is no issuer ${principal.issuer} in domain ${domain.name}`, 'add it under issuers with proves: people, or name another');
+  } else if (issuer !== undefined && issuer.proves !== 'people') report('principal.issuer', `issuer ${principal.issuer} proves ${issuer.proves}, not people`, 'name an issuer that proves people');
 };
 
 const findIssuer = (name: string, domain: Domain, scene: Scene, report: Report): Issuer | undefined => {
@@ -38,8 +55,7 @@ const findIssuer = (name: string, domain: Domain, scene: Scene, report: Report):
     report('match.issuer', `there is no issuer ${name} in domain ${domain.name}`, meant === undefined ? 'add it under issuers, or name another' : `did you mean "${meant}"?`);
   }
   if (issuer !== undefined && issuer.proves !== 'workloads') {
-    // Issuers that prove people are refused themselves; that is what to mend.
-    if (issuer.proves === 'admins') report('match.issuer', `issuer ${name} proves ${issuer.proves}, not workloads`, 'name an issuer that proves workloads');
+    report('match.issuer', `issuer ${name} proves ${issuer.proves}, not workloads`, 'name an issuer that proves workloads');
     return undefined;
   }
   return issuer;

@@ -188,7 +188,7 @@ describe('sense of entries', () => {
     { name: 'an issuer URL the platform cannot have', path: ['issuers', 0, 'issuer'], value: 'https://token.actions.example', at: 'issuers[0].issuer' },
     { name: 'a plain http issuer in production', path: ['issuers', 0, 'issuer'], value: 'http://127.0.0.1:8080', at: 'issuers[0].issuer' },
     { name: 'this installation as issuer', path: ['issuers', 0, 'issuer'], value: 'https://sts.acme.example/prod', at: 'issuers[0].issuer' },
-    { name: 'people\'s issuers, which are not built yet', path: ['issuers', 0, 'proves'], value: 'people', at: 'issuers[0].proves' },
+    { name: 'applications of an issuer that proves workloads', path: ['issuers', 0, 'audiences'], value: [{ client_id: 'app', presenters: ['ci/deployer'] }], at: 'issuers[0].audiences' },
     { name: 'a range that is no CIDR', path: ['issuers', 0, 'allow_addresses'], value: ['10.0.0.1'], at: 'issuers[0].allow_addresses[0]' },
     { name: 'a range of everything', path: ['issuers', 0, 'allow_addresses'], value: ['0.0.0.0/0'], at: 'issuers[0].allow_addresses[0]' },
     { name: 'a range with bits beyond its prefix', path: ['issuers', 0, 'allow_addresses'], value: ['10.0.0.0/24', '10.1.2.3/8'], at: 'issuers[0].allow_addresses[1]' },
@@ -209,8 +209,8 @@ describe('sense of entries', () => {
     { name: 'our introspection endpoint as audience', path: ['resources', 0, 'audience'], value: 'https://sts.acme.example/prod/introspect', at: 'resources[0].audience' },
     { name: 'another domain\'s issuer as audience', path: ['resources', 0, 'audience'], value: 'https://sts.acme.example/system/admin', at: 'resources[0].audience' },
     { name: 'a provider\'s audience', path: ['resources', 0, 'audience'], value: 'sts.amazonaws.com', at: 'resources[0].audience' },
-    { name: 'delegated workloads, which are not built yet', path: ['workloads', 0, 'authority'], value: 'delegated', at: 'workloads[0].authority' },
-    { name: 'autonomous workloads, which are not built yet', path: ['workloads', 0, 'authority'], value: 'autonomous', at: 'workloads[0].authority' },
+    { name: 'an autonomous workload without a principal', path: ['workloads', 0, 'authority'], value: 'autonomous', at: 'workloads[0].principal' },
+    { name: 'a principal of a workload that is not autonomous', path: ['workloads', 0, 'principal'], value: { issuer: 'corp', sub: '1' }, at: 'workloads[0].principal' },
     { name: 'a name SPIFFE does not allow', path: ['workloads', 0, 'name'], value: 'ci/../deployer', at: 'workloads[0].name' },
     { name: 'an unknown issuer', path: ['workloads', 0, 'match', 'issuer'], value: 'gihtub', at: 'workloads[0].match.issuer' },
     { name: 'an unknown attribute', path: ['workloads', 0, 'match', 'repositoryid'], value: '815', at: 'workloads[0].match.repositoryid' },
@@ -345,8 +345,8 @@ describe('one token, one issuer entry', () => {
 
 describe('problems', () => {
   test('of shape and of sense come together, without what follows from them', async () => {
-    const twoFaults = withChange(withChange(manifest(), ['issuers', 0, 'owner'], undefined), ['workloads', 1, 'authority'], 'delegated');
-    expect(errorOf(await plan(twoFaults)).map(({ path }) => path)).toEqual(['issuers[0].owner', 'workloads[1].authority']);
+    const twoFaults = withChange(withChange(manifest(), ['issuers', 0, 'owner'], undefined), ['workloads', 1, 'authority'], 'autonomous');
+    expect(errorOf(await plan(twoFaults)).map(({ path }) => path)).toEqual(['issuers[0].owner', 'workloads[1].principal']);
   });
 
   test('of a domain do not repeat on its entries', async () => {
