@@ -19,6 +19,8 @@ export const ADMIN_VERBS = {
   audit: { reads: true, doc: 'verify and export the audit log' },
   apply: { reads: false, doc: 'write registry entries: issuers, resources, workloads, policies; on the system domain also domains' },
   revoke: { reads: false, doc: 'take authority back: leases, sessions, workloads, people, issuers, the domain itself' },
+  open: { reads: false, doc: 'open tasks of autonomous workloads' },
+  end: { reads: false, doc: 'end sessions before their time' },
   enable: { reads: false, doc: 'let a revoked workload, person or issuer begin anew; on the system domain also domains' },
   keys: { reads: false, doc: 'list, rotate, rewrap and revoke signing keys' },
   allow_address: { reads: false, doc: 'let an issuer be fetched from addresses that are not public' },

@@ -7,14 +7,23 @@ export interface Question {
   readonly domain: Domain;
   readonly action: 'issue' | 'delegate' | 'act' | 'cross' | 'approve' | 'open' | 'call';
   readonly workload: Workload;
+  /** Set where a person's authority is asked about, not the workload's: then the person is the principal. */
+  readonly person?: { readonly urn: string; readonly issuer: string; readonly groups: readonly string[] } | undefined;
   readonly resource: Resource;
   /** A registered scope of the resource; undefined: the resource itself. */
   readonly scope: string | undefined;
   readonly evidence: { readonly kind: string; readonly issuer: string; readonly subject: string; readonly attributes: Attributes } | undefined;
   /** SPIFFE IDs, innermost (first) actor first. */
   readonly chain: readonly string[];
-  readonly session: { readonly model: string; readonly principal: string; readonly ageSeconds: number; readonly depth: number };
-  readonly request: { readonly bound: boolean; readonly time: number; readonly lifetime: number };
+  readonly session: {
+    readonly model: string; readonly principal: string; readonly ageSeconds: number; readonly depth: number;
+    /** Since the login, or since the autonomous workload last showed evidence. */
+    readonly freshSeconds?: number | undefined;
+    /** What a task was opened for. */
+    readonly purpose?: string | undefined;
+  };
+  /** `actor`: to whom authority is handed on. */
+  readonly request: { readonly bound: boolean; readonly time: number; readonly lifetime: number; readonly actor?: string | undefined };
 }
 
 export interface AdminQuestion {

@@ -24,7 +24,7 @@ export interface Facts {
 
 /** The error is a sentence for admins: a question that does not fit the vocabulary is never decided, only refused. */
 export const factsOf = (schema: PolicySchema, question: Question): Result<Facts, string> => {
-  const { domain, workload, resource, scope, request } = question;
+  const { domain, workload, person, resource, scope, session, request } = question;
   if (!isWorkloadAction(question.action)) return err(`no action is called ${JSON.stringify(question.action)}`);
   if (workload.domainId !== domain.id) return err(`workload ${workload.name} is not of domain ${domain.name}`);
   if (resource.domainId !== domain.id) return err(`resource ${resource.audience} is not of domain ${domain.name}`);
@@ -39,16 +39,19 @@ export const factsOf = (schema: PolicySchema, question: Question): Result<Facts,
   const parent = { type: 'Resource', id: resource.audience };
   const asked = scope === undefined ? parent : { type: 'Scope', id: `${resource.audience}#${scope}` };
   return ok({
-    principal: { type: 'Workload', id: workload.spiffeId },
+    principal: person === undefined ? { type: 'Workload', id: workload.spiffeId } : { type: 'Person', id: person.urn },
     action: { type: 'Action', id: question.action },
     resource: asked,
     resourceKeys: scope === undefined ? [uidKey(parent)] : [uidKey(asked), uidKey(parent)],
-    entities: () => [workloadEntity(workload, domain), domainEntity(domain), ...resourceEntities(resource, scope, domain)],
+    entities: () => [person === undefined ? workloadEntity(workload, domain) : personEntity(person), domainEntity(domain), ...resourceEntities(resource, scope, domain)],
     context: {
       evidence: evidence.value,
       chain: { actors: [...question.chain], length: question.chain.length, ...(question.chain[0] === undefined ? {} : { first: question.chain[0] }) },
-      session: { model: question.session.model, principal: question.session.principal, age_seconds: question.session.ageSeconds, depth: question.session.depth },
-      request: { bound: request.bound, time, lifetime: request.lifetime },
+      session: {
+        model: session.model, principal: session.principal, age_seconds: session.ageSeconds, depth: session.depth,
+        ...(session.freshSeconds === undefined ? {} : { fresh_seconds: session.freshSeconds }), ...(session.purpose === undefined ? {} : { purpose: session.purpose }),
+      },
+      request: { bound: request.bound, time, lifetime: request.lifetime, ...(request.actor === undefined ? {} : { actor: request.actor }) },
     },
     time: request.time,
   });
@@ -83,6 +86,8 @@ const workloadEntity = (workload: Workload, domain: Domain): EntityJson => ({
   attrs: { name: workload.name, kind: workload.workloadKind, model: workload.authority, owner: workload.owner, stage: domain.stage },
   parents: [],
 });
+
+const personEntity = ({ urn, issuer, groups }: NonNullable<Question['person']>): EntityJson => ({ uid: { type: 'Person', id: urn }, attrs: { issuer }, parents: groups.map((id) => ({ type: 'Group', id })) });
 
 const domainEntity = ({ name, stage }: Domain): EntityJson => ({ uid: { type: 'Domain', id: name }, attrs: { name, stage }, parents: [] });
 

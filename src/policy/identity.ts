@@ -14,7 +14,9 @@ export const createIdentify = (): Identify => {
     serials.set(entry, last);
     return last;
   };
+  // A person is no entry: their groups come with each login.
+  const principalOf = ({ workload, person }: Question): string => (person === undefined ? String(serialOf(workload)) : JSON.stringify([person.urn, person.issuer, person.groups]));
   return (question) => ('verb' in question
     ? JSON.stringify([serialOf(question.on), question.verb, question.admin.id, question.admin.issuer, question.admin.groups])
-    : `${serialOf(question.domain)}.${serialOf(question.workload)}.${serialOf(question.resource)}.${question.action}.${question.scope ?? ''}${question.scope === undefined ? '' : '#'}`);
+    : `${serialOf(question.domain)}.${principalOf(question)}.${serialOf(question.resource)}.${question.action}.${question.scope ?? ''}${question.scope === undefined ? '' : '#'}`);
 };

@@ -42,8 +42,8 @@ ${shapes.map(evidenceField).join(',\n')}
 type Request = {
   evidence: Evidence,
   chain: { actors: Set<String>, length: Long, first?: String },
-  session: { model: String, principal: String, age_seconds: Long, depth: Long },
-  request: { bound: Bool, time: datetime, lifetime: Long },
+  session: { model: String, principal: String, age_seconds: Long, depth: Long, fresh_seconds?: Long, purpose?: String },
+  request: { bound: Bool, time: datetime, lifetime: Long, actor?: String },
 };
 type AdminRequest = { request: { time: datetime } };
 

@@ -7,6 +7,7 @@ import type { AdminQuestion, PolicyEngine, Question } from '../../src/policy/dec
 import { createPolicyEngineFactory } from '../../src/policy/engine.ts';
 import { createPolicySchema } from '../../src/policy/schema.ts';
 import type { Domain, Policy, Resource, Workload } from '../../src/registry/entries.ts';
+import { authorityLimits } from '../../src/registry/limits.ts';
 
 /** The tables of the attestors that ship, so that these tests fail when an attribute is renamed. */
 export const schema = createPolicySchema(new Map<string, AttributeTable>([[githubActions.kind, githubActions.attributeTable()], [gitlabCi.kind, gitlabCi.attributeTable()]]));
@@ -16,7 +17,7 @@ export const NOW = Date.UTC(2026, 10, 22, 9, 0, 0);
 const LATER = Date.UTC(2027, 10, 22);
 const OWNER = 'payments@acme.example';
 
-export const domain: Domain = Object.freeze({ kind: 'domain', id: 'dom_1' as DomainId, version: 1, owner: OWNER, name: 'prod', stage: 'production', spiffe: 'prod.acme.example', issuer: 'https://sts.acme.example/prod' });
+export const domain: Domain = Object.freeze({ kind: 'domain', id: 'dom_1' as DomainId, version: 1, owner: OWNER, name: 'prod', stage: 'production', spiffe: 'prod.acme.example', issuer: 'https://sts.acme.example/prod', limits: authorityLimits(undefined) });
 export const otherDomain: Domain = Object.freeze({ ...domain, id: 'dom_2' as DomainId, name: 'dev', stage: 'development' });
 export const systemDomain: Domain = Object.freeze({ ...domain, id: 'dom_0' as DomainId, name: 'system' });
 

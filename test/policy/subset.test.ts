@@ -28,7 +28,8 @@ const condition = fc.constantFrom(
   'context.evidence has github_actions', `context.evidence has github_actions && ${GITHUB}.ref == "refs/heads/main"`, `context.evidence has github_actions.environment && ${GITHUB}.environment like "l*"`,
   `(if context.evidence has github_actions then ${GITHUB}.ref else "none") == "none"`, `context.evidence has gitlab_ci || (context.evidence has github_actions && ${GITHUB} has ref_protected && ${GITHUB}.ref_protected)`,
   `{ ref: (if context.evidence has github_actions then ${GITHUB}.ref else "none"), Value: context.session.depth } == { ref: "refs/heads/main", Value: 1 }`,
-  '(if context.session.depth > 0 then context.session else { model: "bounded", principal: "x", age_seconds: 1, depth: 0 }).model == "bounded"',
+  '(if context.session.depth > 0 then context.session else context.session).model == "bounded"', 'context.session has fresh_seconds && context.session.fresh_seconds < 60', 'context.session has purpose && context.session.purpose like "mend*"',
+  'context.request has actor && context.request.actor like "*/builder"', 'principal is Person && principal.issuer == "okta"', 'principal is Person && principal in Group::"staff"',
   '(if context.session.depth > 0 then context else context).request.bound', '{ Value: context.session.depth } == { Value: 1 }', '{ Var: context.request.lifetime } == { Var: 300 }',
   'context.evidence has oidc && context.evidence.oidc.attributes.contains("team=payments")', 'context.session.depth > 0', 'context.session.age_seconds + 9223372036854775800 > 0', 'context.chain has first && context.chain.first like "*deployer"',
   'context.request.bound', 'context.request.time < datetime("2026-12-01")', 'context.request.lifetime < 600', 'resource in Domain::"prod"', `resource in Resource::"${DEPLOY}" && Resource::"${DEPLOY}" in Domain::"prod"`,
@@ -44,8 +45,10 @@ const questions: fc.Arbitrary<Question> = fc.record({
   resource: fc.constantFrom(resource(), resource({ audience: OTHER, provider: 'aws-sts', owner: 'search@acme.example' })),
   scope: fc.constantFrom(undefined, 'deploy:read', 'deploy:write'),
   action: fc.constantFrom('issue' as const, 'delegate' as const),
+  person: fc.constantFrom(undefined, undefined, { urn: 'urn:mayfly:prod:person:okta:ada', issuer: 'okta', groups: ['staff'] }, { urn: 'urn:mayfly:prod:person:okta:eve', issuer: 'okta', groups: [] }),
+  freshSeconds: fc.constantFrom(undefined, 10, 90), purpose: fc.constantFrom(undefined, 'mend the tests', 'other'), actor: fc.constantFrom(undefined, BUILDER, DEPLOYER),
   evidence: evidences, depth: fc.nat(1), ageSeconds: fc.constantFrom(1, 7, 8), bound: fc.boolean(), lifetime: fc.constantFrom(300, 900), time: fc.constantFrom(NOW - 1, NOW, NOW + 1),
-}).map(({ depth, ageSeconds, bound, lifetime, time, ...asked }) => question({ ...asked, session: { ...question().session, depth, ageSeconds }, request: { bound, lifetime, time } }));
+}).map(({ depth, ageSeconds, freshSeconds, purpose, bound, lifetime, time, actor, ...asked }) => question({ ...asked, session: { ...question().session, depth, ageSeconds, freshSeconds, purpose }, request: { bound, lifetime, time, actor } }));
 
 beforeAll(() => {
   expect(preparseSchema('subset.test', schema.text)).toEqual({ type: 'success' });
