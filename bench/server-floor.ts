@@ -7,6 +7,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { JSONWebKeySet } from 'jose';
 import { createAttest } from '../src/attestation/attest.ts';
+import { createVerifyEvidence } from '../src/attestation/verify-evidence.ts';
 import { attestorCatalogue } from '../src/attestation/catalogue.ts';
 import { listen } from '../src/boot/listen.ts';
 import { seconds, systemClock } from '../src/core/clock.ts';
@@ -28,6 +29,7 @@ import { createIssuerKeys } from '../src/outbound/issuer-keys.ts';
 import type { Domain, Issuer, Resource, Workload } from '../src/registry/entries.ts';
 import type { DomainView } from '../src/snapshot/domain-view.ts';
 import type { Snapshot } from '../src/snapshot/snapshot.ts';
+import { authorityLimits } from '../src/registry/limits.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { signToken } from '../src/tokens/sign.ts';
@@ -41,7 +43,7 @@ const log = createLog('info');
 const metrics = createMetrics();
 const FAR = Date.UTC(2100, 0);
 
-const domain: Domain = { kind: 'domain', id: 'dom_bench' as DomainId, version: 1, owner: 'bench', name: DOMAIN, stage: 'development', spiffe: 'dev.127.0.0.1', issuer: ISSUER };
+const domain: Domain = { kind: 'domain', id: 'dom_bench' as DomainId, version: 1, owner: 'bench', name: DOMAIN, stage: 'development', spiffe: 'dev.127.0.0.1', issuer: ISSUER, limits: authorityLimits(undefined) };
 const issuer: Issuer = {
   kind: 'issuer', id: 'iss_bench' as IssuerId, version: 1, owner: 'bench', domainId: domain.id, name: 'github', attestor: 'github-actions', proves: 'workloads', issuer: PLATFORM, audience: ISSUER,
   algorithms: undefined, replay: undefined, jwks: JSON.parse(readFileSync(jwksFile, 'utf8')) as JSONWebKeySet, allowAddresses: [], options: { organization_id: ORGANIZATION, events: ['push'] }, expires: FAR,
@@ -67,7 +69,7 @@ const view = only<DomainView>({ domain, ring, problems: [] });
 
 const store = { deny: () => Promise.resolve() };
 const denials = createDenials({ clock, random, store, log });
-const attest = createAttest({ clock, catalogue: attestorCatalogue, keys: createIssuerKeys({ fetch: createGuardedFetch(), clock, isDevelopment: () => true }) });
+const attest = createAttest({ clock, verify: createVerifyEvidence({ clock, catalogue: attestorCatalogue, keys: createIssuerKeys({ fetch: createGuardedFetch(), clock, isDevelopment: () => true }) }) });
 const provider = createAccessTokenProvider({ signAccessToken: (_domain, claims) => signToken(claims, ring) });
 const limitByWorkload = createRateLimit(clock, BENCH_LIMITS.per_workload);
 
@@ -78,7 +80,7 @@ const exchange: Exchange = async ({ request }) => {
   const now = clock.now();
   const issued = await provider.issue({
     leaseId: newId('lease', clock, random), sessionId: 'AAAAAAAAAAAAAAAAAAAAAA' as SessionId, hopId: 'hop_bench' as HopId, domain, workload, resource, scopes: request.scopes, binding: undefined,
-    subject: { sub: workload.spiffeId, act: undefined, model: 'bounded', principal: workload.owner, depth: 0 },
+    subject: { sub: workload.spiffeId, act: undefined, model: 'bounded', principal: workload.owner, depth: 0, authTime: undefined, acr: undefined },
     attributes: evidence.value.attributes, issuedAt: now, expiresAt: now + 300_000, hopExpiresAt: now + 3_600_000,
   }, { algorithm: 'ES256' });
   const decisionId = newId('decision', clock, random);

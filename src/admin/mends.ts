@@ -12,7 +12,7 @@ const FORGED = 'the token was changed on the way or forged: look at who sends it
  */
 export const MENDS: Readonly<Record<RefusalCode, string>> = {
   request_malformed: FORM, parameter_missing: FORM, parameter_repeated: FORM, parameter_invalid: FORM, credential_in_query: FORM, grant_type_unsupported: FORM,
-  parameter_unsupported: 'delegation is not built: neither actor_token nor requested_actor is taken',
+  parameter_unsupported: 'deferred answers are not built: completion_mode is not taken',
   client_authentication_unsupported: 'clients have no secrets here: the evidence authenticates the caller; let it send at most a client_id',
   token_type_unsupported: 'the provider of this resource does not issue the requested type; see docs/providers for what each issues',
   request_too_large: 'the caller sends too much; no setting changes this limit',
@@ -43,7 +43,9 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   workload_ambiguous: 'narrow the match rules, or let the caller send client_id',
   workload_expired: 'the workload entry has expired: renew its expires if it is still needed',
   client_id_mismatch: 'the caller names another workload than its evidence proves',
-  model_mismatch: 'only bounded workloads exchange evidence alone',
+  model_delegated: 'a delegated workload comes with a person\'s token as subject and its own evidence as actor; register it with another authority if it acts for nobody',
+  model_bounded: 'a bounded workload comes with its own evidence alone; register it with another authority if it acts for people or on tasks',
+  model_autonomous: 'an autonomous workload names the task it works on; open one with mayfly session open, or permit it the action open',
 
   token_malformed: OWN_TOKEN, token_typ_wrong: OWN_TOKEN, token_signature_invalid: OWN_TOKEN, token_expired: OWN_TOKEN, token_issuer_wrong: OWN_TOKEN, token_audience_wrong: OWN_TOKEN,
   token_unknown: 'the signature is ours and no lease is of this token: the database was set back to an older state, the holder turned the signature into its twin, or the signing key is in other hands: then mayfly keys revoke',
@@ -54,7 +56,13 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   token_scheme_wrong: 'bound tokens are sent as DPoP, others as Bearer; an admin whose login is bound uses --dpop-key',
   token_other_client: 'the client_id sent with the revocation is not the workload the credential was issued to',
   actor_mismatch: 'the actor is another than the token was made for',
-  actor_missing: 'a session token is obtained with evidence, not with another session token',
+  actor_missing: 'somebody\'s authority was shown without the evidence of who acts: an agent that forgot its own, or a person\'s token in other hands',
+  actor_unexpected: 'the caller hands authority on in a way that is not taken; docs/authority.md shows the two calls',
+  presenter_not_listed: 'list the workload under presenters of this application at the issuer, if it may act with its tokens; otherwise it got hold of another agent\'s token',
+  login_too_old: 'the person logs in again; limits.fresh_within.delegated of the domain says how old a login may be',
+  suspended: 'lift the suspension with mayfly enable when its reason is gone; where evidence or login was too old, the caller shows a fresh one',
+  session_unknown: 'the task is another workload\'s, of another domain, or was never opened; see mayfly session list',
+  budget_exhausted: 'the task used up what it was given: see mayfly session show; budgets of a task are never raised, open another task',
 
   dpop_repeated: CLIENT_KEY, dpop_malformed: CLIENT_KEY, dpop_typ_wrong: CLIENT_KEY, dpop_alg_not_allowed: CLIENT_KEY, dpop_key_invalid: CLIENT_KEY, dpop_signature_invalid: CLIENT_KEY,
   dpop_claim_missing: CLIENT_KEY, dpop_htm_mismatch: CLIENT_KEY, dpop_ath_mismatch: CLIENT_KEY,

@@ -1,5 +1,5 @@
 import { decisionOf, parseId, parseSessionId } from '../core/ids.ts';
-import type { DomainId, IssuerId } from '../core/ids.ts';
+import type { DomainId, IssuerId, WorkloadId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -52,7 +52,8 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
     const view = deps.snapshot.domainById(session.domainId);
     return {
       id: session.id, status: standingOf(revokedBy, session.endedAt !== null || session.expiresAt <= now), domain: view?.domain.name ?? session.domainId,
-      workload: view?.workloadById(session.workloadId)?.name ?? session.workloadId, issuer: issuerName(view, session.issuerId), model: session.model, principal: session.principal,
+      ...(session.model === 'delegated' ? { person: session.holder } : { workload: view?.workloadById(session.holder as WorkloadId)?.name ?? session.holder }), issuer: issuerName(view, session.issuerId), model: session.model, principal: session.principal,
+      ...(typeof session.facts['purpose'] === 'string' ? { purpose: session.facts['purpose'] } : {}), ...(session.freshAt === null ? {} : { fresh_at: iso(session.freshAt) }),
       anchor: session.anchor, started_at: iso(session.startedAt), expires_at: iso(session.expiresAt), ...(revokedBy === undefined ? {} : { revoked_by: revokedBy }),
     };
   };
@@ -113,7 +114,8 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       const where = storeFilter({ ...filter, session: undefined, active: false }, view.value);
       if (!where.ok) return where;
       const now = deps.clock.now();
-      const page = await deps.store.sessions(where.value, { limit: filter.limit, after: filter.after });
+      const { workloadId: holder, ...rest } = where.value;
+      const page = await deps.store.sessions({ ...rest, ...(holder === undefined ? {} : { holder }) }, { limit: filter.limit, after: filter.after });
       return ok({ items: page.items.map(({ session, revokedBy }) => showSession(session, revokedBy, now)), next: page.next });
     },
     async session(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
@@ -124,7 +126,7 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       if (found === undefined) return err(refusal('not_found', `no session ${raw}`));
       const now = deps.clock.now();
       const leases = await deps.store.leases({ sessionId: found.session.id }, { limit: 100, after: undefined });
-      return ok({ ...showSession(found.session, found.revokedBy, now), hops: found.hops.map(showHop), leases: leases.items.map((standing) => showLease(standing, now)) });
+      return ok({ ...showSession(found.session, found.revokedBy, now), ...(found.budgets.length === 0 ? {} : { budgets: Object.fromEntries(found.budgets.map(({ kind, most, used }) => [kind, { most, used }])) }), hops: found.hops.map(showHop), leases: leases.items.map((standing) => showLease(standing, now)) });
     },
   };
 };

@@ -8,7 +8,7 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import { findFalling, honouredEntries, tellFallen } from '../exchange/falling.ts';
 import type { Fallen, Falling, HonouredNote } from '../exchange/falling.ts';
-import { revocationOfLease } from '../exchange/revoke-token.ts';
+import { othersRestOn, revocationOfLease } from '../exchange/revoke-token.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { LeaseStanding, NewRevocation, StoreReads } from '../store/store.ts';
@@ -81,8 +81,7 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       const standing = id === undefined ? undefined : await deps.store.leaseStanding(id);
       const view = withinReach(admin, standing === undefined ? undefined : deps.snapshot.domainById(standing.lease.domainId));
       if (standing === undefined || view === undefined) return notFound(request);
-      const wholeHop = standing.lease.kind === 'session_token';
-      return ok({ view, revocation: revocationOfLease(standing, reason), filter: wholeHop ? { sessionId: standing.lease.sessionId } : undefined, only: standing });
+      return ok({ view, revocation: revocationOfLease(standing, reason), filter: othersRestOn(standing.lease) ? { sessionId: standing.lease.sessionId } : undefined, only: standing });
     }
     if (kind === 'session') {
       const id = parseSessionId(request.id);

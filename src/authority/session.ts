@@ -1,14 +1,14 @@
 import { sha256 } from '../core/bytes.ts';
-import { HOUR } from '../core/duration.ts';
 import { sessionIdFromHash } from '../core/ids.ts';
-import type { HopId, SessionId } from '../core/ids.ts';
+import type { HopId, LeaseId, PersonUrn, SessionId } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { Evidence } from '../attestation/evidence.ts';
-import type { AuthorityModel, Domain, Workload } from '../registry/entries.ts';
-import type { CeilingPair, HopRow, SessionRow, Target } from '../store/rows.ts';
+import type { Person } from '../attestation/person.ts';
+import type { AuthorityLimits, Domain, Workload } from '../registry/entries.ts';
+import type { CeilingPair, ChainLink, HopRow, SessionRow, Target } from '../store/rows.ts';
 
-/** Longest exercise of authority per model; a session never outlives it, whatever is renewed. */
-export const MAX_SESSION_AGE: Readonly<Record<AuthorityModel, number>> = { bounded: 12 * HOUR, delegated: 12 * HOUR, autonomous: 24 * HOUR };
+export type NewSession = Omit<SessionRow, 'beganVersion'>;
 
 /** Ids hold no NUL and the anchor stands last, so no two different inputs give the same bytes. */
 const digest = (...parts: readonly string[]): Buffer => sha256(parts.join('\0'));
@@ -16,47 +16,119 @@ const digest = (...parts: readonly string[]): Buffer => sha256(parts.join('\0'))
 /** The same on every node: the row is inserted-if-absent in the commit of the first lease (design section 5, Session identity). */
 export const sessionId = (domain: string, issuer: string, subject: string, anchor: string): SessionId => sessionIdFromHash(digest(domain, issuer, subject, anchor));
 
-/** A hop is one actor with one key and one ceiling under one parent; asking the same again joins it. */
-const hopId = (session: SessionId, parent: HopId | null, actor: string, jkt: string | null, ceiling: readonly CeilingPair[]): HopId =>
-  `hop_${digest(session, parent ?? '', actor, jkt ?? '', canonicalJson(ceiling)).toString('hex').slice(0, 32)}` as HopId;
+/** A hop is one actor with one key and one ceiling under one parent, handed over once; asking the same again joins it. */
+const hopId = (session: SessionId, parent: HopId | null, actor: string, jkt: string | null, ceiling: readonly CeilingPair[], handover: LeaseId | undefined): HopId =>
+  `hop_${digest(session, parent ?? '', actor, jkt ?? '', canonicalJson(ceiling), ...(handover === undefined ? [] : [handover])).toString('hex').slice(0, 32)}` as HopId;
 
-/** A run's session and who is accountable for it. Bounded: the run the evidence names; the principal is the workload's owner. */
-export const openSession = (domain: Domain, workload: Workload, evidence: Evidence, now: number): Omit<SessionRow, 'beganVersion'> => ({
+/** A run's session (bounded): the run that the evidence names; accountable is the workload's owner. */
+export const openRun = (domain: Domain, workload: Workload, evidence: Evidence, now: number): NewSession => ({
   id: sessionId(domain.id, evidence.issuerId, workload.id, evidence.anchor),
   domainId: domain.id,
   issuerId: evidence.issuerId,
-  workloadId: workload.id,
-  model: workload.authority,
+  holder: workload.id,
+  model: 'bounded',
   principal: workload.owner,
   anchor: evidence.anchor,
+  facts: {},
   startedAt: now,
-  expiresAt: Math.min(now + MAX_SESSION_AGE[workload.authority], workload.expires),
+  expiresAt: Math.min(now + domain.limits.sessionAge.bounded, workload.expires),
   endedAt: null,
+  freshAt: null,
 });
 
+/** A person's login (delegated), whichever of their agents comes with it first. */
+export const openLogin = (domain: Domain, person: Person, now: number): NewSession => ({
+  id: sessionId(domain.id, person.issuerId, person.urn, person.anchor),
+  domainId: domain.id,
+  issuerId: person.issuerId,
+  holder: person.urn,
+  model: 'delegated',
+  principal: person.urn,
+  anchor: person.anchor,
+  facts: loginFacts(person),
+  startedAt: now,
+  expiresAt: now + domain.limits.sessionAge.delegated,
+  endedAt: null,
+  freshAt: person.authTime,
+});
+
+/** What decisions see of a login; a later token of the same login may tell of other groups. */
+export const loginFacts = ({ issuerName, subject, groups, acr }: Person): JsonObject => ({ issuer: issuerName, subject, groups, ...(acr === undefined ? {} : { acr }) });
+
 /** A session that is there already. Its workload may have been given an earlier end since, which nothing outlives either. */
-export const joinSession = (stored: SessionRow, workload: Pick<Workload, 'expires'>): SessionRow => ({ ...stored, expiresAt: Math.min(stored.expiresAt, workload.expires) });
+export const joinSession = (stored: SessionRow, workload: Pick<Workload, 'id' | 'expires'>): SessionRow =>
+  (stored.holder === workload.id ? { ...stored, expiresAt: Math.min(stored.expiresAt, workload.expires) } : stored);
 
-/** What a session rests on: revoking any of these ends it. */
-export const sessionPath = (session: Pick<SessionRow, 'id' | 'domainId' | 'issuerId' | 'workloadId'>): readonly Target[] =>
-  [`domain:${session.domainId}`, `issuer:${session.issuerId}`, `workload:${session.workloadId}`, `session:${session.id}`];
+/** A task of an autonomous workload that its own evidence opens; the anchor is that evidence, so nobody can open it twice. */
+export const openTask = (domain: Domain, workload: Workload, principal: PersonUrn, evidence: Pick<Evidence, 'issuerId'>, anchor: string, purpose: string, now: number): NewSession => ({
+  id: sessionId(domain.id, evidence.issuerId, workload.id, `task.${anchor}`),
+  domainId: domain.id,
+  issuerId: evidence.issuerId,
+  holder: workload.id,
+  model: 'autonomous',
+  principal,
+  anchor: `task.${anchor}`,
+  facts: { purpose },
+  startedAt: now,
+  expiresAt: Math.min(now + domain.limits.sessionAge.autonomous, workload.expires),
+  endedAt: null,
+  freshAt: now,
+});
 
-export const openRootHop = (session: Omit<SessionRow, 'beganVersion'>, workload: Workload, jkt: string | null, ceiling: readonly CeilingPair[], now: number): HopRow => {
-  const id = hopId(session.id, null, workload.spiffeId, jkt, ceiling);
+/** What a session rests on: revoking any of these ends it. The person accountable is among them, whose session it is or not. */
+export const sessionPath = (session: Pick<SessionRow, 'id' | 'domainId' | 'issuerId' | 'holder' | 'model' | 'principal'>): readonly Target[] => [
+  `domain:${session.domainId}`, `issuer:${session.issuerId}`,
+  ...(session.model === 'bounded' ? [`workload:${session.holder}` as const] : []),
+  ...(session.model === 'autonomous' ? [`workload:${session.holder}` as const, `person:${session.principal}` as const] : []),
+  ...(session.model === 'delegated' ? [`person:${session.holder as PersonUrn}` as const] : []),
+  `session:${session.id}`,
+];
+
+export interface NewHop {
+  readonly workload: Pick<Workload, 'id' | 'spiffeId' | 'expires'>;
+  /** Entry of the issuer whose evidence the actor showed. */
+  readonly issuerId: string;
+  readonly jkt: string | null;
+  readonly ceiling: readonly CeilingPair[];
+  readonly link: ChainLink;
+}
+
+/** The first actor of a session. */
+export const openRootHop = (session: NewSession, { workload, issuerId, jkt, ceiling, link }: NewHop, now: number): HopRow => {
+  const id = hopId(session.id, null, workload.spiffeId, jkt, ceiling, undefined);
+  const path = sessionPath(session);
   return {
-    id,
-    sessionId: session.id,
-    parentId: null,
-    actor: workload.spiffeId,
-    workloadId: workload.id,
-    jkt,
-    ceiling,
-    depth: 0,
-    path: [...sessionPath(session), `hop:${id}`],
-    createdAt: now,
-    expiresAt: session.expiresAt,
+    id, sessionId: session.id, parentId: null, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: 0, chain: [link],
+    path: distinct([...path, `issuer:${issuerId}`, `workload:${workload.id}`, `hop:${id}`]),
+    createdAt: now, expiresAt: Math.min(session.expiresAt, workload.expires),
   };
 };
 
+/** An actor that another one handed authority on to: everything its parent rests on, and the token it was handed, it rests on as well. */
+export const openChildHop = (parent: HopRow, { workload, issuerId, jkt, ceiling, link }: NewHop, handover: LeaseId, now: number): HopRow => {
+  const id = hopId(parent.sessionId, parent.id, workload.spiffeId, jkt, ceiling, handover);
+  return {
+    id, sessionId: parent.sessionId, parentId: parent.id, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: parent.depth + 1, chain: [...parent.chain, link],
+    path: distinct([...parent.path, `lease:${handover}`, `issuer:${issuerId}`, `workload:${workload.id}`, `hop:${id}`]),
+    createdAt: now, expiresAt: Math.min(parent.expiresAt, workload.expires),
+  };
+};
+
+/** What a session's life depends on being fresh, and for how long it is; undefined where nothing has to be. */
+export const freshnessOf = ({ model, freshAt }: Pick<NewSession, 'model' | 'freshAt'>, limits: AuthorityLimits): { readonly at: number; readonly within: number } | undefined =>
+  (freshAt === null || model === 'bounded' ? undefined : { at: freshAt, within: limits.freshness[model] });
+
+/** Suspended until a fresh login of the same person, or fresh evidence of the workload, comes (design section 5, Renewal). */
+export const isStale = (session: Pick<NewSession, 'model' | 'freshAt'>, limits: AuthorityLimits, now: number): boolean => {
+  const freshness = freshnessOf(session, limits);
+  return freshness !== undefined && freshness.at + freshness.within <= now;
+};
+
+/** When whatever rests on a hop ends at the latest: with the hop, with the session, and with what has to be fresh. */
+export const endOf = (hop: Pick<HopRow, 'expiresAt'>, session: Pick<NewSession, 'expiresAt'>, freshness: { readonly at: number; readonly within: number } | undefined): number =>
+  Math.min(hop.expiresAt, session.expiresAt, freshness === undefined ? Number.POSITIVE_INFINITY : freshness.at + freshness.within);
+
 /** Asking the same again joins the hop that is there, with the end it was given. */
 export const joinHop = (opened: HopRow, stored: readonly HopRow[]): HopRow => stored.find(({ id }) => id === opened.id) ?? opened;
+
+const distinct = (targets: readonly Target[]): readonly Target[] => [...new Set(targets)];

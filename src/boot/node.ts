@@ -6,8 +6,11 @@ import { createLintAdmin } from '../admin/lint.ts';
 import { createRecordAdmin } from '../admin/records.ts';
 import { createRegistryAdmin } from '../admin/registry.ts';
 import { createRevocationAdmin } from '../admin/revocations.ts';
+import { createTaskAdmin } from '../admin/tasks.ts';
 import { createSimulate } from '../admin/simulate.ts';
 import { createAttest } from '../attestation/attest.ts';
+import { createAttestPerson } from '../attestation/attest-person.ts';
+import { createVerifyEvidence } from '../attestation/verify-evidence.ts';
 import { ATTESTORS, attestorCatalogue } from '../attestation/catalogue.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { createAuditCodes } from '../core/audit-code.ts';
@@ -20,7 +23,7 @@ import { createProviders } from '../credentials/catalogue.ts';
 import { AWS_DEFAULT_AUDIENCE } from '../credentials/reserved-audiences.ts';
 import { createWantedKeys } from '../credentials/wanted-keys.ts';
 import type { WantingResource } from '../credentials/wanted-keys.ts';
-import { createAuthenticate } from '../exchange/caller.ts';
+import { createAuthenticate } from '../exchange/authenticate.ts';
 import { countFaults } from '../exchange/counted.ts';
 import { createDenials } from '../exchange/denials.ts';
 import { createExchange } from '../exchange/exchange.ts';
@@ -28,6 +31,7 @@ import { createIntrospect } from '../exchange/introspect.ts';
 import { createMint } from '../exchange/mint.ts';
 import { createRevokeToken } from '../exchange/revoke-token.ts';
 import { createJoinStored } from '../exchange/stored-session.ts';
+import { createSpend } from '../exchange/spend.ts';
 import { traceExchange } from '../exchange/traced.ts';
 import { signSessionToken, SESSION_TOKEN_SECONDS } from '../exchange/session-token.ts';
 import { createFindAdmin } from '../http/admin-caller.ts';
@@ -130,7 +134,9 @@ export const createNode = (deps: NodeDeps) => {
     fetch, clock, staleIfError: deps.config.issuer_stale_seconds * SECOND,
     isDevelopment: (domainId) => snapshot.domainById(domainId as DomainId)?.domain.stage === 'development',
   });
-  const attest = createAttest({ clock, catalogue: attestorCatalogue, keys: issuerKeys });
+  const verifyEvidence = createVerifyEvidence({ clock, catalogue: attestorCatalogue, keys: issuerKeys });
+  const attest = createAttest({ clock, verify: verifyEvidence });
+  const attestPerson = createAttestPerson({ clock, verify: verifyEvidence });
   const attestWorkload = (token: string, candidates: Parameters<typeof attest>[1]['candidates']) => attest(token, { candidates, purpose: 'workloads' });
   const verify = (token: string, expected: Parameters<typeof verifyToken>[1], view: DomainView) => verifyToken(token, expected, { issuer: view.domain.issuer, ring: view.ring, now: clock.now() });
 
@@ -140,7 +146,8 @@ export const createNode = (deps: NodeDeps) => {
   const exchange = traceExchange(createExchange({
     clock, random, snapshot, store, denials, join,
     authenticate: createAuthenticate({
-      clock, attest: attestWorkload, join, leaseStanding: (id) => store.leaseStanding(id),
+      clock, attest: attestWorkload, join, store, endsLogin: (person, authTime) => snapshot.endsLogin(person, authTime),
+      attestPerson: (token, view) => attestPerson(token, (iss) => view.issuersFor(iss, 'people'), view.domain),
       verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
     }),
     admit(workloadId) {
@@ -184,6 +191,7 @@ export const createNode = (deps: NodeDeps) => {
     }),
     records: createRecordAdmin({ clock, store, snapshot, authorize }),
     revocations: createRevocationAdmin({ clock, change, store, snapshot, authorize, honouredNote }),
+    tasks: createTaskAdmin({ clock, random, store, snapshot, authorize }),
     explain: createExplain({ clock, store, snapshot, authorize, denials: { recent: async (id) => denials.recent(id) ?? await deps.denialElsewhere?.(id) } }),
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
     lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
@@ -200,6 +208,7 @@ export const createNode = (deps: NodeDeps) => {
     }),
     publicDeps: {
       clock, snapshot, exchange, denials, nonces, metrics,
+      spend: createSpend({ clock, store, verify: (token, view) => verify(token, { kind: 'session' }, view) }),
       introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),
       checkPossession,
       revokeToken: createRevokeToken({ clock, store, change, honouredNote, readToken: (token, view) => verify(token, { kind: 'any' }, view) }),

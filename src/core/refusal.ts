@@ -15,10 +15,10 @@ export const REFUSAL_CODES = [
   // rules of one attestor
   'evidence_event_not_allowed', 'evidence_subject_mismatch', 'evidence_fork', 'evidence_environment_unprotected', 'evidence_organization_wrong', 'evidence_rule_failed',
   // who
-  'workload_unknown', 'workload_ambiguous', 'workload_expired', 'client_id_mismatch', 'model_mismatch',
+  'workload_unknown', 'workload_ambiguous', 'workload_expired', 'client_id_mismatch', 'model_delegated', 'model_bounded', 'model_autonomous',
   // own tokens presented back
   'token_malformed', 'token_typ_wrong', 'token_signature_invalid', 'token_expired', 'token_issuer_wrong', 'token_audience_wrong', 'token_unknown',
-  'token_not_exchangeable', 'token_binding_required', 'token_binding_mismatch', 'token_scheme_wrong', 'token_other_client', 'token_missing', 'actor_mismatch', 'actor_missing',
+  'token_not_exchangeable', 'token_binding_required', 'token_binding_mismatch', 'token_scheme_wrong', 'token_other_client', 'token_missing', 'actor_mismatch', 'actor_missing', 'actor_unexpected', 'presenter_not_listed',
   // proof of possession (RFC 9449 section 4.3)
   'dpop_repeated', 'dpop_malformed', 'dpop_typ_wrong', 'dpop_alg_not_allowed', 'dpop_key_invalid', 'dpop_signature_invalid', 'dpop_claim_missing',
   'dpop_htm_mismatch', 'dpop_htu_mismatch', 'dpop_iat_outside_window', 'dpop_nonce_missing', 'dpop_nonce_stale', 'dpop_ath_mismatch', 'dpop_replayed', 'dpop_required',
@@ -26,7 +26,7 @@ export const REFUSAL_CODES = [
   'target_missing', 'target_multiple', 'target_invalid', 'target_unknown', 'target_expired', 'target_denied', 'scope_malformed', 'scope_unknown', 'scope_denied',
   'details_malformed', 'details_unsupported', 'ceiling_exceeded', 'lifetime_exhausted', 'depth_exceeded',
   // authority taken back
-  'revoked', 'session_ended',
+  'revoked', 'suspended', 'session_ended', 'session_unknown', 'budget_exhausted', 'login_too_old',
   // decisions that could not be made, and things that are down: always a "no"
   'policy_error', 'store_unavailable', 'snapshot_stale', 'domain_unknown', 'domain_not_ready', 'kek_missing',
   // providers

@@ -17,7 +17,11 @@ export interface Order {
   readonly resource: Resource;
   readonly scopes: readonly string[];
   /** Members `sub`, `act`, `may_act`, `client_id`, `authority` of the token, built by the authority rules. */
-  readonly subject: { readonly sub: string; readonly act: ActClaim | undefined; readonly model: string; readonly principal: string; readonly depth: number };
+  readonly subject: {
+    readonly sub: string; readonly act: ActClaim | undefined; readonly model: string; readonly principal: string; readonly depth: number;
+    /** Of a person's session: when they logged in (milliseconds), and how. */
+    readonly authTime: number | undefined; readonly acr: string | undefined;
+  };
   readonly binding: DpopBinding | undefined;
   /** Attributes of the evidence, for session tags and the like. */
   readonly attributes: Readonly<Record<string, unknown>>;

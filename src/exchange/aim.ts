@@ -6,13 +6,17 @@ import type { Result } from '../core/result.ts';
 import type { Resource } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { CeilingPair } from '../store/rows.ts';
+import type { Caller } from './caller.ts';
 import type { ExchangeRequest } from './request.ts';
 
 /** One (resource, scopes) pair somebody asks to be decided. */
 export interface Ask { readonly resource: Resource; readonly scopes: readonly string[] }
 
 /** What the request is for: one resource, or a session token whose ceiling is a list of pairs. */
-export type Aim = { readonly kind: 'resource'; readonly ask: Ask } | { readonly kind: 'session'; readonly asks: readonly Ask[] };
+export type Aim =
+  | { readonly kind: 'resource'; readonly ask: Ask }
+  /** `renews`: the ceiling is the one that is held, not one that was asked for. */
+  | { readonly kind: 'session'; readonly asks: readonly Ask[]; readonly renews: boolean };
 
 const findAsk = (view: DomainView, pair: CeilingPair, now: number): Result<Ask, Refusal> => {
   const resource = view.resource(pair.audience);
@@ -21,25 +25,31 @@ const findAsk = (view: DomainView, pair: CeilingPair, now: number): Result<Ask, 
   return ok({ resource, scopes: pair.scopes });
 };
 
-const aimAtSession = (request: ExchangeRequest, view: DomainView, now: number): Result<Aim, Refusal> => {
-  if (request.ceiling === undefined) {
-    return err(request.target === undefined ? refusal('target_missing', 'neither audience nor authorization_details') : refusal('details_malformed', 'a session token needs authorization_details of type urn:mayfly:ceiling'));
+const aimAtSession = (request: ExchangeRequest, caller: AimingCaller, view: DomainView, now: number): Result<Aim, Refusal> => {
+  const handsOn = request.requestedActor !== undefined;
+  const renews = request.ceiling === undefined && caller.showedEvidence && caller.ceiling !== undefined;
+  const ceiling = renews ? caller.ceiling : request.ceiling;
+  if (ceiling === undefined) {
+    return err(request.target === undefined && !handsOn ? refusal('target_missing', 'neither audience nor authorization_details') : refusal('details_malformed', 'a session token needs authorization_details of type urn:mayfly:ceiling'));
   }
-  // A session token alone never begets another: who holds one for minutes must not hold its authority for hours.
-  if (request.subjectKind === 'session-token') return err(refusal('actor_missing', 'a session token is obtained with evidence'));
+  // A session token alone never begets another of its own: who holds one for minutes must not hold its authority for hours.
+  if (!caller.showedEvidence && !handsOn) return err(refusal('actor_missing', 'a session token is obtained with evidence'));
   if (request.scopes.length > 0) return err(refusal('scope_malformed', 'a session token has no scope: the ceiling names the scopes'));
   const asks: Ask[] = [];
-  for (const pair of normalise(request.ceiling)) {
+  for (const pair of normalise(ceiling)) {
     const ask = findAsk(view, pair, now);
-    if (!ask.ok) return ask;
-    asks.push(ask.value);
+    if (ask.ok) asks.push(ask.value);
+    else if (!renews) return ask;
   }
-  return ok({ kind: 'session', asks });
+  return asks.length === 0 ? err(refusal('target_unknown', 'nothing the session holds is registered any more')) : ok({ kind: 'session', asks, renews });
 };
 
+type AimingCaller = Pick<Caller, 'showedEvidence' | 'ceiling'>;
+
 /** Exactly one target per exchange; our own issuer URL is reserved for session tokens (design section 5). */
-export const aim = (request: ExchangeRequest, view: DomainView, now: number): Result<Aim, Refusal> => {
-  if (request.target === undefined || request.target === view.domain.issuer) return aimAtSession(request, view, now);
+export const aim = (request: ExchangeRequest, caller: AimingCaller, view: DomainView, now: number): Result<Aim, Refusal> => {
+  if (request.target === undefined || request.target === view.domain.issuer) return aimAtSession(request, caller, view, now);
+  if (request.requestedActor !== undefined) return err(refusal('actor_unexpected', 'what is handed on is a session token, not a token for a resource'));
   if (request.ceiling !== undefined) return err(refusal('details_unsupported', 'authorization_details of type urn:mayfly:ceiling are for session tokens'));
   const ask = findAsk(view, { audience: request.target, scopes: request.scopes }, now);
   return ask.ok ? ok({ kind: 'resource', ask: ask.value }) : ask;

@@ -1,117 +1,105 @@
 import type { Evidence } from '../attestation/evidence.ts';
-import { joinSession, openSession, sessionPath } from '../authority/session.ts';
-import { sameSecret, sha256url } from '../core/bytes.ts';
+import type { Person } from '../attestation/person.ts';
+import type { NewSession } from '../authority/session.ts';
 import type { Clock } from '../core/clock.ts';
 import { HOUR } from '../core/duration.ts';
-import type { LeaseId } from '../core/ids.ts';
-import { refusal } from '../core/refusal.ts';
+import type { IssuerId, LeaseId, PersonUrn, SessionId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
-import { err, ok } from '../core/result.ts';
+import { ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Issuer, Workload } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { HopRow, SessionRow, Target } from '../store/rows.ts';
-import type { LeaseStanding } from '../store/store.ts';
+import type { CeilingPair, ChainLink, HopRow, Target } from '../store/rows.ts';
+import type { LeaseStanding, OneTime, StoreReads } from '../store/store.ts';
+import type { DpopBinding } from '../tokens/proof.ts';
 import type { OwnToken } from '../tokens/verify.ts';
+import { evidenceFacts } from './facts.ts';
 import type { EvidenceFacts } from './facts.ts';
-import { evidenceFacts, parseEvidenceFacts } from './facts.ts';
 import type { ExchangeRequest } from './request.ts';
 import type { JoinStored } from './stored-session.ts';
 
-/** Who asks, proven: the workload, the session it exercises, and the hop whose ceiling binds it if it came with a session token. */
+/** The person a delegated session is for, as the newest thing known of their login says. */
+export interface PersonFacts { readonly urn: PersonUrn; readonly issuer: string; readonly groups: readonly string[] }
+
+/** Who asks, proven: the workload, the session it exercises, whom it acts for, and what binds it. */
 export interface Caller {
   readonly workload: Workload;
   readonly evidence: EvidenceFacts;
-  readonly session: Omit<SessionRow, 'beganVersion'>;
+  /** Entry of the issuer of that evidence. */
+  readonly issuerId: IssuerId;
+  readonly session: NewSession;
+  /** The hop it acts in already; undefined: it opens one. */
   readonly hop: HopRow | undefined;
+  /** Who handed authority on to it, and by which token. */
+  readonly parent: { readonly hop: HopRow; readonly handover: LeaseId } | undefined;
   /** Hops of the session as they are stored; undefined while nobody looked whether the session is there already. */
   readonly hops: readonly HopRow[] | undefined;
+  /** What its token holds; undefined: it came with evidence alone, and only policies bind it. */
+  readonly ceiling: readonly CeilingPair[] | undefined;
+  /** Every actor from the session's first to this one. */
+  readonly chain: readonly ChainLink[];
+  readonly person: PersonFacts | undefined;
+  /** The login shown now. */
+  readonly login: { readonly person: PersonUrn; readonly authTime: number } | undefined;
+  /** When what must be fresh was shown last (`shown`: now), and how long that counts; milliseconds. */
+  readonly freshness: { readonly at: number; readonly shown: boolean; readonly within: number } | undefined;
+  /** Whether it showed evidence now: a session token alone begets no other (design section 5). */
+  readonly showedEvidence: boolean;
+  /** What is opened with this request has to be permitted as such. */
+  readonly opensTask: boolean;
   /** Revocation targets known so far. */
   readonly path: readonly Target[];
   /** Registry version at which the session began; a new one begins now. */
   readonly beganVersion: number;
-  /** One-time key of the evidence, and until when it must be remembered. */
+  /** One-time key of the evidence, and until when it must be remembered; those of other tokens shown. */
   readonly replayKey: string | null;
   readonly replayUntil: number | null;
-  /** Key the presented token is bound to. */
+  readonly proofs: readonly OneTime[];
+  /** Key a presented token is bound to. */
   readonly jkt: string | null;
 }
 
 export interface CallerPorts {
   readonly clock: Clock;
   attest(token: string, candidates: (iss: string) => readonly Issuer[], view: DomainView): Promise<Result<Evidence, Refusal>>;
+  attestPerson(token: string, view: DomainView): Promise<Result<Person, Refusal>>;
   verifySessionToken(token: string, view: DomainView): Promise<Result<OwnToken, Refusal>>;
-  leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined>;
+  /** Whether a person was revoked since this login. */
+  readonly endsLogin: (person: PersonUrn, authTime: number) => boolean;
+  readonly store: Pick<StoreReads, 'session'> & { leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined> };
   readonly join: JoinStored;
 }
+
+/** One request on its way to a caller; `learnt` keeps what was proven for whoever asks why it was refused. */
+export interface Asking {
+  readonly request: ExchangeRequest;
+  readonly view: DomainView;
+  readonly binding: DpopBinding | undefined;
+  readonly snapshotVersion: number;
+  readonly learnt: (workload: Workload | undefined, evidence: EvidenceFacts) => void;
+}
+export type Authenticate = (asking: Asking) => Promise<Result<Caller, Refusal>>;
 
 /** Evidence is remembered this long after it expired: clocks differ, and a purge may lag (design section 5, Replay). */
 const REPLAY_MARGIN = HOUR;
 
-/** Evidence that is its own anchor and is used once opens a session nobody else can name: no need to look for it. */
-const mayJoin = ({ anchor, replayKey }: Evidence): boolean => anchor !== replayKey;
+/** Evidence of the workload that acts, and the workload it is. */
+export interface Actor { readonly workload: Workload; readonly evidence: Evidence; readonly facts: EvidenceFacts }
 
-export type Authenticate = (request: ExchangeRequest, view: DomainView, snapshotVersion: number, learnt: (workload: Workload | undefined, evidence: EvidenceFacts) => void) => Promise<Result<Caller, Refusal>>;
-
-export const createAuthenticate = (ports: CallerPorts): Authenticate => {
-  const byEvidence: Authenticate = async (request, view, snapshotVersion, learnt) => {
-    const now = ports.clock.now();
-    const evidence = await ports.attest(request.subjectToken, (iss) => view.issuersFor(iss, 'workloads'), view);
-    if (!evidence.ok) return evidence;
-    const facts = evidenceFacts(evidence.value);
-    learnt(undefined, facts);
-    const workload = view.identify(evidence.value, request.clientId, now);
-    if (!workload.ok) return workload;
-    learnt(workload.value, facts);
-    // Design section 5: the one-shot exchange fits the bounded model; the other models ask for more than evidence.
-    if (workload.value.authority !== 'bounded') return err(refusal('model_mismatch', `a ${workload.value.authority} workload cannot exchange evidence alone`));
-    const session = openSession(view.domain, workload.value, evidence.value, now);
-    const caller: Caller = {
-      workload: workload.value,
-      evidence: facts,
-      session,
-      hop: undefined,
-      hops: mayJoin(evidence.value) ? undefined : [],
-      path: sessionPath(session),
-      beganVersion: snapshotVersion,
-      replayKey: evidence.value.replayKey ?? null,
-      replayUntil: evidence.value.replayKey === undefined ? null : evidence.value.expiresAt + REPLAY_MARGIN,
-      jkt: evidence.value.boundTo ?? null,
-    };
-    // A policy that asks for the session's age must see the true one; all others are decided without a query.
-    return view.engine.readsSessionAge ? ports.join(caller) : ok(caller);
-  };
-
-  const bySessionToken: Authenticate = async (request, view, _snapshotVersion, learnt) => {
-    const token = await ports.verifySessionToken(request.subjectToken, view);
-    if (!token.ok) return token;
-    if (request.clientId !== undefined && request.clientId !== token.value.clientId) return err(refusal('client_id_mismatch', 'client_id is not the workload the session token was issued to'));
-    const standing = await ports.leaseStanding(token.value.jti);
-    // The very token that was issued: an ECDSA signature has a twin, and a stolen signing key could put another ceiling under this jti.
-    if (standing === undefined || standing.lease.kind !== 'session_token' || !sameSecret(standing.lease.credentialHash, sha256url(request.subjectToken))) {
-      return err(refusal('token_unknown', 'no lease of this session token'));
-    }
-    const facts = parseEvidenceFacts(standing.lease.decision['evidence']);
-    const workload = view.workloadById(standing.lease.workloadId);
-    learnt(workload, facts);
-    if (standing.revokedBy !== undefined) return err(refusal('revoked', `${standing.revokedBy} is revoked`));
-    if (standing.ended) return err(refusal('session_ended', 'the session or hop is over'));
-    if (workload === undefined) return err(refusal('workload_unknown', 'the workload is no longer registered'));
-    if (workload.expires <= ports.clock.now()) return err(refusal('workload_expired', 'the workload registration has expired'));
-    return ok({
-      workload,
-      evidence: facts,
-      session: joinSession(standing.session, workload),
-      hop: standing.hop,
-      hops: [standing.hop],
-      path: [...standing.hop.path, `lease:${standing.lease.id}`],
-      beganVersion: standing.session.beganVersion,
-      replayKey: null,
-      replayUntil: null,
-      jkt: token.value.jkt ?? null,
-    });
-  };
-
-  return (request, view, snapshotVersion, learnt) =>
-    request.subjectKind === 'evidence' ? byEvidence(request, view, snapshotVersion, learnt) : bySessionToken(request, view, snapshotVersion, learnt);
+/** Whoever acts shows evidence of its own: as subject in the bounded and autonomous models, as actor in all others. */
+export const identifyActor = async (ports: Pick<CallerPorts, 'attest' | 'clock'>, token: string, { request, view, learnt }: Asking): Promise<Result<Actor, Refusal>> => {
+  const evidence = await ports.attest(token, (iss) => view.issuersFor(iss, 'workloads'), view);
+  if (!evidence.ok) return evidence;
+  const facts = evidenceFacts(evidence.value);
+  learnt(undefined, facts);
+  const workload = view.identify(evidence.value, request.clientId, ports.clock.now());
+  if (!workload.ok) return workload;
+  learnt(workload.value, facts);
+  return ok({ workload: workload.value, evidence: evidence.value, facts });
 };
+
+/** What is used up with evidence that may be shown once. */
+export const replayOf = ({ replayKey, expiresAt }: Pick<Evidence, 'replayKey' | 'expiresAt'>): Pick<Caller, 'replayKey' | 'replayUntil'> =>
+  ({ replayKey: replayKey ?? null, replayUntil: replayKey === undefined ? null : expiresAt + REPLAY_MARGIN });
+
+export type FindSession = (id: SessionId) => ReturnType<StoreReads['session']>;

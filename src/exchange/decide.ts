@@ -4,10 +4,11 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Answer, PolicyCitation, Question } from '../policy/decision.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { CeilingPair, HopRow } from '../store/rows.ts';
+import type { CeilingPair } from '../store/rows.ts';
 import { withinCeiling } from './aim.ts';
 import type { Aim, Ask } from './aim.ts';
 import type { Caller } from './caller.ts';
+import { parseEvidenceFacts } from './facts.ts';
 
 /** What was permitted of one ask, and by which policy versions. */
 export interface Verdict {
@@ -16,22 +17,45 @@ export interface Verdict {
   readonly policies: readonly PolicyCitation[];
 }
 
-/** The question of one exchange without its resource and scope: the same for every pair. */
-export type QuestionFrame = Omit<Question, 'resource' | 'scope' | 'action'>;
+/** One question of an exchange without its resource and scope. */
+export type QuestionFrame = Omit<Question, 'resource' | 'scope'>;
 
-export const frameQuestion = (view: DomainView, caller: Caller, request: { readonly bound: boolean; readonly time: number; readonly lifetime: number }): QuestionFrame => ({
-  domain: view.domain,
-  workload: caller.workload,
-  evidence: caller.evidence,
-  chain: [caller.workload.spiffeId],
-  session: {
-    model: caller.session.model,
-    principal: caller.session.principal,
-    ageSeconds: Math.max(0, Math.floor((request.time - caller.session.startedAt) / 1000)),
-    depth: caller.hop?.depth ?? 0,
-  },
-  request,
-});
+/**
+ * Whose authority an exchange rests on, asked anew each time and each of them alone: all must permit. The person first (may
+ * they hand this on?), then every actor of the chain in order: whether it may have this itself, on its own authority (`issue`)
+ * or another's (`act`), and, if it handed on or is about to, whether it may (`delegate`).
+ */
+export const frameQuestions = (view: DomainView, caller: Caller, request: QuestionFrame['request']): Result<readonly QuestionFrame[], Refusal> => {
+  const { session, chain, freshness } = caller;
+  const { actor, ...plain } = request;
+  const common = {
+    domain: view.domain,
+    chain: chain.map(({ sub }) => sub),
+    session: {
+      model: session.model,
+      principal: session.principal,
+      ageSeconds: secondsSince(session.startedAt, request.time),
+      depth: chain.length - 1,
+      freshSeconds: freshness === undefined ? undefined : secondsSince(freshness.at, request.time),
+      purpose: typeof session.facts['purpose'] === 'string' ? session.facts['purpose'] : undefined,
+    },
+  };
+  const frames: QuestionFrame[] = [];
+  if (caller.person !== undefined) frames.push({ ...common, action: 'delegate', workload: caller.workload, person: caller.person, evidence: undefined, request: plain });
+  for (const [at, link] of chain.entries()) {
+    const last = at === chain.length - 1;
+    const workload = last ? caller.workload : view.workloadById(link.workloadId);
+    if (workload === undefined || workload.expires <= request.time) return err(refusal('workload_unknown', `${link.sub} in the chain is no longer registered`));
+    const own = { ...common, workload, evidence: last ? caller.evidence : parseEvidenceFacts(link.evidence), request: plain };
+    frames.push({ ...own, action: session.model === 'delegated' || at > 0 ? 'act' : 'issue' });
+    if (!last) frames.push({ ...own, action: 'delegate' });
+    else if (actor !== undefined) frames.push({ ...own, action: 'delegate', request });
+    if (last && caller.opensTask) frames.push({ ...own, action: 'open' });
+  }
+  return ok(frames);
+};
+
+const secondsSince = (then: number, now: number): number => Math.max(0, Math.floor((now - then) / 1000));
 
 const addCitations = (policies: PolicyCitation[], answer: Pick<Answer, 'policies'>): void => {
   for (const cited of answer.policies) if (!policies.some((known) => known.name === cited.name)) policies.push(cited);
@@ -41,14 +65,17 @@ const addCitations = (policies: PolicyCitation[], answer: Pick<Answer, 'policies
  * Decides one ask: each requested scope, or `issue` on the resource itself when none is asked. A caller that nothing is
  * permitted at the target gets what it would get for a target that does not exist (design section 5, Targets and scopes).
  */
-export const decideAsk = (view: DomainView, frame: QuestionFrame, ask: Ask): Result<Verdict, Refusal> => {
+export const decideAsk = (view: DomainView, frames: readonly QuestionFrame[], ask: Ask): Result<Verdict, Refusal> => {
   const policies: PolicyCitation[] = [];
   const errors: string[] = [];
   const permits = (scope: string | undefined): boolean => {
-    const answer = view.engine.decide({ ...frame, action: 'issue', resource: ask.resource, scope });
-    addCitations(policies, answer);
-    errors.push(...answer.errors);
-    return answer.allow;
+    for (const frame of frames) {
+      const answer = view.engine.decide({ ...frame, resource: ask.resource, scope });
+      addCitations(policies, answer);
+      errors.push(...answer.errors);
+      if (!answer.allow) return false;
+    }
+    return frames.length > 0;
   };
   const anythingPermitted = (): boolean => permits(undefined) || ask.resource.scopes.some((scope) => permits(scope));
   const fail = (code: 'scope_unknown' | 'scope_denied' | 'target_denied', detail: string): Result<Verdict, Refusal> => {
@@ -57,7 +84,7 @@ export const decideAsk = (view: DomainView, frame: QuestionFrame, ask: Ask): Res
   };
 
   if (ask.scopes.length === 0) {
-    return permits(undefined) ? ok({ granted: [], denied: [], policies }) : fail('target_denied', `no policy permits issue on ${ask.resource.audience}`);
+    return permits(undefined) ? ok({ granted: [], denied: [], policies }) : fail('target_denied', `not permitted on ${ask.resource.audience}`);
   }
   const unknown = ask.scopes.filter((scope) => !ask.resource.scopes.includes(scope));
   if (unknown.length > 0) {
@@ -76,20 +103,29 @@ export interface Decided {
   readonly denied: readonly string[];
 }
 
-/** Decides every pair asked for; `hop` is the one a session token speaks for. A ceiling is granted whole or narrowed, never partly refused in silence: a pair of which nothing is left fails the request. */
-export const decideAim = (view: DomainView, frame: QuestionFrame, aimed: Aim, hop: HopRow | undefined): Result<Decided, Refusal> => {
+/**
+ * Decides every pair asked for, each within what the caller's token holds. A ceiling that was asked for is granted whole or
+ * narrowed, never partly refused in silence: a pair of which nothing is left fails the request. One that is only renewed
+ * goes on with what is left of it.
+ */
+export const decideAim = (view: DomainView, frames: readonly QuestionFrame[], aimed: Aim, held: readonly CeilingPair[] | undefined): Result<Decided, Refusal> => {
   const pairs: CeilingPair[] = [];
   const policies: PolicyCitation[] = [];
   const denied: string[] = [];
+  let first: Refusal | undefined;
   for (const ask of aimed.kind === 'resource' ? [aimed.ask] : aimed.asks) {
-    const held = hop === undefined ? ok(ask) : withinCeiling(ask, hop.ceiling);
-    if (!held.ok) return held;
-    const verdict = decideAsk(view, frame, held.value);
-    if (!verdict.ok) return verdict;
+    const within = held === undefined ? ok(ask) : withinCeiling(ask, held);
+    const verdict = within.ok ? decideAsk(view, frames, within.value) : within;
+    if (!verdict.ok && !(aimed.kind === 'session' && aimed.renews && verdict.error.code !== 'policy_error')) return verdict;
+    if (!verdict.ok) {
+      first ??= verdict.error;
+      denied.push(...(ask.scopes.length === 0 ? [ask.resource.audience] : ask.scopes.map((scope) => `${ask.resource.audience}#${scope}`)));
+      continue;
+    }
     pairs.push({ audience: ask.resource.audience, scopes: verdict.value.granted });
     addCitations(policies, verdict.value);
     const left = new Set(verdict.value.granted);
     denied.push(...ask.scopes.filter((scope) => !left.has(scope)).map((scope) => `${ask.resource.audience}#${scope}`));
   }
-  return ok({ pairs, policies, denied });
+  return pairs.length === 0 && first !== undefined ? err(first) : ok({ pairs, policies, denied });
 };

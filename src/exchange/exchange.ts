@@ -1,4 +1,5 @@
-import { joinHop, openRootHop } from '../authority/session.ts';
+import { subjectOf } from '../authority/chain.ts';
+import { endOf, joinHop } from '../authority/session.ts';
 import { seconds } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
@@ -18,7 +19,8 @@ import type { DpopBinding } from '../tokens/proof.ts';
 import { aim } from './aim.ts';
 import { checkCallerBinding, checkTargetTerms } from './binding.ts';
 import type { Authenticate } from './caller.ts';
-import { decideAim, frameQuestion } from './decide.ts';
+import { loginClaims, openHop } from './hop.ts';
+import { decideAim, frameQuestions } from './decide.ts';
 import type { Denials } from './denials.ts';
 import { factsJson } from './facts.ts';
 import { describeIssuance } from './issuance.ts';
@@ -54,7 +56,7 @@ export interface ExchangeInput {
 export interface ExchangeDeps {
   readonly clock: Clock;
   readonly random: Random;
-  readonly snapshot: Pick<Snapshot, 'revokedBy' | 'version'>;
+  readonly snapshot: Pick<Snapshot, 'blockedBy' | 'version'>;
   readonly authenticate: Authenticate;
   readonly join: JoinStored;
   /** Rate limit by workload, after its evidence verified. */
@@ -75,7 +77,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   const deny = async (refused: Refusal): Promise<Result<Grant, Denied>> => err({ refusal: refused, decisionId: await deps.denials.record(refused, trail.context()) });
 
   // evidence -> attributes -> workload -> session
-  const authenticated = await deps.authenticate(request, view, deps.snapshot.version, (workload, evidence) => trail.learn(workload, evidence));
+  const authenticated = await deps.authenticate({ request, view, binding, snapshotVersion: deps.snapshot.version, learnt: (workload, evidence) => { trail.learn(workload, evidence); } });
   if (!authenticated.ok) return deny(authenticated.error);
   const caller = authenticated.value;
   const limited = deps.admit(caller.workload.id);
@@ -85,17 +87,18 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   const unproven = checkCallerBinding(caller, binding);
   if (unproven !== undefined) return deny(unproven);
   const now = deps.clock.now();
-  const aimed = aim(request, view, now);
+  const aimed = aim(request, caller, view, now);
   if (!aimed.ok) return deny(aimed.error);
   const terms = deps.mint.terms(aimed.value);
 
   // authority taken back: asked here to refuse early, asked again by the commit
-  const revoked = deps.snapshot.revokedBy(caller.path, caller.beganVersion);
-  if (revoked !== undefined) return deny(refusal('revoked', `${revoked} is revoked`));
+  const blocked = deps.snapshot.blockedBy(caller.path, caller.beganVersion);
+  if (blocked !== undefined) return deny(refusal(blocked.effect, `${blocked.target} is ${blocked.effect}`));
 
-  // decision: the hop's ceiling first, which can only shrink what is asked, then the policies
-  const frame = frameQuestion(view, caller, { bound: binding !== undefined, time: now, lifetime: terms.lifetime });
-  const decided = decideAim(view, frame, aimed.value, caller.hop);
+  // decision: what the caller's token holds first, which can only shrink what is asked, then the policies, for everybody it rests on
+  const frames = frameQuestions(view, caller, { bound: binding !== undefined, time: now, lifetime: terms.lifetime, actor: request.requestedActor });
+  if (!frames.ok) return deny(frames.error);
+  const decided = decideAim(view, frames.value, aimed.value, caller.ceiling);
   if (!decided.ok) return deny(decided.error);
   const { pairs, policies, denied } = decided.value;
   const unfit = checkTargetTerms(aimed.value, terms, { binding, tokenType: request.requestedTokenType });
@@ -108,8 +111,8 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
     const { session, hops } = joined.value;
 
     // hop: the caller's own, or a new one whose ceiling is exactly what was decided
-    const hop = caller.hop ?? joinHop(openRootHop(session, caller.workload, binding?.jkt ?? null, pairs, now), hops ?? []);
-    const endsAt = Math.min(hop.expiresAt, session.expiresAt);
+    const hop = caller.hop ?? joinHop(openHop(joined.value, binding?.jkt ?? null, pairs, now), hops ?? []);
+    const endsAt = endOf(hop, session, caller.freshness);
     const expiresAt = Math.min(now + terms.lifetime * SECOND, endsAt);
     if (expiresAt < now + SECOND) return deny(refusal('lifetime_exhausted', 'the session or hop ends within a second'));
 
@@ -117,15 +120,15 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
     if (spent.has(caller.replayKey)) return deny(refuseOutcome('replayed'));
     const leaseId = newId('lease', deps.clock, deps.random);
     const issued = await deps.mint.issue({
-      leaseId, sessionId: session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding,
-      subject: { sub: caller.workload.spiffeId, act: undefined, model: session.model, principal: session.principal, depth: hop.depth },
+      leaseId, sessionId: session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding, handsOnTo: request.requestedActor,
+      subject: { ...subjectOf(session, caller.chain), ...loginClaims(caller), model: session.model, principal: session.principal, depth: hop.depth },
       attributes: caller.evidence.attributes, issuedAt: now, expiresAt, hopExpiresAt: endsAt,
     }, aimed.value, pairs);
     if (!issued.ok) return deny(issued.error);
 
     // lease + audit, durable before anything leaves
     const outcome = await deps.store.issue(describeIssuance({
-      caller: joined.value, hop, view, aim: aimed.value, pairs, leaseId, issued: issued.value, issuedAt: now, binding, requestId,
+      caller: joined.value, hop, view, aim: aimed.value, pairs, leaseId, issued: issued.value, issuedAt: now, binding, requestId, handsOnTo: request.requestedActor,
       sealedHandle: issued.value.handle === undefined ? undefined : deps.sealHandle(leaseId, issued.value.handle),
       decision: {
         asked: trail.asked, denied, evidence: factsJson(caller.evidence), registry_version: deps.snapshot.version,

@@ -1,9 +1,11 @@
+import { isStale } from '../authority/session.ts';
 import { sameSecret, sha256url } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import type { AuthorityLimits } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { LeaseStanding, StoreReads } from '../store/store.ts';
 import type { TokenClaims } from '../tokens/claims.ts';
@@ -21,11 +23,12 @@ export interface IntrospectDeps {
 }
 
 /** The lease is that of these very bytes: what else our key may have signed, by a twin of its signature or in a thief's hands, was not issued. */
-const isIssued = (standing: LeaseStanding | undefined, token: string): standing is LeaseStanding =>
+export const isIssued = (standing: LeaseStanding | undefined, token: string): standing is LeaseStanding =>
   standing !== undefined && sameSecret(standing.lease.credentialHash, sha256url(token));
 
 /** Active is judged in the database, so that a revocation holds on every node from its commit on (design section 3, invariant 9). */
-const isActive = ({ revokedBy, ended, lease }: LeaseStanding, now: number): boolean => revokedBy === undefined && !ended && lease.expiresAt > now;
+export const isActive = (standing: LeaseStanding, now: number, limits: AuthorityLimits): boolean =>
+  standing.revokedBy === undefined && standing.suspendedBy === undefined && !standing.ended && standing.lease.expiresAt > now && !isStale(standing.session, limits, now);
 
 export const createIntrospect = (deps: IntrospectDeps) => {
   /** The caller: a workload with a live token for `<issuer>/introspect`. */
@@ -34,7 +37,7 @@ export const createIntrospect = (deps: IntrospectDeps) => {
     if (!token.ok) return token;
     const standing = await deps.store.leaseStanding(token.value.jti);
     if (!isIssued(standing, credential)) return err(refusal('token_unknown', 'no lease of the introspecting workload\'s token'));
-    if (!isActive(standing, deps.clock.now())) return err(refusal('revoked', 'the token of the introspecting workload is not active'));
+    if (!isActive(standing, deps.clock.now(), view.domain.limits)) return err(refusal('revoked', 'the token of the introspecting workload is not active'));
     const workload = view.workloadById(standing.lease.workloadId);
     return workload === undefined ? err(refusal('workload_unknown', 'the introspecting workload is no longer registered')) : ok({ token: token.value, workload: workload.name });
   };
@@ -46,7 +49,7 @@ export const createIntrospect = (deps: IntrospectDeps) => {
     if (resource === undefined || resource.expires <= deps.clock.now() || !resource.servedBy.includes(workload)) return INACTIVE;
     const standing = await deps.store.leaseStanding(verified.value.jti);
     // A resource registered anew under an old audience is another one: tokens of the removed one stay dead.
-    if (!isIssued(standing, token) || !isActive(standing, deps.clock.now()) || standing.lease.resourceId !== resource.id) return INACTIVE;
+    if (!isIssued(standing, token) || !isActive(standing, deps.clock.now(), view.domain.limits) || standing.lease.resourceId !== resource.id) return INACTIVE;
     return { active: true, ...verified.value.claims, token_type: verified.value.jkt === undefined ? 'Bearer' : 'DPoP' };
   };
 

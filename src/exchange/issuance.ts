@@ -1,6 +1,6 @@
 import { sha256url } from '../core/bytes.ts';
 import { decisionOf } from '../core/ids.ts';
-import type { LeaseId } from '../core/ids.ts';
+import type { LeaseId, SpiffeId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { IssuedCredential } from '../credentials/provider.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
@@ -23,6 +23,8 @@ export interface IssuanceFacts {
   readonly sealedHandle: { readonly sealed: string; readonly kekId: string } | undefined;
   readonly issuedAt: number;
   readonly binding: DpopBinding | undefined;
+  /** To whom authority is handed on: such a token is bound to no key. */
+  readonly handsOnTo: SpiffeId | undefined;
   readonly requestId: string;
 }
 
@@ -44,7 +46,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       hopId: facts.hop.id,
       workloadId: caller.workload.id,
       owner: caller.workload.owner,
-      issuerId: caller.session.issuerId,
+      issuerId: caller.issuerId,
       resourceId: resource?.id ?? null,
       audience,
       scope,
@@ -55,13 +57,14 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       replayUntil: caller.replayUntil,
       credentialHash,
       kid: issued.kid ?? null,
-      jkt: binding?.jkt ?? null,
+      jkt: facts.handsOnTo === undefined ? binding?.jkt ?? null : null,
       handle: facts.sealedHandle?.sealed ?? null,
       handleKekId: facts.sealedHandle?.kekId ?? null,
       issuedAt: facts.issuedAt,
       expiresAt: issued.expiresAt,
     },
-    proofs: binding === undefined ? [] : [{ key: binding.replayKey, until: binding.replayUntil }],
+    proofs: [...caller.proofs, ...(binding === undefined ? [] : [{ key: binding.replayKey, until: binding.replayUntil }])],
+    ...restsOn(caller, resource?.audience, facts.issuedAt),
     audit: {
       at: facts.issuedAt,
       action: 'exchange.issued',
@@ -69,8 +72,15 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       body: {
         lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: caller.session.id, hop: facts.hop.id,
         workload: caller.workload.spiffeId, owner: caller.workload.owner, principal: caller.session.principal,
-        audience, scope, expires: issued.expiresAt, hash: credentialHash, request: facts.requestId,
+        audience, scope, expires: issued.expiresAt, ...(facts.handsOnTo === undefined ? {} : { handed_on_to: facts.handsOnTo }), hash: credentialHash, request: facts.requestId,
       },
     },
   };
 };
+
+/** What the commit holds the issuance to beside its rows: the login, how fresh things are, and the budgets of a task. */
+const restsOn = ({ login, freshness, session, workload }: Caller, resource: string | undefined, now: number): Pick<Issuance, 'login' | 'fresh' | 'charge'> => ({
+  ...(login === undefined ? {} : { login }),
+  ...(freshness === undefined ? {} : { fresh: { at: freshness.shown ? freshness.at : null, after: now - freshness.within } }),
+  ...(session.model !== 'autonomous' ? {} : { charge: { agent: workload.spiffeId, resource } }),
+});

@@ -8,6 +8,8 @@ export const refuseOutcome = (outcome: Exclude<IssuanceOutcome, 'committed'>): R
     case 'replayed': return refusal('evidence_replayed', 'this evidence was used before');
     case 'proof_replayed': return refusal('dpop_replayed', 'this proof was used before');
     case 'revoked': return refusal('revoked', 'revoked before the commit');
+    case 'suspended': return refusal('suspended', 'suspended, or shown too long ago, before the commit');
+    case 'exhausted': return refusal('budget_exhausted', 'a budget of the task has no room left');
     case 'ended': return refusal('session_ended', 'the session or hop ended before the commit, or ends before the credential would');
   }
 };

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { parseSessionId, parseSpiffeId } from '../core/ids.ts';
+import type { SessionId, SpiffeId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
@@ -11,17 +13,30 @@ export const TOKEN_TYPE = {
   accessToken: 'urn:ietf:params:oauth:token-type:access_token',
   jwt: 'urn:ietf:params:oauth:token-type:jwt',
   idToken: 'urn:ietf:params:oauth:token-type:id_token',
+  /** A session's id in place of a token of it that has expired (design section 5, Renewal). */
+  session: 'urn:mayfly:token-type:session',
 } as const;
 export const CEILING_TYPE = 'urn:mayfly:ceiling';
 
-/** How the caller shows who it is: a platform's token, or a session token of ours. */
-export type SubjectKind = 'evidence' | 'session-token';
+/**
+ * What the subject token is said to be: a platform's or person's token, an access token (a session token of ours, or a person's
+ * for this domain), or the id of a session.
+ */
+export type SubjectKind = 'evidence' | 'access-token' | 'session';
 
 /** A token request whose form is right; nothing in it is trusted yet (RFC 8693 section 2.1). */
 export interface ExchangeRequest {
   readonly subjectToken: string;
   readonly subjectKind: SubjectKind;
+  /** Evidence of the workload that acts, where the subject token is not its own (RFC 8693 section 2.1). */
+  readonly actorToken: string | undefined;
   readonly clientId: string | undefined;
+  /** SPIFFE ID of the workload that authority is handed on to. */
+  readonly requestedActor: SpiffeId | undefined;
+  /** The task that an autonomous workload works on. */
+  readonly session: SessionId | undefined;
+  /** What a task is opened for, where the request opens one. */
+  readonly purpose: string | undefined;
   /** The one target; undefined: the domain itself (a session token). */
   readonly target: string | undefined;
   readonly scopes: readonly string[];
@@ -94,13 +109,43 @@ const parseTarget = (form: Form): Result<string | undefined, Refusal> => {
 const SUBJECT_KINDS: ReadonlyMap<string, SubjectKind> = new Map([
   [TOKEN_TYPE.jwt, 'evidence'],
   [TOKEN_TYPE.idToken, 'evidence'],
-  [TOKEN_TYPE.accessToken, 'session-token'],
+  [TOKEN_TYPE.accessToken, 'access-token'],
+  [TOKEN_TYPE.session, 'session'],
 ]);
+const ACTOR_TYPES: ReadonlySet<string> = new Set([TOKEN_TYPE.jwt, TOKEN_TYPE.idToken]);
+const MAX_PURPOSE = 500;
+const PURPOSE = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 
 /** Parameters of capabilities that do not exist here: sent on purpose, so silence would be a lie. */
-const REFUSED = ['actor_token', 'actor_token_type', 'requested_actor', 'completion_mode'] as const;
+const REFUSED = ['completion_mode'] as const;
 /** Clients are workloads and their evidence authenticates them: a second way to say who asks is a contradiction (RFC 6749 section 2.3). */
 const CLIENT_AUTHENTICATION = ['client_assertion', 'client_assertion_type', 'client_secret'] as const;
+
+type Values = Readonly<Record<string, string | undefined>>;
+
+/** RFC 8693 section 2.1: `actor_token_type` goes with `actor_token` and never alone. */
+const parseActor = (values: Values, subjectKind: SubjectKind): Result<Pick<ExchangeRequest, 'actorToken' | 'requestedActor'>, Refusal> => {
+  const { actor_token: actorToken, actor_token_type: type, requested_actor: requested } = values;
+  if (actorToken === undefined && type !== undefined) return err(refusal('parameter_invalid', 'actor_token_type without actor_token'));
+  if (actorToken !== undefined && type === undefined) return err(refusal('parameter_missing', 'actor_token_type'));
+  if (type !== undefined && !ACTOR_TYPES.has(type)) return err(refusal('token_type_unsupported', 'actor_token_type'));
+  if (actorToken === undefined && subjectKind === 'session') return err(refusal('actor_missing', 'a session is renewed with evidence of its actor as actor_token'));
+  const requestedActor = requested === undefined ? undefined : parseSpiffeId(requested);
+  if (requested !== undefined && requestedActor === undefined) return err(refusal('parameter_invalid', 'requested_actor is not a SPIFFE ID'));
+  if (requestedActor !== undefined && (actorToken !== undefined || subjectKind !== 'access-token')) return err(refusal('actor_unexpected', 'authority is handed on from a session token alone'));
+  return ok({ actorToken, requestedActor });
+};
+
+const parseTask = (values: Values, subjectKind: SubjectKind): Result<Pick<ExchangeRequest, 'session' | 'purpose'>, Refusal> => {
+  const { session: raw, purpose, actor_token: actorToken } = values;
+  if (raw === undefined && purpose === undefined) return ok({ session: undefined, purpose: undefined });
+  if (subjectKind !== 'evidence' || actorToken !== undefined) return err(refusal('parameter_invalid', 'session and purpose go with the evidence of an autonomous workload'));
+  if (raw !== undefined && purpose !== undefined) return err(refusal('parameter_invalid', 'session names a task, purpose opens one: send one of them'));
+  const session = raw === undefined ? undefined : parseSessionId(raw);
+  if (raw !== undefined && session === undefined) return err(refusal('session_unknown', 'session is not the id of a session'));
+  if (purpose !== undefined && (purpose.length > MAX_PURPOSE || !PURPOSE.test(purpose))) return err(refusal('parameter_invalid', `purpose is not one line of at most ${MAX_PURPOSE} characters`));
+  return ok({ session, purpose });
+};
 
 /** RFC 8693 section 2.1; the order of checks is standards.md H1. */
 export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusal> => {
@@ -110,7 +155,7 @@ export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusa
   if (grantType.value !== TOKEN_EXCHANGE_GRANT) return err(refusal('grant_type_unsupported', 'grant_type is not token exchange'));
 
   const values: Record<string, string | undefined> = {};
-  for (const name of ['subject_token', 'subject_token_type', 'client_id', 'scope', 'requested_token_type', 'authorization_details', ...REFUSED, ...CLIENT_AUTHENTICATION]) {
+  for (const name of ['subject_token', 'subject_token_type', 'client_id', 'scope', 'requested_token_type', 'authorization_details', 'actor_token', 'actor_token_type', 'requested_actor', 'session', 'purpose', ...REFUSED, ...CLIENT_AUTHENTICATION]) {
     const value = single(form, name);
     if (!value.ok) return value;
     values[name] = value.value;
@@ -124,11 +169,16 @@ export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusa
   const subjectKind = SUBJECT_KINDS.get(subjectTokenType);
   if (subjectKind === undefined) return err(refusal('token_type_unsupported', 'subject_token_type'));
 
+  const actor = parseActor(values, subjectKind);
+  if (!actor.ok) return actor;
+  const task = parseTask(values, subjectKind);
+  if (!task.ok) return task;
+
   const target = parseTarget(form);
   if (!target.ok) return target;
   const scopes = parseScopes(scope);
   if (!scopes.ok) return scopes;
   const ceiling = parseCeiling(values['authorization_details']);
   if (!ceiling.ok) return ceiling;
-  return ok({ subjectToken, subjectKind, clientId, target: target.value, scopes: scopes.value, requestedTokenType, ceiling: ceiling.value });
+  return ok({ subjectToken, subjectKind, clientId, ...actor.value, ...task.value, target: target.value, scopes: scopes.value, requestedTokenType, ceiling: ceiling.value });
 };

@@ -9,16 +9,24 @@ import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
+import type { LeaseRow } from '../store/rows.ts';
 import type { LeaseStanding, NewRevocation, RegistryChange, RegistryOutcome, StoreReads } from '../store/store.ts';
 import type { OwnToken } from '../tokens/verify.ts';
 import { findFalling, honouredEntries } from './falling.ts';
 import type { HonouredNote } from './falling.ts';
+import { HANDOVER_TOKEN, SESSION_TOKEN } from './session-token.ts';
 
-/** What revoking one lease means: a session token stands for its hop, so all that was exchanged from it falls with it. */
-export const revocationOfLease = ({ lease, session }: Pick<LeaseStanding, 'lease' | 'session'>, reason: string): NewRevocation =>
-  lease.kind === 'session_token'
-    ? { target: `hop:${lease.hopId}`, domainId: lease.domainId, reason, purgeAfter: session.expiresAt + 90 * DAY }
-    : { target: `lease:${lease.id}`, domainId: lease.domainId, reason, purgeAfter: lease.expiresAt + HOUR };
+/**
+ * What revoking one lease means: a session token stands for its hop, so all that was exchanged from it falls with it; one that was
+ * handed on for what was taken up with it. Both outlast the token itself, so both are kept as long as rows of the session are.
+ */
+export const revocationOfLease = ({ lease, session }: Pick<LeaseStanding, 'lease' | 'session'>, reason: string): NewRevocation => ({
+  target: lease.kind === SESSION_TOKEN ? `hop:${lease.hopId}` : `lease:${lease.id}`, domainId: lease.domainId, reason,
+  purgeAfter: othersRestOn(lease) ? session.expiresAt + 90 * DAY : lease.expiresAt + HOUR,
+});
+
+/** Whether more than the lease itself falls with it. */
+export const othersRestOn = ({ kind }: Pick<LeaseRow, 'kind'>): boolean => kind === SESSION_TOKEN || kind === HANDOVER_TOKEN;
 
 export interface RevokeTokenDeps {
   readonly clock: Clock;
@@ -51,7 +59,7 @@ export const createRevokeToken = (deps: RevokeTokenDeps) => async (credential: s
   const now = deps.clock.now();
   if (standing.revokedBy !== undefined || standing.lease.expiresAt <= now) return ok('nothing');
   const revocation = revocationOfLease(standing, 'revoked by its holder (RFC 7009)');
-  const falling = standing.lease.kind === 'session_token'
+  const falling = othersRestOn(standing.lease)
     ? await findFalling(deps.store, [{ target: revocation.target, filter: { sessionId: standing.session.id } }], now)
     : { standings: [standing], more: false };
   await deps.change({

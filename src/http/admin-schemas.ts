@@ -39,6 +39,16 @@ export const simulateBody = z.strictObject({
   scope: z.string().max(4096).optional(),
 }).meta({ id: 'SimulateRequest' });
 
+const budget = z.int().min(1).max(1_000_000_000).optional();
+export const openTaskBody = z.strictObject({
+  domain: z.string().max(64),
+  workload: z.string().min(1).max(512).meta({ description: 'Autonomous workload, by name or id' }),
+  purpose: z.string().min(1).max(500).regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u).meta({ description: 'What the task is for; policies and approvers see it' }),
+  deadline: z.iso.datetime().optional().meta({ description: 'When it ends; as late as the domain allows unless given' }),
+  budgets: z.strictObject({ tokens: budget, agents: budget, resources: budget, spend: budget }).default({}).meta({ description: 'What it may use at most: credentials, distinct agents, distinct resources, spend; unlimited where not given, but nothing can be spent without a spend' }),
+}).meta({ id: 'OpenTaskRequest' });
+export const endSessionBody = z.strictObject({ reason: z.string().min(1).max(500) }).meta({ id: 'EndSessionRequest' });
+
 export const lintQuery = z.object({ domain });
 export const keysQuery = z.object({ domain });
 export const rotateBody = z.strictObject({ domain: z.string().max(64), purpose: z.enum(['access', 'aws', 'set', 'status', 'checkpoint']), algorithm: z.enum(['ES256', 'RS256']).optional().meta({ description: 'Needed where the domain has keys of two algorithms for this purpose' }) }).meta({ id: 'RotateRequest' });

@@ -1,7 +1,7 @@
 import { createDocument } from 'zod-openapi';
 import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject } from 'zod-openapi';
 import { z } from 'zod';
-import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from './admin-schemas.ts';
+import { applyBody, auditQuery, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from './admin-schemas.ts';
 
 const problem = z.object({
   type: z.string(), title: z.string(), status: z.int(), code: z.string(), detail: z.string(), request_id: z.string(),
@@ -11,6 +11,7 @@ const problem = z.object({
 const oauthError = z.object({ error: z.string(), error_description: z.string().optional(), decision_id: z.string().optional() }).meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2' });
 const tokenRequest = z.object({
   grant_type: z.literal('urn:ietf:params:oauth:grant-type:token-exchange'), subject_token: z.string(), subject_token_type: z.string(), client_id: z.string().optional(),
+  actor_token: z.string().optional(), actor_token_type: z.string().optional(), requested_actor: z.string().optional(), session: z.string().optional(), purpose: z.string().optional(),
   audience: z.string().optional(), resource: z.string().optional(), scope: z.string().optional(), requested_token_type: z.string().optional(), authorization_details: z.string().optional(),
 }).meta({ id: 'TokenRequest', description: 'RFC 8693 section 2.1' });
 const tokenResponse = z.object({
@@ -69,7 +70,9 @@ export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: 
     '/{domain}/revoke': { post: oauth('Revoke a credential (RFC 7009)', z.object({ token: z.string(), client_id: z.string().optional(), token_type_hint: z.string().optional() }), z.unknown()) },
     '/admin/v1/apply': { post: call('Make the registry what a manifest says', { body: applyBody, answer: applied }) },
     ...Object.assign({}, ...[...entries].map(([section, schema]) => entryPaths(section, section === 'resources' ? 'audience' : 'name', schema))) as ZodOpenApiPathsObject,
-    '/admin/v1/sessions': { get: call('List sessions', { query: recordsQuery }) },
+    '/{domain}/session/spend': { post: oauth('Tell what a task has spent; Authorization: a session token of it', z.object({ amount: z.string().regex(/^[1-9]\d{0,14}$/) }), z.object({ spent: z.int(), most: z.int(), left: z.int() })) },
+    '/admin/v1/sessions': { get: call('List sessions', { query: recordsQuery }), post: call('Open a task of an autonomous workload', { body: openTaskBody }) },
+    '/admin/v1/sessions/{id}/end': { post: call('End a session before its time', { path: pathOf('id'), body: endSessionBody }) },
     '/admin/v1/sessions/{id}': { get: call('One session with its hops and leases', { path: pathOf('id') }) },
     '/admin/v1/leases': { get: call('List leases', { query: recordsQuery }) },
     '/admin/v1/leases/{id}': { get: call('One lease with its decision and facts', { path: pathOf('id') }) },

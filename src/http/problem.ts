@@ -20,7 +20,7 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   parameter_missing: request('A required parameter is missing: a token request needs grant_type, subject_token and subject_token_type; introspection and revocation need token.'),
   parameter_repeated: request('A parameter is repeated. Only resource and audience may be.'),
   parameter_invalid: request('A parameter has a value that is not understood.'),
-  parameter_unsupported: request('A parameter is not supported here: actor_token, requested_actor, and completion_mode are not.'),
+  parameter_unsupported: request('A parameter is not supported here: completion_mode is not.'),
   client_authentication_unsupported: row(400, 'invalid_client', 'There is no client authentication here: the subject token itself says who asks. Send no Authorization header, secret or assertion.'),
   credential_in_query: request('Send parameters in the body, never in the URL.'),
   grant_type_unsupported: row(400, 'unsupported_grant_type', 'Use grant_type urn:ietf:params:oauth:grant-type:token-exchange.'),
@@ -41,7 +41,9 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   workload_unknown: NOT_ACCEPTED, workload_expired: NOT_ACCEPTED,
   workload_ambiguous: request('The subject token fits several workloads. Send client_id with the SPIFFE ID of the one that acts.'),
   client_id_mismatch: row(400, 'invalid_client', 'client_id is not the workload that the subject token proves.'),
-  model_mismatch: row(400, 'unauthorized_client', 'The workload is registered with an authority model that this request does not fit.'),
+  model_delegated: row(400, 'unauthorized_client', 'This workload acts for people: send the person\'s token as subject_token and the workload\'s own evidence as actor_token.'),
+  model_bounded: row(400, 'unauthorized_client', 'This workload acts for its own run: send its evidence as subject_token, with neither actor_token nor session nor purpose.'),
+  model_autonomous: row(400, 'unauthorized_client', 'This workload acts on tasks: send its evidence as subject_token and the task\'s id as session, or purpose to open one.'),
 
   token_malformed: OWN_TOKEN, token_typ_wrong: OWN_TOKEN, token_signature_invalid: OWN_TOKEN, token_expired: OWN_TOKEN, token_issuer_wrong: OWN_TOKEN,
   token_audience_wrong: OWN_TOKEN, token_unknown: OWN_TOKEN,
@@ -52,7 +54,10 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   token_scheme_wrong: request('Send a bound token as Authorization: DPoP with a proof, an unbound one as Bearer.'),
   token_other_client: row(400, 'invalid_client', 'The token was issued to another client.'),
   actor_mismatch: request('The actor is not the one the token was made for.'),
-  actor_missing: request('A session token is obtained with evidence from your platform as subject_token, not with another session token.'),
+  actor_missing: request('Show who acts: send evidence of the workload as actor_token. A person\'s token alone is not accepted, and a session token alone begets no other.'),
+  actor_unexpected: request('requested_actor goes with a session token as subject_token, without actor_token and without a target: what is handed on is a narrower session token.'),
+  presenter_not_listed: request('The workload is not one of those that may act with tokens of this application.'),
+  login_too_old: request('The person\'s login is too old. Let them log in again and send the new token.'),
 
   dpop_repeated: proof('Send exactly one DPoP header.'),
   dpop_malformed: proof('The DPoP proof is not a compact JWS of typ dpop+jwt.'),
@@ -83,6 +88,9 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   depth_exceeded: request('The chain of actors is too long.'),
 
   revoked: request('The authority behind this request was revoked.'),
+  suspended: request('The authority behind this request is suspended. Show fresh evidence, or a token of a new login of the same person; otherwise ask an admin to explain this decision.'),
+  session_unknown: request('There is no such session of this workload.'),
+  budget_exhausted: request('The task has used up one of its budgets.'),
   session_ended: request('The session behind this request is over. Start a new run.'),
 
   policy_error: unavailable('The decision could not be made. An admin can explain it.'),

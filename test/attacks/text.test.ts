@@ -9,7 +9,7 @@ const HALF = 'r\ud800';
 
 describe('text that is no text', () => {
   test.each([{ name: 'half a surrogate pair', text: HALF }, { name: 'NUL', text: 'r\0' }])('reaches no column: $name', ({ text }) => {
-    const row = JSON.parse(encodeRow(REVOCATION, { target: 'lease:x', domainId: 'dom_x' as never, at: 0, by: text, reason: text, purgeAfter: null })) as Record<string, string>;
+    const row = JSON.parse(encodeRow(REVOCATION, { target: 'lease:x', domainId: 'dom_x' as never, effect: 'revoked', at: 0, by: text, reason: text, purgeAfter: null })) as Record<string, string>;
     expect([row['by'], row['reason']]).toEqual(['r\ufffd', 'r\ufffd']);
   });
 

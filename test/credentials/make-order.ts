@@ -2,10 +2,11 @@ import type { HopId, IssuerId, LeaseId, ResourceId, SessionId, SpiffeId, Workloa
 import { HOUR, MINUTE } from '../../src/core/duration.ts';
 import type { Order } from '../../src/credentials/provider.ts';
 import type { Domain, Resource, Workload } from '../../src/registry/entries.ts';
+import { authorityLimits } from '../../src/registry/limits.ts';
 import { DOMAIN, START } from '../keys/make-ring.ts';
 
 export const ISSUER_ID = `iss_${'a'.repeat(32)}` as IssuerId;
-export const domain: Domain = { kind: 'domain', id: DOMAIN, version: 1, owner: 'ops@acme.example', name: 'prod', stage: 'production', spiffe: 'prod.acme.example', issuer: 'https://sts.acme.example/prod' };
+export const domain: Domain = { kind: 'domain', id: DOMAIN, version: 1, owner: 'ops@acme.example', name: 'prod', stage: 'production', spiffe: 'prod.acme.example', issuer: 'https://sts.acme.example/prod', limits: authorityLimits(undefined) };
 export const workload: Workload = {
   kind: 'workload', id: `wkl_${'b'.repeat(32)}` as WorkloadId, version: 1, owner: 'ops@acme.example', domainId: DOMAIN, name: 'ci/deployer',
   spiffeId: 'spiffe://prod.acme.example/ci/deployer' as SpiffeId, workloadKind: 'pipeline', authority: 'bounded', match: { issuer: 'github', attributes: {} }, bound: false, expires: START + HOUR,
@@ -24,7 +25,7 @@ export const makeOrder = (change: Partial<Order> = {}): Order => ({
   workload,
   resource: resource({}),
   scopes: ['deploy:read'],
-  subject: { sub: workload.spiffeId, act: undefined, model: 'bounded', principal: workload.owner, depth: 0 },
+  subject: { sub: workload.spiffeId, act: undefined, model: 'bounded', principal: workload.owner, depth: 0, authTime: undefined, acr: undefined },
   binding: undefined,
   attributes: { repository_id: '815', ref: 'refs/heads/main' },
   issuedAt: START,

@@ -25,7 +25,7 @@ describe('what a caller owes', () => {
 describe('what a target demands', () => {
   const TYPES = { tokenTypes: ['a', 'b'] };
   const one = (resource: typeof api): Aim => ({ kind: 'resource', ask: { resource, scopes: [] } });
-  const some = (...resources: readonly (typeof api)[]): Aim => ({ kind: 'session', asks: resources.map((resource) => ({ resource, scopes: [] })) });
+  const some = (...resources: readonly (typeof api)[]): Aim => ({ kind: 'session', asks: resources.map((resource) => ({ resource, scopes: [] })), renews: false });
   test.each([
     { name: 'nothing of an unbound one', aimed: one(api), asked: { binding: undefined, tokenType: undefined }, code: undefined },
     { name: 'a proof, of a bound one', aimed: one(secret), asked: { binding: undefined, tokenType: undefined }, code: 'dpop_required' },

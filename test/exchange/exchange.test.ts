@@ -7,7 +7,7 @@ import { StoreUnavailable } from '../../src/store/store.ts';
 import type { DpopBinding } from '../../src/tokens/proof.ts';
 import { startRig, storedFor } from './rig.ts';
 import type { Setting } from './rig.ts';
-import { API, BILLING, NOW, ROLE, SECRET, USUAL, api, caller, deployer, domain, hop, permit, session, viewOf, workload } from './world.ts';
+import { API, BILLING, NOW, ROLE, SECRET, USUAL, api, caller, deployer, domain, hop, newHop, permit, session, viewOf, workload } from './world.ts';
 
 const proof: DpopBinding = { jkt: 'thumbprint', replayKey: 'proof-1', replayUntil: NOW + MINUTE };
 const outcomeOf = async (rig: ReturnType<typeof startRig>, change?: Partial<ExchangeRequest>, binding?: DpopBinding): Promise<string> => {
@@ -15,13 +15,13 @@ const outcomeOf = async (rig: ReturnType<typeof startRig>, change?: Partial<Exch
   return outcome.ok ? 'issued' : outcome.error.refusal.code;
 };
 const AUTHENTICATED = ['authenticate evidence at 11', 'admit'];
-const DECIDED = [...AUTHENTICATED, 'revoked? 7', 'decide deploy:read'];
+const DECIDED = [...AUTHENTICATED, 'blocked? 7', 'decide deploy:read'];
 
 describe('an exchange', () => {
   test('takes its steps in order, each once, and asks the database for nothing but the commit', async () => {
     const rig = startRig();
     const outcome = await rig.run({ scopes: ['deploy:write', 'deploy:admin'] });
-    expect(rig.log).toEqual([...AUTHENTICATED, 'revoked? 7', 'decide deploy:write', 'decide deploy:admin', 'provider access-token', 'commit']);
+    expect(rig.log).toEqual([...AUTHENTICATED, 'blocked? 7', 'decide deploy:write', 'decide deploy:admin', 'provider access-token', 'commit']);
     const [issuance] = rig.issued;
     expect(outcome).toEqual({ ok: true, value: {
       credential: expect.objectContaining({ credential: 'credential-1' }), expiresIn: 300, scope: 'deploy:write', ceiling: undefined, decisionId: issuance === undefined ? '' : decisionOf(issuance.lease.id),
@@ -38,7 +38,7 @@ describe('an exchange', () => {
       sessionId: opened.id, hopId: rig.issued[0]?.hop.id, domain, workload: deployer, resource: api, scopes: ['deploy:write'], binding: proof,
       subject: { sub: deployer.spiffeId, act: undefined, model: 'bounded', principal: deployer.owner, depth: 0 }, attributes: caller().evidence.attributes, issuedAt: NOW, expiresAt: NOW + 300 * SECOND, hopExpiresAt: opened.expiresAt,
     });
-    expect(rig.issued[0]?.hop).toEqual(openRootHop(opened, deployer, 'thumbprint', [{ audience: API, scopes: ['deploy:write'] }], NOW));
+    expect(rig.issued[0]?.hop).toEqual(openRootHop(opened, newHop({ jkt: 'thumbprint', ceiling: [{ audience: API, scopes: ['deploy:write'] }] }), NOW));
     expect(rig.issued[0]).toMatchObject({ lease: { id: order?.leaseId, jkt: 'thumbprint' }, proofs: [{ key: 'proof-1' }], audit: { body: { request: 'req_1' } } });
   });
 
@@ -63,7 +63,7 @@ describe('an exchange', () => {
   });
 
   test('within a hop keeps that hop, whatever is asked and by whichever key', async () => {
-    const rig = startRig({ caller: caller({ hop, hops: [hop], session, replayKey: null }) });
+    const rig = startRig({ caller: caller({ hop, ceiling: hop.ceiling, hops: [hop], session, replayKey: null }) });
     expect(await outcomeOf(rig, { scopes: ['deploy:read'] }, proof)).toBe('issued');
     expect(rig.issued[0]?.hop).toBe(hop);
     expect(await outcomeOf(rig, { scopes: [], target: BILLING })).toBe('ceiling_exceeded');
@@ -89,11 +89,13 @@ describe('a "no" ends it there, is recorded once, and nothing is issued', () => 
     { name: 'who owes a proof', setting: { caller: caller({ workload: workload({ bound: true }) }) }, code: 'dpop_required', done: AUTHENTICATED },
     { name: 'who owes a proof by another key', setting: { caller: caller({ jkt: 'other' }) }, binding: proof, code: 'token_binding_mismatch', done: AUTHENTICATED },
     { name: 'a target nobody registered', change: { target: 'https://nowhere.example' }, code: 'target_unknown', done: AUTHENTICATED },
-    { name: 'a revoked path', setting: { revoked: [`workload:${deployer.id}`] }, code: 'revoked', done: [...AUTHENTICATED, 'revoked? 7'] },
-    { name: 'what no policy permits', change: { scopes: ['deploy:admin'] }, code: 'scope_denied', done: [...AUTHENTICATED, 'revoked? 7', 'decide deploy:admin', `decide ${API}`] },
-    { name: 'what no policy permits, of a session token', setting: { caller: caller({ hop: { ...hop, ceiling: [{ audience: API, scopes: ['deploy:admin'] }] } }) }, change: { scopes: ['deploy:admin'] }, code: 'scope_denied', done: [...AUTHENTICATED, 'revoked? 7', 'decide deploy:admin', `decide ${API}`] },
-    { name: 'what the session token does not hold, before any policy is asked', setting: { caller: caller({ hop }) }, change: { scopes: ['deploy:admin'] }, code: 'ceiling_exceeded', done: [...AUTHENTICATED, 'revoked? 7'] },
-    { name: 'a permitted target that demands a proof', setting: { view: BOUND }, change: { target: SECRET, scopes: ['salaries:read'] }, code: 'dpop_required', done: [...AUTHENTICATED, 'revoked? 7', 'decide salaries:read'] },
+    { name: 'a revoked path', setting: { revoked: [`workload:${deployer.id}`] }, code: 'revoked', done: [...AUTHENTICATED, 'blocked? 7'] },
+    { name: 'a suspended path', setting: { suspended: [`workload:${deployer.id}`] }, code: 'suspended', done: [...AUTHENTICATED, 'blocked? 7'] },
+    { name: 'a path that is suspended and revoked', setting: { suspended: [`domain:${domain.id}`], revoked: [`workload:${deployer.id}`] }, code: 'revoked', done: [...AUTHENTICATED, 'blocked? 7'] },
+    { name: 'what no policy permits', change: { scopes: ['deploy:admin'] }, code: 'scope_denied', done: [...AUTHENTICATED, 'blocked? 7', 'decide deploy:admin', `decide ${API}`] },
+    { name: 'what no policy permits, of a session token', setting: { caller: caller({ hop, ceiling: [{ audience: API, scopes: ['deploy:admin'] }] }) }, change: { scopes: ['deploy:admin'] }, code: 'scope_denied', done: [...AUTHENTICATED, 'blocked? 7', 'decide deploy:admin', `decide ${API}`] },
+    { name: 'what the session token does not hold, before any policy is asked', setting: { caller: caller({ hop, ceiling: hop.ceiling }) }, change: { scopes: ['deploy:admin'] }, code: 'ceiling_exceeded', done: [...AUTHENTICATED, 'blocked? 7'] },
+    { name: 'a permitted target that demands a proof', setting: { view: BOUND }, change: { target: SECRET, scopes: ['salaries:read'] }, code: 'dpop_required', done: [...AUTHENTICATED, 'blocked? 7', 'decide salaries:read'] },
     { name: 'a token type the target does not issue', change: { requestedTokenType: 'another' }, code: 'token_type_unsupported', done: DECIDED },
     { name: 'a session that ends within a second', setting: { caller: caller({ session: { ...caller().session, expiresAt: NOW + SECOND - 1 } }) }, code: 'lifetime_exhausted', done: DECIDED },
     { name: 'a hop that ends within a second', setting: { caller: caller({ hop: { ...hop, expiresAt: NOW + SECOND - 1 } }) }, code: 'lifetime_exhausted', done: DECIDED },
@@ -101,6 +103,8 @@ describe('a "no" ends it there, is recorded once, and nothing is issued', () => 
     { name: 'evidence the commit knows to be used up', setting: { commits: ['replayed'] }, code: 'evidence_replayed', done: [...DECIDED, 'provider access-token', 'commit'] },
     { name: 'a proof the commit knows to be used up', setting: { commits: ['proof_replayed'] }, code: 'dpop_replayed', done: [...DECIDED, 'provider access-token', 'commit'] },
     { name: 'a path the commit knows to be revoked', setting: { commits: ['revoked'] }, code: 'revoked', done: [...DECIDED, 'provider access-token', 'commit'] },
+    { name: 'a path the commit knows to be suspended', setting: { commits: ['suspended'] }, code: 'suspended', done: [...DECIDED, 'provider access-token', 'commit'] },
+    { name: 'a budget the commit knows to be used up', setting: { commits: ['exhausted'] }, code: 'budget_exhausted', done: [...DECIDED, 'provider access-token', 'commit'] },
     { name: 'a session the commit knows to be over, read before', setting: { caller: caller({ hops: [] }), commits: ['ended'] }, code: 'session_ended', done: [...DECIDED, 'provider access-token', 'commit'] },
   ];
   test.each(rows)('$name: $code', async ({ setting, change, binding, code, done }) => {
@@ -119,6 +123,7 @@ describe('a "no" ends it there, is recorded once, and nothing is issued', () => 
     { name: 'who owes a proof and has it', setting: { caller: caller({ workload: workload({ bound: true }) }) }, binding: proof },
     { name: 'who owes a proof by this key', setting: { caller: caller({ jkt: proof.jkt }) }, binding: proof },
     { name: 'a path beside what is revoked', setting: { revoked: ['workload:wkl_other'] } },
+    { name: 'a path beside what is suspended', setting: { suspended: ['workload:wkl_other'] } },
     { name: 'a permitted target that demands a proof and gets it', setting: { view: BOUND }, change: { target: SECRET, scopes: ['salaries:read'] }, binding: proof },
     { name: 'the token type the target issues', change: { requestedTokenType: 'access-token-type' } },
     { name: 'a session that ends in a second', setting: { caller: caller({ session: { ...caller().session, expiresAt: NOW + SECOND } }) } },
@@ -161,7 +166,7 @@ describe('evidence that is used up', () => {
     expect(rig.log.at(-1)).toBe('deny');
   });
 
-  test.each(['revoked', 'proof_replayed'] as const)('is not what a commit that says %s leaves behind', async (outcome) => {
+  test.each(['revoked', 'proof_replayed', 'suspended', 'exhausted'] as const)('is not what a commit that says %s leaves behind', async (outcome) => {
     const rig = startRig({ commits: [outcome] });
     await rig.run();
     expect(await outcomeOf(rig)).toBe('issued');
@@ -189,7 +194,7 @@ describe('a run that began earlier', () => {
   test('is looked up before a target is called, which is told its end, once', async () => {
     const rig = startRig({ stored: storedFor(2 * MINUTE) });
     expect(await rig.run(AWS)).toMatchObject({ ok: true, value: { expiresIn: 120 } });
-    expect(rig.log).toEqual([...AUTHENTICATED, 'revoked? 7', `decide ${ROLE}`, 'read session', 'provider aws-sts', 'commit']);
+    expect(rig.log).toEqual([...AUTHENTICATED, 'blocked? 7', `decide ${ROLE}`, 'read session', 'provider aws-sts', 'commit']);
     expect(rig.orders).toMatchObject([{ expiresAt: NOW + 2 * MINUTE, hopExpiresAt: NOW + 2 * MINUTE }]);
   });
 
@@ -238,7 +243,7 @@ describe('a run that began earlier', () => {
 
   test('joins the hop that is there, with its end', async () => {
     const stored = storedFor(HOUR);
-    const opened = openRootHop(stored.session, deployer, null, [{ audience: API, scopes: ['deploy:read'] }], NOW - HOUR);
+    const opened = openRootHop(stored.session, newHop({ ceiling: [{ audience: API, scopes: ['deploy:read'] }] }), NOW - HOUR);
     const there = { ...opened, expiresAt: NOW + MINUTE };
     const rig = startRig({ stored: { ...stored, hops: [{ ...opened, id: hop.id }, there] } });
     expect(await rig.run(LOCAL)).toMatchObject({ ok: true, value: { expiresIn: 60 } });

@@ -10,7 +10,7 @@ import { DOMAIN, NOW, makeIssuance } from '../store/make-rows.ts';
 const standing = (name: string, more: { readonly kind?: string; readonly kid?: string | null; readonly path?: readonly Target[]; readonly revokedBy?: Target } = {}): LeaseStanding => {
   const { session, hop, lease } = makeIssuance(name);
   return {
-    session: { ...session, beganVersion: 1 }, ended: false, revokedBy: more.revokedBy,
+    session: { ...session, beganVersion: 1 }, ended: false, revokedBy: more.revokedBy, suspendedBy: undefined,
     hop: { ...hop, path: more.path ?? hop.path },
     lease: { ...lease, kind: more.kind ?? 'access_token', kid: more.kid === undefined ? lease.kid : more.kid },
   };
@@ -35,9 +35,9 @@ const names = (found: { readonly standings: readonly LeaseStanding[] }): readonl
 describe('what rests on a target', () => {
   const one = standing('one', { kid: 'kid-9' });
   test.each<{ readonly name: string; readonly target: Target }>([
-    { name: 'its hop', target: `hop:${one.hop.id}` as Target },
-    { name: 'whatever its hop rests on', target: `domain:${DOMAIN}` as Target },
-    { name: 'itself', target: `lease:${one.lease.id}` as Target },
+    { name: 'its hop', target: `hop:${one.hop.id}` },
+    { name: 'whatever its hop rests on', target: `domain:${DOMAIN}` },
+    { name: 'itself', target: `lease:${one.lease.id}` },
     { name: 'the key that signed it', target: 'key:kid-9' },
   ])('is a lease: $name', ({ target }) => {
     expect(restsOn(one, target)).toBe(true);
@@ -46,7 +46,7 @@ describe('what rests on a target', () => {
   test.each<{ readonly name: string; readonly target: Target }>([
     { name: 'another lease', target: 'lease:lse_x' },
     { name: 'another key', target: 'key:kid-1' },
-    { name: 'a session by the name of a hop', target: `session:${one.hop.id}` as Target },
+    { name: 'a session by the name of a hop', target: `session:${one.hop.id}` },
     { name: 'no key, though there is none', target: 'key:null' },
   ])('is not: $name', ({ target }) => {
     expect(restsOn({ ...one, lease: { ...one.lease, kid: target === 'key:null' ? null : 'kid-9' } }, target)).toBe(false);

@@ -4,13 +4,13 @@ import { decisionOf } from '../../src/core/ids.ts';
 import type { IssuedCredential } from '../../src/credentials/provider.ts';
 import { describeIssuance } from '../../src/exchange/issuance.ts';
 import type { IssuanceFacts } from '../../src/exchange/issuance.ts';
-import { API, BILLING, LEASE, NOW, OWNER, api, caller, deployer, domain, hop, session, viewOf } from './world.ts';
+import { API, BILLING, ISSUER_ID, LEASE, NOW, OWNER, api, caller, deployer, domain, hop, session, viewOf } from './world.ts';
 
 const issued: IssuedCredential = { kind: 'access_token', issuedTokenType: 't', tokenType: 'Bearer', credential: 'the.secret.credential', kid: 'kid-7', expiresAt: NOW + 1000, handle: 'the secret handle' };
 const PAIRS = [{ audience: API, scopes: ['deploy:read', 'deploy:write'] }];
 const describeOne = (change: Partial<IssuanceFacts> = {}) => describeIssuance({
   caller: caller(), hop, view: viewOf(), aim: { kind: 'resource', ask: { resource: api, scopes: ['deploy:read', 'deploy:write', 'deploy:admin'] } }, pairs: PAIRS, leaseId: LEASE,
-  decision: { asked: 'x' }, issued, sealedHandle: undefined, issuedAt: NOW, binding: undefined, requestId: 'req_1', ...change,
+  decision: { asked: 'x' }, issued, sealedHandle: undefined, issuedAt: NOW, binding: undefined, handsOnTo: undefined, requestId: 'req_1', ...change,
 });
 
 describe('the rows of an exchange', () => {
@@ -18,7 +18,7 @@ describe('the rows of an exchange', () => {
     const { session: row, hop: hopRow, lease, proofs } = describeOne();
     expect([row, hopRow, proofs]).toEqual([caller().session, hop, []]);
     expect(lease).toEqual({
-      id: LEASE, kind: 'access_token', domainId: domain.id, sessionId: session.id, hopId: hop.id, workloadId: deployer.id, owner: OWNER, issuerId: session.issuerId, resourceId: api.id,
+      id: LEASE, kind: 'access_token', domainId: domain.id, sessionId: session.id, hopId: hop.id, workloadId: deployer.id, owner: OWNER, issuerId: ISSUER_ID, resourceId: api.id,
       audience: API, scope: 'deploy:read deploy:write', ceiling: [], decision: { asked: 'x' }, replayKey: 'replay-1', replayUntil: caller().replayUntil, credentialHash: sha256url(issued.credential),
       kid: 'kid-7', jkt: null, handle: null, handleKekId: null, issuedAt: NOW, expiresAt: NOW + 1000,
     });
@@ -26,7 +26,7 @@ describe('the rows of an exchange', () => {
 
   test('of a session token hold its ceiling, no scope, and no resource', () => {
     const pairs = [...PAIRS, { audience: BILLING, scopes: [] }];
-    const { lease } = describeOne({ aim: { kind: 'session', asks: [] }, pairs, issued: { ...issued, kind: 'session_token' } });
+    const { lease } = describeOne({ aim: { kind: 'session', asks: [], renews: false }, pairs, issued: { ...issued, kind: 'session_token' } });
     expect(lease).toMatchObject({ kind: 'session_token', resourceId: null, audience: domain.issuer, scope: '', ceiling: pairs });
   });
 

@@ -24,9 +24,9 @@ const start = () => {
   return { mint, orders, tickets };
 };
 const forOne = (of: typeof api, scopes: readonly string[] = []): Aim => ({ kind: 'resource', ask: { resource: of, scopes } });
-const forSession: Aim = { kind: 'session', asks: [{ resource: api, scopes: ['deploy:read'] }] };
+const forSession: Aim = { kind: 'session', asks: [{ resource: api, scopes: ['deploy:read'] }], renews: false };
 const { resource: _resource, scopes: _scopes, ...ticket } = makeOrder();
-const TICKET: Ticket = ticket;
+const TICKET: Ticket = { ...ticket, handsOnTo: undefined };
 
 describe('the terms', () => {
   test.each([
@@ -57,7 +57,7 @@ describe('issuing', () => {
   test('a session token is signed here, over the decided pairs, and asks no provider', async () => {
     const { mint, orders, tickets } = start();
     const pairs = [{ audience: BILLING, scopes: [] }];
-    await mint.issue(TICKET, { kind: 'session', asks: [{ resource: billing, scopes: [] }] }, pairs);
+    await mint.issue(TICKET, { kind: 'session', asks: [{ resource: billing, scopes: [] }], renews: false }, pairs);
     expect([orders, tickets]).toEqual([[], [[TICKET, pairs]]]);
   });
 

@@ -31,7 +31,7 @@ describe('a token request', () => {
     { name: 'an empty subject_token', form: [...without('subject_token'), ['subject_token', '']], code: 'parameter_missing' },
     { name: 'no subject_token_type', form: without('subject_token_type'), code: 'parameter_missing' },
     { name: 'a refresh token as subject', form: [...without('subject_token_type'), ['subject_token_type', 'urn:ietf:params:oauth:token-type:refresh_token']], code: 'token_type_unsupported' },
-    { name: 'an actor_token_type alone', form: [...GOOD, ['actor_token_type', 'urn:ietf:params:oauth:token-type:jwt']], code: 'parameter_unsupported' },
+    { name: 'an actor_token_type alone', form: [...GOOD, ['actor_token_type', 'urn:ietf:params:oauth:token-type:jwt']], code: 'parameter_invalid' },
     { name: 'a client secret', form: [...GOOD, ['client_secret', 's']], code: 'client_authentication_unsupported' },
     { name: 'two audiences', form: [...GOOD, ['audience', 'https://other.example']], code: 'target_multiple' },
     { name: 'an audience and another resource', form: [...GOOD, ['resource', 'https://other.example']], code: 'target_multiple' },

@@ -23,9 +23,10 @@ export interface Setting {
   readonly caller?: Caller | RefusalCode;
   readonly limited?: RefusalCode;
   readonly revoked?: readonly Target[];
+  readonly suspended?: readonly Target[];
   readonly view?: DomainView;
   /** The run's session as it is stored; the commit holds every lease to its end. */
-  readonly stored?: { readonly session: SessionRow; readonly hops?: readonly HopRow[]; readonly revokedBy?: Target };
+  readonly stored?: { readonly session: SessionRow; readonly hops?: readonly HopRow[]; readonly revokedBy?: Target; readonly suspendedBy?: Target };
   /** What the provider says, if not a credential. */
   readonly provider?: RefusalCode;
   readonly handle?: string;
@@ -72,9 +73,14 @@ export const startRig = (setting: Setting = {}) => {
   const engine: DomainView['engine'] = { ...view.engine, decide(question) { log.push(`decide ${question.scope ?? question.resource.audience}`); return view.engine.decide(question); } };
   const exchange = createExchange({
     clock: { now: () => NOW }, random: systemRandom,
-    snapshot: { version: 11, revokedBy: (path, began) => { log.push(`revoked? ${began}`); return path.find((target) => setting.revoked?.includes(target)); } },
-    authenticate(asked, _view, version, learnt) {
-      log.push(`authenticate ${asked.subjectToken} at ${version}`);
+    snapshot: { version: 11, blockedBy: (path, began) => {
+      log.push(`blocked? ${began}`);
+      const [revoked, suspended] = [setting.revoked, setting.suspended].map((targets) => path.find((target) => targets?.includes(target)));
+      if (revoked !== undefined) return { target: revoked, effect: 'revoked' };
+      return suspended === undefined ? undefined : { target: suspended, effect: 'suspended' };
+    } },
+    authenticate({ request: asked, snapshotVersion, learnt }) {
+      log.push(`authenticate ${asked.subjectToken} at ${snapshotVersion}`);
       const given = setting.caller ?? caller();
       if (typeof given === 'string') return Promise.resolve(err(refusal(given, 'as told')));
       learnt(given.workload, given.evidence);
@@ -82,7 +88,7 @@ export const startRig = (setting: Setting = {}) => {
     },
     join: createJoinStored({ clock: { now: () => NOW }, store: { session: () => {
       log.push('read session');
-      return Promise.resolve(setting.stored === undefined ? undefined : { hops: [], revokedBy: undefined, ...setting.stored });
+      return Promise.resolve(setting.stored === undefined ? undefined : { hops: [], budgets: [], revokedBy: undefined, suspendedBy: undefined, ...setting.stored });
     } } }),
     admit(): Refusal | undefined { log.push('admit'); return setting.limited === undefined ? undefined : refusal(setting.limited, 'as told'); },
     mint: createMint({

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 const { resource: _resource, scopes: _scopes, ...rest } = makeOrder();
-const ticket = (change: Partial<Ticket> = {}): Ticket => ({ ...rest, domain, ...change });
+const ticket = (change: Partial<Ticket> = {}): Ticket => ({ ...rest, domain, handsOnTo: undefined, ...change });
 const CEILING = [{ audience: API, scopes: ['deploy:read'] }, { audience: BILLING, scopes: [] }];
 const proof = { jkt: 'A'.repeat(43), replayKey: 'proof', replayUntil: NOW };
 

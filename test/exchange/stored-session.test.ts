@@ -12,7 +12,7 @@ const joinTo = (found: Found | Error, of = caller()) => {
   const store = { session: (id: SessionId): Promise<Found> => { asked.push(id); return found instanceof Error ? Promise.reject(found) : Promise.resolve(found); } };
   return { asked, joined: createJoinStored({ clock: { now: () => NOW }, store })(of) };
 };
-const found = (change: Partial<typeof session> = {}): NonNullable<Found> => ({ session: { ...session, ...change }, hops: [hop], revokedBy: undefined });
+const found = (change: Partial<typeof session> = {}): NonNullable<Found> => ({ session: { ...session, ...change }, hops: [hop], budgets: [], revokedBy: undefined, suspendedBy: undefined });
 
 describe('a run whose session is there already', () => {
   test('is within it, with its age, its end, its beginning and its hops', async () => {
@@ -31,7 +31,9 @@ describe('a run whose session is there already', () => {
     { name: 'that ends now', found: found({ expiresAt: NOW }), code: 'session_ended' },
     { name: 'that ends in a millisecond', found: found({ expiresAt: NOW + 1 }), code: 'accepted' },
     { name: 'that was ended', found: found({ endedAt: NOW - 1 }), code: 'session_ended' },
-    { name: 'that is revoked', found: { ...found(), revokedBy: `workload:${session.workloadId}` }, code: 'revoked' },
+    { name: 'that is revoked', found: { ...found(), revokedBy: `workload:${session.holder}` }, code: 'revoked' },
+    { name: 'that is suspended', found: { ...found(), suspendedBy: `workload:${session.holder}` }, code: 'suspended' },
+    { name: 'that is suspended and revoked', found: { ...found(), suspendedBy: `workload:${session.holder}`, revokedBy: `session:${session.id}` }, code: 'revoked' },
     { name: 'that is revoked and over', found: { ...found({ expiresAt: NOW }), revokedBy: `session:${session.id}` }, code: 'revoked' },
   ])('$name: $code', async (row) => {
     expect(codeOf(await joinTo(row.found).joined)).toBe(row.code);

@@ -1,18 +1,22 @@
 import type { Evidence } from '../../src/attestation/evidence.ts';
+import { personUrn } from '../../src/attestation/person.ts';
+import type { Person } from '../../src/attestation/person.ts';
 import { sha256url } from '../../src/core/bytes.ts';
 import { DAY, HOUR, MINUTE } from '../../src/core/duration.ts';
 import type { IssuerId, LeaseId, PolicyId, ResourceId, SpiffeId, WorkloadId } from '../../src/core/ids.ts';
-import { evidenceFacts } from '../../src/exchange/facts.ts';
+import { evidenceFacts, factsJson } from '../../src/exchange/facts.ts';
 import type { Caller } from '../../src/exchange/caller.ts';
 import type { ExchangeRequest } from '../../src/exchange/request.ts';
-import { openRootHop, openSession, sessionPath } from '../../src/authority/session.ts';
+import { openRootHop, openRun, sessionPath } from '../../src/authority/session.ts';
+import type { NewHop } from '../../src/authority/session.ts';
 import { openKeyRing } from '../../src/keys/key-ring.ts';
 import type { SigningKey } from '../../src/keys/signing-key.ts';
 import type { Domain, Entry, Policy, Resource, Workload } from '../../src/registry/entries.ts';
 import { createIdentifyIndex } from '../../src/registry/identify.ts';
+import { authorityLimits } from '../../src/registry/limits.ts';
 import { createLiveDomain } from '../../src/snapshot/domain-view.ts';
 import type { DomainView } from '../../src/snapshot/domain-view.ts';
-import type { EntryRow, HopRow, KeyRow, LeaseRow, SessionRow, Target } from '../../src/store/rows.ts';
+import type { ChainLink, EntryRow, HopRow, KeyRow, LeaseRow, SessionRow, Target } from '../../src/store/rows.ts';
 import type { LeaseStanding } from '../../src/store/store.ts';
 import { DOMAIN, START } from '../keys/make-ring.ts';
 import { buildEngine } from '../policy/scene.ts';
@@ -26,8 +30,9 @@ export const SECRET = 'https://payroll.acme.example';
 export const ROLE = 'arn:aws:iam::123456789012:role/deploy';
 export const OWNER = 'payments@acme.example';
 export const ISSUER_ID = `iss_${'a'.repeat(32)}` as IssuerId;
+export const PEOPLE_ID = `iss_${'9'.repeat(32)}` as IssuerId;
 
-export const domain: Domain = { kind: 'domain', id: DOMAIN, version: 1, owner: OWNER, name: 'prod', stage: 'production', spiffe: 'prod.acme.example', issuer: 'https://sts.acme.example/prod' };
+export const domain: Domain = { kind: 'domain', id: DOMAIN, version: 1, owner: OWNER, name: 'prod', stage: 'production', spiffe: 'prod.acme.example', issuer: 'https://sts.acme.example/prod', limits: authorityLimits(undefined) };
 export const INTROSPECT = `${domain.issuer}/introspect`;
 
 const hex = (digit: string): string => digit.repeat(32);
@@ -77,17 +82,32 @@ export const evidence = (change: Partial<Evidence> = {}): Evidence => ({
   replayKey: 'replay-1', anchor: '815/9001/1', issuedAt: NOW, expiresAt: NOW + 5 * MINUTE, jti: 'jti-1', boundTo: undefined, ...change,
 });
 
-export const request = (change: Partial<ExchangeRequest> = {}): ExchangeRequest => ({
-  subjectToken: 'evidence', subjectKind: 'evidence', clientId: undefined, target: API, scopes: ['deploy:read'], requestedTokenType: undefined, ceiling: undefined, ...change,
+/** Alice, logged in a minute ago at the application that the deployer presents. */
+export const person = (change: Partial<Person> = {}): Person => ({
+  urn: personUrn(domain.name, 'corp', 'alice'), issuerId: PEOPLE_ID, issuerName: 'corp', iss: 'https://login.acme.example', subject: 'alice', groups: ['engineering'], authTime: NOW - MINUTE, acr: 'mfa',
+  anchor: 'sid.login-1', clientId: 'app', presenters: ['ci/deployer'], mayAct: undefined, replayKey: undefined, expiresAt: NOW + 5 * MINUTE, boundTo: undefined, ...change,
 });
 
-const opened = openSession(domain, deployer, evidence(), NOW - HOUR);
+export const request = (change: Partial<ExchangeRequest> = {}): ExchangeRequest => ({
+  subjectToken: 'evidence', subjectKind: 'evidence', actorToken: undefined, clientId: undefined, requestedActor: undefined, session: undefined, purpose: undefined,
+  target: API, scopes: ['deploy:read'], requestedTokenType: undefined, ceiling: undefined, ...change,
+});
+
+/** A workload's place in a chain, by the usual evidence unless said otherwise. */
+export const linkOf = (of: Pick<Workload, 'id' | 'spiffeId'> = deployer, shown = evidence()): ChainLink => ({ iss: domain.issuer, sub: of.spiffeId, workloadId: of.id, evidence: factsJson(evidenceFacts(shown)) });
+/** What makes a hop: the usual workload with its own evidence, no key, and the API's plain scopes. */
+export const newHop = (change: Partial<NewHop> = {}): NewHop => ({
+  workload: deployer, issuerId: ISSUER_ID, jkt: null, ceiling: [{ audience: API, scopes: ['deploy:read', 'deploy:write'] }], link: linkOf(change.workload), ...change,
+});
+
+const opened = openRun(domain, deployer, evidence(), NOW - HOUR);
 export const session: SessionRow = { ...opened, beganVersion: 5 };
-export const hop: HopRow = openRootHop(session, deployer, null, [{ audience: API, scopes: ['deploy:read', 'deploy:write'] }], NOW - HOUR);
+export const hop: HopRow = openRootHop(session, newHop(), NOW - HOUR);
 
 export const caller = (change: Partial<Caller> = {}): Caller => ({
-  workload: deployer, evidence: evidenceFacts(evidence()), session: opened, hop: undefined, hops: undefined, path: sessionPath(opened), beganVersion: 7,
-  replayKey: 'replay-1', replayUntil: NOW + HOUR, jkt: null, ...change,
+  workload: deployer, evidence: evidenceFacts(evidence()), issuerId: ISSUER_ID, session: opened, hop: undefined, parent: undefined, hops: undefined, ceiling: undefined, chain: [linkOf()],
+  person: undefined, login: undefined, freshness: undefined, showedEvidence: true, opensTask: false, path: sessionPath(opened), beganVersion: 7,
+  replayKey: 'replay-1', replayUntil: NOW + HOUR, proofs: [], jkt: null, ...change,
 });
 
 /** The credential that lease was issued for. */
@@ -95,7 +115,7 @@ export const OWN_TOKEN = 'token';
 export const LEASE = `lse_${hex('2')}` as LeaseId;
 /** A live session token's lease, unless said otherwise. */
 export const standing = (lease: Partial<LeaseRow> = {}, more: Partial<Omit<LeaseStanding, 'lease'>> = {}): LeaseStanding => ({
-  session, hop, revokedBy: undefined, ended: false, ...more,
+  session, hop, revokedBy: undefined, suspendedBy: undefined, ended: false, ...more,
   lease: {
     id: LEASE, kind: 'session_token', domainId: DOMAIN, sessionId: session.id, hopId: hop.id, workloadId: deployer.id, owner: OWNER, issuerId: ISSUER_ID, resourceId: null, audience: domain.issuer, scope: '',
     ceiling: hop.ceiling, decision: { evidence: { ...evidenceFacts(evidence()) } }, replayKey: null, replayUntil: null, credentialHash: sha256url(OWN_TOKEN), kid: 'kid-1', jkt: null, handle: null, handleKekId: null,

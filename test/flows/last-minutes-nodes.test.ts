@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { MAX_SESSION_AGE } from '../../src/authority/session.ts';
+import { authorityLimits } from '../../src/registry/limits.ts';
 import { MINUTE, SECOND } from '../../src/core/duration.ts';
 import { createStrictSts } from '../../demo/strict-sts.ts';
 import type { StrictSts } from '../../demo/strict-sts.ts';
@@ -58,14 +58,14 @@ const RUNS = [1, 2, 3, 4, 5, 6, 7, 8];
 
 test('nodes that race to open a session open one, and both find its end when it comes', async () => {
   const opened = await Promise.all(RUNS.map((run) => Promise.all([ask(a, run), ask(b, run)])));
-  const ends = time.now + MAX_SESSION_AGE.bounded;
+  const ends = time.now + authorityLimits(undefined).sessionAge.bounded;
   for (const [one, other] of opened) {
     expect(sidOf(one)).toBe(sidOf(other));
     expect((await a.admin('GET', `sessions/${sidOf(one)}`)).body).toMatchObject({ status: 'active', started_at: new Date(time.now).toISOString(), expires_at: new Date(ends).toISOString() });
   }
   expect((await b.admin('GET', 'sessions')).body['items']).toHaveLength(RUNS.length);
 
-  await pass(MAX_SESSION_AGE.bounded - 3 * MINUTE);
+  await pass(authorityLimits(undefined).sessionAge.bounded - 3 * MINUTE);
   const late = await Promise.all(RUNS.flatMap((run) => [ask(a, run), ask(b, run)]));
   expect(late.map(({ status, body }) => [status, body['expires_in']])).toEqual(late.map(() => [200, 180]));
   const keys = JSON.parse(issued(await b.exchange({ subject_token: job(1), audience: ROLE_ARN }))) as { readonly AccessKeyId: string; readonly Expiration: string };

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createStrictSts } from '../../demo/strict-sts.ts';
 import type { StrictSts, StsSession } from '../../demo/strict-sts.ts';
 import { HOUR, MINUTE, SECOND } from '../../src/core/duration.ts';
-import { MAX_SESSION_AGE } from '../../src/authority/session.ts';
+import { authorityLimits } from '../../src/registry/limits.ts';
 import type { Answer } from '../support/mayfly.ts';
 import { ROLE_ARN, trustPolicy } from '../support/strict-sts.ts';
 import { FAR, OWNER } from '../support/world.ts';
@@ -10,7 +10,7 @@ import { API, BILLING, DEPLOYER, SPIFFE, ceilingOf, claimsOf, issued, startLab, 
 import type { Lab } from './lab.ts';
 
 /** A run's session lives 12 hours from the first evidence of the run, whoever asks for what in it afterwards. */
-const LIFE = MAX_SESSION_AGE.bounded;
+const LIFE = authorityLimits(undefined).sessionAge.bounded;
 const CEILING = [{ audience: API, scopes: ['deploy:read'] }];
 const UNPERMITTED = `${ROLE_ARN}-of-others`;
 const BRIEF = { repository_id: '903', repository: 'acme/r903', sub: 'repo:acme/r903:ref:refs/heads/main' };

@@ -49,6 +49,8 @@ export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAc
         act: order.subject.act,
         mayAct: undefined,
         jkt: order.binding?.jkt,
+        authTime: order.subject.authTime,
+        acr: order.subject.acr,
         authorizationDetails: undefined,
         authority: { model: order.subject.model, principal: order.subject.principal, depth: order.subject.depth },
         issuedAt: order.issuedAt,

@@ -9,6 +9,7 @@ import type { RecordAdmin } from '../../admin/records.ts';
 import type { Applied, ApplyFailure, RegistryAdmin } from '../../admin/registry.ts';
 import type { RevocationAdmin } from '../../admin/revocations.ts';
 import type { Simulate } from '../../admin/simulate.ts';
+import type { TaskAdmin } from '../../admin/tasks.ts';
 import { isObject } from '../../core/json.ts';
 import { refusal } from '../../core/refusal.ts';
 import type { Refusal } from '../../core/refusal.ts';
@@ -18,7 +19,7 @@ import type { EntryKind } from '../../registry/entries.ts';
 import { blocking } from '../../registry/lint.ts';
 import { InvalidCursor } from '../../store/cursor.ts';
 import { StoreUnavailable } from '../../store/store.ts';
-import { applyBody, auditQuery, enableBody, entriesQuery, keysQuery, lintQuery, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
+import { applyBody, auditQuery, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
 import type { FindAdmin } from '../admin-caller.ts';
 import { sendLines } from '../lines.ts';
 import { sendProblem, sendUnrecognised } from '../problem-json.ts';
@@ -36,6 +37,7 @@ export interface AdminRouteDeps {
   readonly lint: LintAdmin;
   readonly keys: KeyAdmin;
   readonly audit: AuditAdmin;
+  readonly tasks: TaskAdmin;
 }
 
 /** Admin path of each kind of entry, and the member of a manifest it belongs to. */
@@ -52,6 +54,9 @@ const read = <S extends z.ZodType>(schema: S, value: unknown, response: Response
   sendProblem(response, refusal('parameter_invalid', problems.map(({ path, message }) => `${path}: ${message}`).join('; ')), { problems });
   return undefined;
 };
+
+const withoutUndefined = <K extends string>(given: Readonly<Partial<Record<K, number | undefined>>>): Partial<Record<K, number>> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<Record<K, number>>;
 
 const send = (response: Response, result: Result<unknown, Refusal>): void => {
   if (result.ok) response.set('Cache-Control', 'no-store').json(result.value);
@@ -160,6 +165,18 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
       if (query !== undefined) send(response, await deps.records.sessions({ domain: query.domain, workload: query.workload, session: query.session, active: false, limit: query.limit, after: query.after }, caller));
     }),
     route('get', 'sessions/:id', 'session', async (request, caller, response) => send(response, await deps.records.session(request.params['id'] ?? '', caller))),
+    route('post', 'sessions', 'session-open', async (request, caller, response) => {
+      const body = read(openTaskBody, request.body, response);
+      if (body === undefined) return;
+      const { domain, workload, purpose, deadline, budgets } = body;
+      const opened = await deps.tasks.open({ domain, workload, purpose, deadline: deadline === undefined ? undefined : Date.parse(deadline), budgets: withoutUndefined(budgets) }, caller);
+      if (opened.ok) response.status(201);
+      send(response, opened);
+    }),
+    route('post', 'sessions/:id/end', 'session-end', async (request, caller, response) => {
+      const body = read(endSessionBody, request.body, response);
+      if (body !== undefined) send(response, await deps.tasks.end(request.params['id'] ?? '', body.reason, caller));
+    }),
     route('get', 'leases', 'leases', async (request, caller, response) => {
       const query = read(recordsQuery, request.query, response);
       if (query !== undefined) send(response, await deps.records.leases({ domain: query.domain, workload: query.workload, session: query.session, active: query.active === 'true', limit: query.limit, after: query.after }, caller));

@@ -1,0 +1,39 @@
+import { decodeJwt } from 'jose';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import { byEvidence } from './caller-evidence.ts';
+import { byPerson } from './caller-person.ts';
+import { bySessionId, bySessionToken } from './caller-token.ts';
+import type { Authenticate, Caller, CallerPorts } from './caller.ts';
+
+/** Who asks, by what the request shows. Which token is whose is read from unverified claims: a lie only picks whose keys refuse it. */
+export const createAuthenticate = (ports: CallerPorts): Authenticate => {
+  const [evidence, person, token, session] = [byEvidence(ports), byPerson(ports), bySessionToken(ports), bySessionId(ports)];
+  return (asking) => {
+    const { request, view } = asking;
+    const { actorToken, subjectKind, subjectToken } = request;
+    if (subjectKind === 'session') return actorToken === undefined ? withoutActor('a session id') : session(asking, actorToken);
+    const iss = issuerIn(subjectToken);
+    if (subjectKind === 'access-token' && (iss === view.domain.issuer || !provesPeople(view, iss))) return token(asking);
+    if (actorToken !== undefined) return person(asking, actorToken);
+    // A person's token alone would be the person: refused whoever shows it (design section 3, invariant 5).
+    if (subjectKind === 'access-token' || (provesPeople(view, iss) && !provesWorkloads(view, iss))) return withoutActor('a person\'s token');
+    return evidence(asking);
+  };
+};
+
+const withoutActor = (what: string): Promise<Result<Caller, Refusal>> => Promise.resolve(err(refusal('actor_missing', `${what} without the evidence of who acts`)));
+
+const issuerIn = (token: string): string | undefined => {
+  try {
+    return decodeJwt(token).iss;
+  } catch {
+    return undefined;
+  }
+};
+
+const provesPeople = (view: DomainView, iss: string | undefined): boolean => iss !== undefined && view.issuersFor(iss, 'people').length > 0;
+const provesWorkloads = (view: DomainView, iss: string | undefined): boolean => iss !== undefined && view.issuersFor(iss, 'workloads').length > 0;

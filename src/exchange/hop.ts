@@ -1,0 +1,18 @@
+import { openChildHop, openRootHop } from '../authority/session.ts';
+import type { CeilingPair, HopRow } from '../store/rows.ts';
+import type { Caller } from './caller.ts';
+
+/** The place of a caller that has none yet: the session's first actor, or one below whoever handed on to it. */
+export const openHop = (caller: Caller, jkt: string | null, ceiling: readonly CeilingPair[], now: number): HopRow => {
+  const link = caller.chain.at(-1);
+  if (link === undefined) throw new Error('a caller without a place in its own chain');
+  const actor = { workload: caller.workload, issuerId: caller.issuerId, jkt, ceiling, link };
+  return caller.parent === undefined ? openRootHop(caller.session, actor, now) : openChildHop(caller.parent.hop, actor, caller.parent.handover, now);
+};
+
+/** RFC 9068 section 2.2.1, of a person's session only: when they logged in, and how. */
+export const loginClaims = ({ session, freshness }: Caller): { readonly authTime: number | undefined; readonly acr: string | undefined } => {
+  if (session.model !== 'delegated') return { authTime: undefined, acr: undefined };
+  const { acr } = session.facts;
+  return { authTime: freshness?.at, acr: typeof acr === 'string' ? acr : undefined };
+};
