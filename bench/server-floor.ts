@@ -79,7 +79,7 @@ const exchange: Exchange = async ({ request }) => {
   if (!evidence.ok || refused !== undefined) return err({ refusal: refused ?? refusal('policy_error', 'unreachable'), decisionId: newId('decision', clock, random) });
   const now = clock.now();
   const issued = await provider.issue({
-    leaseId: newId('lease', clock, random), sessionId: 'AAAAAAAAAAAAAAAAAAAAAA' as SessionId, hopId: 'hop_bench' as HopId, domain, workload, resource, scopes: request.scopes, binding: undefined,
+    leaseId: newId('lease', clock, random), sessionId: 'AAAAAAAAAAAAAAAAAAAAAA' as SessionId, hopId: 'hop_bench' as HopId, domain, workload, resource, scopes: request.scopes, chain: [], handsOnTo: undefined, binding: undefined,
     subject: { sub: workload.spiffeId, act: undefined, model: 'bounded', principal: workload.owner, depth: 0, authTime: undefined, acr: undefined },
     attributes: evidence.value.attributes, issuedAt: now, expiresAt: now + 300_000, hopExpiresAt: now + 3_600_000,
   }, { algorithm: 'ES256' });

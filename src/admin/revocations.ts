@@ -45,7 +45,7 @@ export interface RevocationAdminDeps extends AdminPorts {
 interface Found { readonly view: DomainView; readonly revocation: NewRevocation; readonly filter: Parameters<StoreReads['leases']>[0] | undefined; readonly only: LeaseStanding | undefined }
 
 /** Sessions are named by evidence that may outlive them; their revocation is kept as long as their rows. */
-const SESSION_KEPT = 90 * DAY;
+export const SESSION_KEPT = 90 * DAY;
 
 export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
   const notFound = (request: { readonly kind: string; readonly id: string }): Result<never, Refusal> => err(refusal('not_found', `no ${request.kind} ${request.id}`));

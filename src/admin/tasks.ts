@@ -12,10 +12,11 @@ import type { Workload } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { BudgetKind, BudgetRow } from '../store/rows.ts';
-import type { StoreReads, StoreWrites } from '../store/store.ts';
+import type { NewRevocation, StoreReads, StoreWrites } from '../store/store.ts';
 import { domainMeant, nameOf, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
+import { SESSION_KEPT } from './revocations.ts';
 
 export interface TaskRequest {
   readonly domain: string;
@@ -32,7 +33,7 @@ export interface Opened { readonly session: string; readonly domain: string; rea
 export interface TaskAdminDeps extends Pick<AdminPorts, 'clock'> {
   readonly random: Random;
   readonly store: Pick<StoreWrites, 'open' | 'endSession'> & Pick<StoreReads, 'session'>;
-  readonly snapshot: Pick<Snapshot, 'domain' | 'domainById'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domainById' | 'refresh'>;
   readonly authorize: Authorize;
 }
 
@@ -87,7 +88,10 @@ export const createTaskAdmin = (deps: TaskAdminDeps) => {
       if (!permitted.ok) return permitted;
       if (id === undefined || found === undefined || view === undefined) return err(refusal('not_found', `no session ${raw}`));
       const at = deps.clock.now();
-      const ended = await deps.store.endSession(id, at, { at, action: 'session.ended', domainId: view.domain.id, body: { session: id, by: nameOf(admin), reason } });
+      const by = nameOf(admin);
+      const revocation: NewRevocation = { target: `session:${id}`, domainId: view.domain.id, reason: `ended: ${reason}`, purgeAfter: found.session.expiresAt + SESSION_KEPT };
+      const ended = await deps.store.endSession(id, { ...revocation, at, by }, { at, action: 'session.ended', domainId: view.domain.id, body: { session: id, by, reason } });
+      await deps.snapshot.refresh();
       return ok({ session: id, ended, at: new Date(at).toISOString() });
     },
   };

@@ -1,10 +1,11 @@
 import { githubActions } from './attestors/github-actions.ts';
 import { gitlabCi } from './attestors/gitlab-ci.ts';
+import { mayfly } from './attestors/mayfly.ts';
 import { oidc } from './attestors/oidc.ts';
 import type { Attestor } from './attestor.ts';
 
 /** Every kind of evidence. To add one: its file in attestors/, and its entry here. */
-export const ATTESTORS = [oidc, githubActions, gitlabCi] as const;
+export const ATTESTORS = [oidc, githubActions, gitlabCi, mayfly] as const;
 export type AttestorKind = (typeof ATTESTORS)[number]['kind'];
 
 export interface AttestorCatalogue {

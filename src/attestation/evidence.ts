@@ -1,11 +1,12 @@
 import type { IssuerId } from '../core/ids.ts';
+import type { IssuerPurpose } from '../registry/entries.ts';
 import type { Attributes } from './attributes.ts';
 
 /** The outcome of attestation: bytes that were verified, turned into attributes. The token itself is not in it. */
 export interface Evidence {
   readonly issuerId: IssuerId;
   readonly issuerName: string;
-  readonly proves: 'workloads' | 'people' | 'admins';
+  readonly proves: IssuerPurpose;
   readonly kind: string;
   /** `iss` of the token. */
   readonly iss: string;

@@ -42,7 +42,7 @@ export const createPrepareIssuer = (catalogue: AttestorCatalogue): PrepareIssuer
 
 const profileOf = (attestor: Attestor, entry: Issuer): EvidenceProfile => {
   const profile = attestor.profile(entry.options);
-  if (entry.proves === 'workloads') return profile;
+  if (entry.proves === 'workloads' || entry.proves === 'domains') return profile;
   // An admin's command is several calls, and a login several commands: one token each would be a login each. The same goes for a
   // person whose agents work for hours.
   if (entry.proves === 'admins') return { ...profile, replay: 'within-session' };

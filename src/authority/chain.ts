@@ -1,7 +1,7 @@
 import type { PersonUrn, SpiffeId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
-import type { ChainLink, SessionRow } from '../store/rows.ts';
+import type { ChainLink, ForeignLink, OwnLink, SessionRow } from '../store/rows.ts';
 import type { ActClaim, MayActClaim } from '../tokens/claims.ts';
 
 /** Whom a token is about, and who acts for them now through whom (RFC 8693 sections 4.1 and 4.4). */
@@ -16,6 +16,10 @@ export const subjectOf = (session: Pick<SessionRow, 'model' | 'holder'>, chain: 
   if (first === undefined) throw new Error('a chain without an actor');
   return { sub: session.model === 'delegated' ? session.holder as PersonUrn : first.sub, act: nest(actorsOf(session, chain)) };
 };
+
+/** An actor that this domain recognised itself. */
+export const isOwn = (link: ChainLink): link is OwnLink => 'workloadId' in link;
+export const isForeign = (link: ChainLink): link is ForeignLink => !isOwn(link);
 
 /** Who of a chain acts for another: everybody in the delegated model, else all but the first, who acts for itself. */
 export const actorsOf = (session: Pick<SessionRow, 'model'>, chain: readonly ChainLink[]): readonly ChainLink[] => (session.model === 'delegated' ? chain : chain.slice(1));

@@ -1,4 +1,6 @@
+import type { Crossing } from '../attestation/attest-crossing.ts';
 import { sha256 } from '../core/bytes.ts';
+import { MINUTE } from '../core/duration.ts';
 import { sessionIdFromHash } from '../core/ids.ts';
 import type { HopId, LeaseId, PersonUrn, SessionId } from '../core/ids.ts';
 import { canonicalJson } from '../core/json.ts';
@@ -6,7 +8,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { Evidence } from '../attestation/evidence.ts';
 import type { Person } from '../attestation/person.ts';
 import type { AuthorityLimits, Domain, Workload } from '../registry/entries.ts';
-import type { CeilingPair, ChainLink, HopRow, SessionRow, Target } from '../store/rows.ts';
+import type { CeilingPair, ChainLink, ForeignLink, HopRow, SessionRow, Target } from '../store/rows.ts';
 
 export type NewSession = Omit<SessionRow, 'beganVersion'>;
 
@@ -55,6 +57,32 @@ export const openLogin = (domain: Domain, person: Person, now: number): NewSessi
 /** What decisions see of a login; a later token of the same login may tell of other groups. */
 export const loginFacts = ({ issuerName, subject, groups, acr }: Person): JsonObject => ({ issuer: issuerName, subject, groups, ...(acr === undefined ? {} : { acr }) });
 
+/**
+ * A chain that goes on from another trust domain. In one installation it is one exercise of authority there and one here, and
+ * ends with that one; of another installation nobody would tell us when it ended, so it lives for minutes.
+ */
+export const openCrossing = (domain: Domain, crossing: Crossing, origin: { readonly session: Pick<SessionRow, 'id' | 'facts' | 'expiresAt'>; readonly hop: Pick<HopRow, 'expiresAt'> } | undefined, now: number): NewSession => {
+  const anchor = origin === undefined ? `crossing.${crossing.lease}` : `crossing.${crossing.sid}`;
+  const longest = now + domain.limits.sessionAge[crossing.model];
+  return {
+    id: sessionId(domain.id, crossing.issuerId, crossing.subject, anchor),
+    domainId: domain.id,
+    issuerId: crossing.issuerId,
+    holder: crossing.subject,
+    model: crossing.model,
+    principal: crossing.principal,
+    anchor,
+    facts: { from: crossing.iss, session: crossing.sid, ...(origin === undefined ? {} : { charged: origin.session.facts['charged'] ?? origin.session.id }) },
+    startedAt: now,
+    expiresAt: origin === undefined ? Math.min(longest, now + UNWATCHED) : Math.min(longest, origin.session.expiresAt, origin.hop.expiresAt),
+    endedAt: null,
+    freshAt: crossing.model === 'delegated' ? crossing.authTime ?? now : crossing.model === 'autonomous' ? now : null,
+  };
+};
+
+/** How long authority from another installation lasts without being shown anew. */
+const UNWATCHED = 5 * MINUTE;
+
 /** A session that is there already. Its workload may have been given an earlier end since, which nothing outlives either. */
 export const joinSession = (stored: SessionRow, workload: Pick<Workload, 'id' | 'expires'>): SessionRow =>
   (stored.holder === workload.id ? { ...stored, expiresAt: Math.min(stored.expiresAt, workload.expires) } : stored);
@@ -91,14 +119,17 @@ export interface NewHop {
   readonly jkt: string | null;
   readonly ceiling: readonly CeilingPair[];
   readonly link: ChainLink;
+  /** Of a chain that came from another domain: who was in it there, the token it came with, and what it rested on. */
+  readonly crossed?: { readonly before: readonly ForeignLink[]; readonly lease: LeaseId; readonly path: readonly Target[] } | undefined;
 }
 
 /** The first actor of a session. */
-export const openRootHop = (session: NewSession, { workload, issuerId, jkt, ceiling, link }: NewHop, now: number): HopRow => {
-  const id = hopId(session.id, null, workload.spiffeId, jkt, ceiling, undefined);
-  const path = sessionPath(session);
+export const openRootHop = (session: NewSession, { workload, issuerId, jkt, ceiling, link, crossed }: NewHop, now: number): HopRow => {
+  const id = hopId(session.id, null, workload.spiffeId, jkt, ceiling, crossed?.lease);
+  const path = crossed?.path ?? sessionPath(session);
+  const before = crossed?.before ?? [];
   return {
-    id, sessionId: session.id, parentId: null, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: 0, chain: [link],
+    id, sessionId: session.id, parentId: null, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: before.length, chain: [...before, link],
     path: distinct([...path, `issuer:${issuerId}`, `workload:${workload.id}`, `hop:${id}`]),
     createdAt: now, expiresAt: Math.min(session.expiresAt, workload.expires),
   };

@@ -9,6 +9,7 @@ import { createRevocationAdmin } from '../admin/revocations.ts';
 import { createTaskAdmin } from '../admin/tasks.ts';
 import { createSimulate } from '../admin/simulate.ts';
 import { createAttest } from '../attestation/attest.ts';
+import { createAttestCrossing } from '../attestation/attest-crossing.ts';
 import { createAttestPerson } from '../attestation/attest-person.ts';
 import { createVerifyEvidence } from '../attestation/verify-evidence.ts';
 import { ATTESTORS, attestorCatalogue } from '../attestation/catalogue.ts';
@@ -26,6 +27,7 @@ import type { WantingResource } from '../credentials/wanted-keys.ts';
 import { createAuthenticate } from '../exchange/authenticate.ts';
 import { countFaults } from '../exchange/counted.ts';
 import { createDenials } from '../exchange/denials.ts';
+import { createDomainKeys } from '../exchange/domain-keys.ts';
 import { createExchange } from '../exchange/exchange.ts';
 import { createIntrospect } from '../exchange/introspect.ts';
 import { createMint } from '../exchange/mint.ts';
@@ -89,10 +91,11 @@ const NO_DOMAIN = refusal('domain_not_ready', 'the domain is not loaded');
 export const createNode = (deps: NodeDeps) => {
   const { clock, random, log, store, encryption, metrics, externalUrl } = deps;
   const attestors = attestorCatalogue.byKind;
-  const schema = createPolicySchema(new Map(ATTESTORS.filter(({ kind }) => kind !== 'oidc').map((attestor) => [attestor.kind as string, attestor.attributeTable(undefined as never)])));
+  const schema = createPolicySchema(new Map(ATTESTORS.filter(({ kind }) => kind !== 'oidc' && kind !== 'mayfly').map((attestor) => [attestor.kind as string, attestor.attributeTable(undefined as never)])));
   const validatePolicy = createPolicyValidator(schema);
   const fetch = createGuardedFetch();
   const ringOf = (id: DomainId) => snapshot.domainById(id)?.ring;
+  const domainByIssuer = (iss: string) => snapshot.domains().find(({ domain }) => domain.issuer === iss);
   const noDomain = { ok: false, error: NO_DOMAIN } as const;
   const providers = createProviders({
     clock, fetch,
@@ -134,9 +137,10 @@ export const createNode = (deps: NodeDeps) => {
     fetch, clock, staleIfError: deps.config.issuer_stale_seconds * SECOND,
     isDevelopment: (domainId) => snapshot.domainById(domainId as DomainId)?.domain.stage === 'development',
   });
-  const verifyEvidence = createVerifyEvidence({ clock, catalogue: attestorCatalogue, keys: issuerKeys });
+  const verifyEvidence = createVerifyEvidence({ clock, catalogue: attestorCatalogue, keys: createDomainKeys({ clock, domainByIssuer, others: issuerKeys }) });
   const attest = createAttest({ clock, verify: verifyEvidence });
   const attestPerson = createAttestPerson({ clock, verify: verifyEvidence });
+  const attestCrossing = createAttestCrossing({ clock, verify: verifyEvidence });
   const attestWorkload = (token: string, candidates: Parameters<typeof attest>[1]['candidates']) => attest(token, { candidates, purpose: 'workloads' });
   const verify = (token: string, expected: Parameters<typeof verifyToken>[1], view: DomainView) => verifyToken(token, expected, { issuer: view.domain.issuer, ring: view.ring, now: clock.now() });
 
@@ -148,6 +152,7 @@ export const createNode = (deps: NodeDeps) => {
     authenticate: createAuthenticate({
       clock, attest: attestWorkload, join, store, endsLogin: (person, authTime) => snapshot.endsLogin(person, authTime),
       attestPerson: (token, view) => attestPerson(token, (iss) => view.issuersFor(iss, 'people'), view.domain),
+      attestCrossing: (token, view) => attestCrossing(token, (iss) => view.issuersFor(iss, 'domains'), view.domain), domainByIssuer,
       verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
     }),
     admit(workloadId) {

@@ -19,6 +19,8 @@ export const REFUSAL_CODES = [
   // own tokens presented back
   'token_malformed', 'token_typ_wrong', 'token_signature_invalid', 'token_expired', 'token_issuer_wrong', 'token_audience_wrong', 'token_unknown',
   'token_not_exchangeable', 'token_binding_required', 'token_binding_mismatch', 'token_scheme_wrong', 'token_other_client', 'token_missing', 'actor_mismatch', 'actor_missing', 'actor_unexpected', 'presenter_not_listed',
+  // chains from and to other domains
+  'crossing_loop', 'crossing_denied', 'crossing_unnamed',
   // proof of possession (RFC 9449 section 4.3)
   'dpop_repeated', 'dpop_malformed', 'dpop_typ_wrong', 'dpop_alg_not_allowed', 'dpop_key_invalid', 'dpop_signature_invalid', 'dpop_claim_missing',
   'dpop_htm_mismatch', 'dpop_htu_mismatch', 'dpop_iat_outside_window', 'dpop_nonce_missing', 'dpop_nonce_stale', 'dpop_ath_mismatch', 'dpop_replayed', 'dpop_required',

@@ -1,6 +1,7 @@
 import type { Provider } from './provider.ts';
 import { createAccessTokenProvider } from './providers/access-token.ts';
 import type { SignAccessToken } from './providers/access-token.ts';
+import { createDomainProvider } from './providers/domain.ts';
 import { createAwsStsProvider } from './providers/aws-sts.ts';
 import type { AwsStsDeps } from './providers/aws-sts.ts';
 
@@ -11,6 +12,7 @@ export interface ProviderPorts extends AwsStsDeps { readonly signAccessToken: Si
 export const PROVIDERS = [
   { kind: 'access-token', create: createAccessTokenProvider },
   { kind: 'aws-sts', create: createAwsStsProvider },
+  { kind: 'domain', create: createDomainProvider },
 ] as const satisfies readonly ProviderEntry[];
 export type ProviderKind = (typeof PROVIDERS)[number]['kind'];
 

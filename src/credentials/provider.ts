@@ -1,11 +1,12 @@
 import type { z } from 'zod';
 import type { ActClaim } from '../tokens/claims.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
-import type { HopId, LeaseId, SessionId } from '../core/ids.ts';
+import type { HopId, LeaseId, SessionId, SpiffeId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { Result } from '../core/result.ts';
 import type { KeyKind } from '../keys/key-plan.ts';
 import type { Domain, Resource, Workload } from '../registry/entries.ts';
+import type { ChainLink } from '../store/rows.ts';
 
 /** Everything a provider may put into a credential. Decided and narrowed already; a provider can only shorten. */
 export interface Order {
@@ -22,6 +23,10 @@ export interface Order {
     /** Of a person's session: when they logged in (milliseconds), and how. */
     readonly authTime: number | undefined; readonly acr: string | undefined;
   };
+  /** Every actor from the session's first to this one. */
+  readonly chain: readonly ChainLink[];
+  /** To whom authority is handed on. */
+  readonly handsOnTo: SpiffeId | undefined;
   readonly binding: DpopBinding | undefined;
   /** Attributes of the evidence, for session tags and the like. */
   readonly attributes: Readonly<Record<string, unknown>>;

@@ -49,7 +49,6 @@ type AimingCaller = Pick<Caller, 'showedEvidence' | 'ceiling'>;
 /** Exactly one target per exchange; our own issuer URL is reserved for session tokens (design section 5). */
 export const aim = (request: ExchangeRequest, caller: AimingCaller, view: DomainView, now: number): Result<Aim, Refusal> => {
   if (request.target === undefined || request.target === view.domain.issuer) return aimAtSession(request, caller, view, now);
-  if (request.requestedActor !== undefined) return err(refusal('actor_unexpected', 'what is handed on is a session token, not a token for a resource'));
   if (request.ceiling !== undefined) return err(refusal('details_unsupported', 'authorization_details of type urn:mayfly:ceiling are for session tokens'));
   const ask = findAsk(view, { audience: request.target, scopes: request.scopes }, now);
   return ask.ok ? ok({ kind: 'resource', ask: ask.value }) : ask;

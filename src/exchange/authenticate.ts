@@ -4,6 +4,8 @@ import type { Refusal } from '../core/refusal.ts';
 import { err } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
+import type { IssuerPurpose } from '../registry/entries.ts';
+import { byCrossing } from './caller-crossing.ts';
 import { byEvidence } from './caller-evidence.ts';
 import { byPerson } from './caller-person.ts';
 import { bySessionId, bySessionToken } from './caller-token.ts';
@@ -11,16 +13,17 @@ import type { Authenticate, Caller, CallerPorts } from './caller.ts';
 
 /** Who asks, by what the request shows. Which token is whose is read from unverified claims: a lie only picks whose keys refuse it. */
 export const createAuthenticate = (ports: CallerPorts): Authenticate => {
-  const [evidence, person, token, session] = [byEvidence(ports), byPerson(ports), bySessionToken(ports), bySessionId(ports)];
+  const [evidence, person, token, session, crossing] = [byEvidence(ports), byPerson(ports), bySessionToken(ports), bySessionId(ports), byCrossing(ports)];
   return (asking) => {
     const { request, view } = asking;
     const { actorToken, subjectKind, subjectToken } = request;
     if (subjectKind === 'session') return actorToken === undefined ? withoutActor('a session id') : session(asking, actorToken);
     const iss = issuerIn(subjectToken);
-    if (subjectKind === 'access-token' && (iss === view.domain.issuer || !provesPeople(view, iss))) return token(asking);
+    if (iss !== undefined && iss !== view.domain.issuer && proves(view, iss, 'domains')) return actorToken === undefined ? withoutActor('a token of another domain') : crossing(asking, actorToken);
+    if (subjectKind === 'access-token' && (iss === view.domain.issuer || !proves(view, iss, 'people'))) return token(asking);
     if (actorToken !== undefined) return person(asking, actorToken);
     // A person's token alone would be the person: refused whoever shows it (design section 3, invariant 5).
-    if (subjectKind === 'access-token' || (provesPeople(view, iss) && !provesWorkloads(view, iss))) return withoutActor('a person\'s token');
+    if (subjectKind === 'access-token' || (proves(view, iss, 'people') && !proves(view, iss, 'workloads'))) return withoutActor('a person\'s token');
     return evidence(asking);
   };
 };
@@ -35,5 +38,4 @@ const issuerIn = (token: string): string | undefined => {
   }
 };
 
-const provesPeople = (view: DomainView, iss: string | undefined): boolean => iss !== undefined && view.issuersFor(iss, 'people').length > 0;
-const provesWorkloads = (view: DomainView, iss: string | undefined): boolean => iss !== undefined && view.issuersFor(iss, 'workloads').length > 0;
+const proves = (view: DomainView, iss: string | undefined, purpose: IssuerPurpose): boolean => iss !== undefined && view.issuersFor(iss, purpose).length > 0;

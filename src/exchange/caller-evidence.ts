@@ -46,9 +46,10 @@ const onTask = async (ports: CallerPorts, asking: Asking, actor: Actor): Promise
     return err(refusal('session_unknown', `no task ${request.session} of ${actor.workload.name}`));
   }
   const { session, hops, revokedBy, suspendedBy } = running;
+  if (session.endedAt !== null) return err(refusal('session_ended', 'the task was ended'));
   if (revokedBy !== undefined) return err(refusal('revoked', `${revokedBy} is revoked`));
   if (suspendedBy !== undefined) return err(refusal('suspended', `${suspendedBy} is suspended`));
-  if (session.endedAt !== null || session.expiresAt <= now) return err(refusal('session_ended', 'the task is over'));
+  if (session.expiresAt <= now) return err(refusal('session_ended', 'the task is over'));
   return ok({ ...ownCaller(asking, actor, { session, mayBeStored: true }), hops, beganVersion: session.beganVersion, freshness });
 };
 

@@ -78,6 +78,8 @@ const sessionIdSchema = z.string().regex(/^[A-Za-z0-9_-]{22}$/);
 
 /** Why nothing may rest on this any more, or not now. `renews`: its own actor shows evidence with it. */
 const checkStanding = ({ revokedBy, suspendedBy, session, hop, ended }: Pick<LeaseStanding, 'revokedBy' | 'suspendedBy' | 'session' | 'hop' | 'ended'>, { domain }: DomainView, now: number, renews: boolean): Refusal | undefined => {
+  // What was ended is revoked as well; which of the two it was is told.
+  if (session.endedAt !== null) return refusal('session_ended', 'the session was ended');
   if (revokedBy !== undefined) return refusal('revoked', `${revokedBy} is revoked`);
   if (ended) return refusal('session_ended', 'the session or hop is over');
   if (suspendedBy !== undefined) return refusal('suspended', `${suspendedBy} is suspended`);
@@ -95,7 +97,8 @@ const checkWorkload = (workload: Workload | undefined, now: number): Result<Work
 const loginSchema = z.object({ issuer: z.string(), groups: z.array(z.string()) });
 
 const personOf = ({ model, holder, facts }: SessionRow): PersonFacts | undefined => {
-  if (model !== 'delegated') return undefined;
+  // Of a chain that came from another domain the person is known there, and only there.
+  if (model !== 'delegated' || Object.hasOwn(facts, 'from')) return undefined;
   return { urn: holder as PersonUrn, ...loginSchema.parse(facts) };
 };
 

@@ -1,3 +1,4 @@
+import type { Crossing } from '../attestation/attest-crossing.ts';
 import type { Evidence } from '../attestation/evidence.ts';
 import type { Person } from '../attestation/person.ts';
 import type { NewSession } from '../authority/session.ts';
@@ -47,6 +48,8 @@ export interface Caller {
   readonly showedEvidence: boolean;
   /** What is opened with this request has to be permitted as such. */
   readonly opensTask: boolean;
+  /** The token it came with from another domain, as it goes on here (the lease of it there). */
+  readonly crossing?: LeaseId | undefined;
   /** Revocation targets known so far. */
   readonly path: readonly Target[];
   /** Registry version at which the session began; a new one begins now. */
@@ -63,6 +66,9 @@ export interface CallerPorts {
   readonly clock: Clock;
   attest(token: string, candidates: (iss: string) => readonly Issuer[], view: DomainView): Promise<Result<Evidence, Refusal>>;
   attestPerson(token: string, view: DomainView): Promise<Result<Person, Refusal>>;
+  attestCrossing(token: string, view: DomainView): Promise<Result<Crossing, Refusal>>;
+  /** A domain of this installation. */
+  domainByIssuer(iss: string): DomainView | undefined;
   verifySessionToken(token: string, view: DomainView): Promise<Result<OwnToken, Refusal>>;
   /** Whether a person was revoked since this login. */
   readonly endsLogin: (person: PersonUrn, authTime: number) => boolean;

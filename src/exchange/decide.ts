@@ -1,3 +1,4 @@
+import { isForeign, isOwn } from '../authority/chain.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
@@ -31,6 +32,7 @@ export const frameQuestions = (view: DomainView, caller: Caller, request: Questi
   const common = {
     domain: view.domain,
     chain: chain.map(({ sub }) => sub),
+    passed: chain.filter(isForeign),
     session: {
       model: session.model,
       principal: session.principal,
@@ -42,11 +44,15 @@ export const frameQuestions = (view: DomainView, caller: Caller, request: Questi
   };
   const frames: QuestionFrame[] = [];
   if (caller.person !== undefined) frames.push({ ...common, action: 'delegate', workload: caller.workload, person: caller.person, evidence: undefined, request: plain });
+  const first = chain.findIndex(isOwn);
   for (const [at, link] of chain.entries()) {
+    // Decided about where it was recognised; here it is the crossing that is decided, by who goes on with it.
+    if (!isOwn(link)) continue;
     const last = at === chain.length - 1;
     const workload = last ? caller.workload : view.workloadById(link.workloadId);
     if (workload === undefined || workload.expires <= request.time) return err(refusal('workload_unknown', `${link.sub} in the chain is no longer registered`));
     const own = { ...common, workload, evidence: last ? caller.evidence : parseEvidenceFacts(link.evidence), request: plain };
+    if (at === first && first > 0) frames.push({ ...own, action: 'cross' });
     frames.push({ ...own, action: session.model === 'delegated' || at > 0 ? 'act' : 'issue' });
     if (!last) frames.push({ ...own, action: 'delegate' });
     else if (actor !== undefined) frames.push({ ...own, action: 'delegate', request });

@@ -25,7 +25,7 @@ import type { Denials } from './denials.ts';
 import { factsJson } from './facts.ts';
 import { describeIssuance } from './issuance.ts';
 import type { Mint } from './mint.ts';
-import { refuseOutcome } from './outcome.ts';
+import { refuseOutcome, tellCrossing } from './outcome.ts';
 import type { ExchangeRequest } from './request.ts';
 import { createSpent } from './spent.ts';
 import type { JoinStored } from './stored-session.ts';
@@ -80,6 +80,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   const authenticated = await deps.authenticate({ request, view, binding, snapshotVersion: deps.snapshot.version, learnt: (workload, evidence) => { trail.learn(workload, evidence); } });
   if (!authenticated.ok) return deny(authenticated.error);
   const caller = authenticated.value;
+  const denyTarget = (refused: Refusal): ReturnType<typeof deny> => deny(caller.crossing === undefined ? refused : tellCrossing(refused));
   const limited = deps.admit(caller.workload.id);
   if (limited !== undefined) return deny(limited);
 
@@ -88,7 +89,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   if (unproven !== undefined) return deny(unproven);
   const now = deps.clock.now();
   const aimed = aim(request, caller, view, now);
-  if (!aimed.ok) return deny(aimed.error);
+  if (!aimed.ok) return denyTarget(aimed.error);
   const terms = deps.mint.terms(aimed.value);
 
   // authority taken back: asked here to refuse early, asked again by the commit
@@ -99,9 +100,9 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   const frames = frameQuestions(view, caller, { bound: binding !== undefined, time: now, lifetime: terms.lifetime, actor: request.requestedActor });
   if (!frames.ok) return deny(frames.error);
   const decided = decideAim(view, frames.value, aimed.value, caller.ceiling);
-  if (!decided.ok) return deny(decided.error);
+  if (!decided.ok) return denyTarget(decided.error);
   const { pairs, policies, denied } = decided.value;
-  const unfit = checkTargetTerms(aimed.value, terms, { binding, tokenType: request.requestedTokenType });
+  const unfit = checkTargetTerms(aimed.value, terms, { binding, tokenType: request.requestedTokenType, actor: request.requestedActor });
   if (unfit !== undefined) return deny(unfit);
 
   for (let stored = terms.callsTarget; ; stored = true) {
@@ -120,7 +121,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
     if (spent.has(caller.replayKey)) return deny(refuseOutcome('replayed'));
     const leaseId = newId('lease', deps.clock, deps.random);
     const issued = await deps.mint.issue({
-      leaseId, sessionId: session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding, handsOnTo: request.requestedActor,
+      leaseId, sessionId: session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding, handsOnTo: request.requestedActor, chain: caller.chain,
       subject: { ...subjectOf(session, caller.chain), ...loginClaims(caller), model: session.model, principal: session.principal, depth: hop.depth },
       attributes: caller.evidence.attributes, issuedAt: now, expiresAt, hopExpiresAt: endsAt,
     }, aimed.value, pairs);
@@ -137,7 +138,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
     }));
     if (outcome === 'ended' && hops === undefined) continue; // nothing was written: once more, with what is left of the session
     if (outcome === 'committed' || outcome === 'replayed') spent.add(caller.replayKey);
-    if (outcome !== 'committed') return deny(refuseOutcome(outcome));
+    if (outcome !== 'committed') return deny(refuseOutcome(outcome === 'proof_replayed' && binding === undefined ? 'replayed' : outcome));
 
     const granted = pairs[0]?.scopes ?? [];
     return ok({

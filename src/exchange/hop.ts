@@ -1,3 +1,4 @@
+import { isForeign } from '../authority/chain.ts';
 import { openChildHop, openRootHop } from '../authority/session.ts';
 import type { CeilingPair, HopRow } from '../store/rows.ts';
 import type { Caller } from './caller.ts';
@@ -6,7 +7,8 @@ import type { Caller } from './caller.ts';
 export const openHop = (caller: Caller, jkt: string | null, ceiling: readonly CeilingPair[], now: number): HopRow => {
   const link = caller.chain.at(-1);
   if (link === undefined) throw new Error('a caller without a place in its own chain');
-  const actor = { workload: caller.workload, issuerId: caller.issuerId, jkt, ceiling, link };
+  const crossed = caller.crossing === undefined ? undefined : { before: caller.chain.filter(isForeign), lease: caller.crossing, path: caller.path };
+  const actor = { workload: caller.workload, issuerId: caller.issuerId, jkt, ceiling, link, crossed };
   return caller.parent === undefined ? openRootHop(caller.session, actor, now) : openChildHop(caller.parent.hop, actor, caller.parent.handover, now);
 };
 

@@ -1,6 +1,6 @@
 import { sha256url } from '../core/bytes.ts';
 import { decisionOf } from '../core/ids.ts';
-import type { LeaseId, SpiffeId } from '../core/ids.ts';
+import type { LeaseId, SessionId, SpiffeId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { IssuedCredential } from '../credentials/provider.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
@@ -78,9 +78,12 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
   };
 };
 
+/** A task that went on in another domain goes on using what it was given where it was opened. */
+const chargedTo = ({ id, facts }: Caller['session']): SessionId => (typeof facts['charged'] === 'string' ? facts['charged'] as SessionId : id);
+
 /** What the commit holds the issuance to beside its rows: the login, how fresh things are, and the budgets of a task. */
 const restsOn = ({ login, freshness, session, workload }: Caller, resource: string | undefined, now: number): Pick<Issuance, 'login' | 'fresh' | 'charge'> => ({
   ...(login === undefined ? {} : { login }),
   ...(freshness === undefined ? {} : { fresh: { at: freshness.shown ? freshness.at : null, after: now - freshness.within } }),
-  ...(session.model !== 'autonomous' ? {} : { charge: { agent: workload.spiffeId, resource } }),
+  ...(session.model !== 'autonomous' ? {} : { charge: { session: chargedTo(session), agent: workload.spiffeId, resource } }),
 });

@@ -1,4 +1,3 @@
-import type { SpiffeId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { refusal } from '../core/refusal.ts';
 import { err } from '../core/result.ts';
@@ -9,10 +8,7 @@ import type { Aim } from './aim.ts';
 import { TOKEN_TYPE } from './request.ts';
 
 /** All of an order but what it is for. */
-export interface Ticket extends Omit<Order, 'resource' | 'scopes'> {
-  /** To whom authority is handed on. */
-  readonly handsOnTo: SpiffeId | undefined;
-}
+export type Ticket = Omit<Order, 'resource' | 'scopes'>;
 
 /** Seconds a credential of this target lives, as which token types it can be asked for, and whether the target is called to make it. */
 export interface Terms { readonly lifetime: number; readonly tokenTypes: readonly string[]; readonly callsTarget: boolean }

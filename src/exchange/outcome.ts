@@ -1,5 +1,5 @@
 import { refusal } from '../core/refusal.ts';
-import type { Refusal } from '../core/refusal.ts';
+import type { Refusal, RefusalCode } from '../core/refusal.ts';
 import type { IssuanceOutcome } from '../store/store.ts';
 
 /** What the commit said no to. The credential made meanwhile is dropped: nobody has seen it. */
@@ -13,3 +13,7 @@ export const refuseOutcome = (outcome: Exclude<IssuanceOutcome, 'committed'>): R
     case 'ended': return refusal('session_ended', 'the session or hop ended before the commit, or ends before the credential would');
   }
 };
+
+/** A chain that may not go on here is told so, and the same whether what it asked for exists or not (standards.md A1: invalid_request). */
+export const tellCrossing = (refused: Refusal): Refusal => (TARGETS.has(refused.code) ? refusal('crossing_denied', refused.detail) : refused);
+const TARGETS: ReadonlySet<RefusalCode> = new Set(['target_unknown', 'target_expired', 'target_denied']);

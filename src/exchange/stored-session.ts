@@ -19,8 +19,9 @@ export const createJoinStored = ({ clock, store }: { readonly clock: Clock; read
   const running = await store.session(caller.session.id);
   if (running === undefined) return ok({ ...caller, hops: [] });
   const { session, hops, revokedBy, suspendedBy } = running;
+  if (session.endedAt !== null) return err(refusal('session_ended', 'the session was ended'));
   if (revokedBy !== undefined) return err(refusal('revoked', `${revokedBy} is revoked`));
   if (suspendedBy !== undefined) return err(refusal('suspended', `${suspendedBy} is suspended`));
-  if (session.endedAt !== null || session.expiresAt <= clock.now()) return err(refusal('session_ended', 'the session of this run is over'));
+  if (session.expiresAt <= clock.now()) return err(refusal('session_ended', 'the session of this run is over'));
   return ok({ ...caller, session: joinSession(session, caller.workload), hops, beganVersion: session.beganVersion });
 };

@@ -56,6 +56,9 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   actor_mismatch: request('The actor is not the one the token was made for.'),
   actor_missing: request('Show who acts: send evidence of the workload as actor_token. A person\'s token alone is not accepted, and a session token alone begets no other.'),
   actor_unexpected: request('requested_actor goes with a session token as subject_token, without actor_token and without a target: what is handed on is a narrower session token.'),
+  crossing_loop: request('The chain of actors was in this trust domain before and cannot come back to it.'),
+  crossing_denied: request('A chain from another trust domain may not do this here. Check the target, or ask an admin of this domain to explain the decision.'),
+  crossing_unnamed: request('Name the workload that goes on in the other trust domain: send its SPIFFE ID there as requested_actor.'),
   presenter_not_listed: request('The workload is not one of those that may act with tokens of this application.'),
   login_too_old: request('The person\'s login is too old. Let them log in again and send the new token.'),
 

@@ -15,6 +15,8 @@ export interface Question {
   readonly evidence: { readonly kind: string; readonly issuer: string; readonly subject: string; readonly attributes: Attributes } | undefined;
   /** SPIFFE IDs, innermost (first) actor first. */
   readonly chain: readonly string[];
+  /** Actors of other domains the chain came through; none for one that began here. */
+  readonly passed?: readonly { readonly iss: string; readonly stage: string }[] | undefined;
   readonly session: {
     readonly model: string; readonly principal: string; readonly ageSeconds: number; readonly depth: number;
     /** Since the login, or since the autonomous workload last showed evidence. */

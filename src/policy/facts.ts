@@ -46,7 +46,10 @@ export const factsOf = (schema: PolicySchema, question: Question): Result<Facts,
     entities: () => [person === undefined ? workloadEntity(workload, domain) : personEntity(person), domainEntity(domain), ...resourceEntities(resource, scope, domain)],
     context: {
       evidence: evidence.value,
-      chain: { actors: [...question.chain], length: question.chain.length, ...(question.chain[0] === undefined ? {} : { first: question.chain[0] }) },
+      chain: {
+        actors: [...question.chain], length: question.chain.length, ...(question.chain[0] === undefined ? {} : { first: question.chain[0] }),
+        domains: (question.passed ?? []).map(({ iss }) => iss), stages: (question.passed ?? []).map(({ stage }) => stage),
+      },
       session: {
         model: session.model, principal: session.principal, age_seconds: session.ageSeconds, depth: session.depth,
         ...(session.freshSeconds === undefined ? {} : { fresh_seconds: session.freshSeconds }), ...(session.purpose === undefined ? {} : { purpose: session.purpose }),

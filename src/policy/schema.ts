@@ -41,7 +41,7 @@ ${shapes.map(evidenceField).join(',\n')}
 };
 type Request = {
   evidence: Evidence,
-  chain: { actors: Set<String>, length: Long, first?: String },
+  chain: { actors: Set<String>, length: Long, first?: String, domains: Set<String>, stages: Set<String> },
   session: { model: String, principal: String, age_seconds: Long, depth: Long, fresh_seconds?: Long, purpose?: String },
   request: { bound: Bool, time: datetime, lifetime: Long, actor?: String },
 };

@@ -12,6 +12,9 @@ export const AUTHORITY_MODELS = ['delegated', 'bounded', 'autonomous'] as const;
 export type AuthorityModel = (typeof AUTHORITY_MODELS)[number];
 export const WORKLOAD_KINDS = ['service', 'pipeline', 'agent', 'tool'] as const;
 export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
+/** Whom an issuer's tokens stand for; `domains`: another trust domain, for chains that come from there. */
+export const ISSUER_PURPOSES = ['workloads', 'people', 'admins', 'domains'] as const;
+export type IssuerPurpose = (typeof ISSUER_PURPOSES)[number];
 
 /** A lint finding its owner accepts for a while. `until` is milliseconds. */
 export interface AcceptedFinding { readonly rule: string; readonly reason: string; readonly until: number }
@@ -52,7 +55,7 @@ export interface Issuer extends Row<IssuerId> {
   readonly name: string;
   /** Attestor kind. */
   readonly attestor: string;
-  readonly proves: 'workloads' | 'people' | 'admins';
+  readonly proves: IssuerPurpose;
   /** Exact `iss`. */
   readonly issuer: string;
   /** The one value `aud` must have. */

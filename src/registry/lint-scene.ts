@@ -16,7 +16,7 @@ export interface LintScene {
   readonly entries: readonly Entry[];
   readonly domains: ReadonlyMap<string, Domain>;
   readonly issuers: ReadonlyMap<string, Issuer>;
-  /** Of all resources. */
+  /** Of all resources but other domains, which only get what is made out to them. */
   readonly audiences: ReadonlySet<string>;
   readonly now: number;
 }

@@ -28,7 +28,7 @@ export interface Finding {
 export const lint = async (deps: LintDeps, entries: readonly Entry[], now: number, subjects?: readonly Entry[]): Promise<readonly Finding[]> => {
   const domains = new Map(entries.flatMap((entry) => (entry.kind === 'domain' ? [[entry.id as string, entry] as const] : [])));
   const issuers = new Map(entries.flatMap((entry) => (entry.kind === 'issuer' ? [[issuerKey(entry.domainId, entry.name), entry] as const] : [])));
-  const audiences = new Set(entries.flatMap((entry) => (entry.kind === 'resource' ? [entry.audience] : [])));
+  const audiences = new Set(entries.flatMap((entry) => (entry.kind === 'resource' && entry.provider !== 'domain' ? [entry.audience] : [])));
   const scene: LintScene = { deps, entries, domains, issuers, audiences, now };
   const findings: Finding[] = [];
   for await (const entry of gently(subjects ?? entries)) findings.push(...judge(entry, scene).map((remark) => findingOf(entry, remark, scene)));

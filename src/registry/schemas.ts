@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AUTHORITY_MODELS, STAGES, WORKLOAD_KINDS } from './entries.ts';
+import { AUTHORITY_MODELS, ISSUER_PURPOSES, STAGES, WORKLOAD_KINDS } from './entries.ts';
 import {
   ALGORITHMS, accept, audience, domainName, entryName, expires, jwks, kindName, match, owner, policyName, scopeToken, trustDomain, url, workloadName,
 } from './fields.ts';
@@ -39,7 +39,7 @@ export const issuerSchema = z.looseObject({
   domain,
   name: entryName,
   kind: kindName.meta({ description: 'Attestor kind', examples: ['github-actions'] }),
-  proves: z.enum(['workloads', 'people', 'admins']).default('workloads').meta({ description: 'Whom its tokens stand for', examples: ['workloads'] }),
+  proves: z.enum(ISSUER_PURPOSES).default('workloads').meta({ description: 'Whom its tokens stand for', examples: ['workloads'] }),
   issuer: url('Exact `iss` of its tokens; each attestor kind has its default', 'https://token.actions.githubusercontent.com').optional(),
   audience: z.string().min(1).max(1024).regex(/^[!-~]+$/).optional().meta({ description: 'The one `aud` its tokens must have; the domain\'s issuer URL, `<issuer>/admin` for admins', examples: ['https://sts.acme.example/prod'] }),
   audiences: z.array(z.strictObject({

@@ -17,6 +17,7 @@ import { checkWorkloadExists, settleCommon, settleSet } from './settle-common.ts
 export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) => {
   if (domain.name === SYSTEM_DOMAIN && entry.proves !== 'admins') report('proves', `the system domain has no ${entry.proves}`, 'write proves: admins, or register the issuer in another domain');
   checkPeople(entry, domain, scene, report);
+  checkDomains(entry, report);
   const common = settleCommon(entry, scene.now, report);
   const allowAddresses = settleSet(entry.allow_addresses, 'allow_addresses', report);
   checkAddresses(entry.allow_addresses, report);
@@ -58,6 +59,16 @@ const checkPeople = (entry: IssuerEntry, domain: Domain, scene: Scene, report: R
   }
 };
 
+/** Chains come from other Mayfly domains alone, and those prove nothing else (design section 3, invariant 4). */
+const checkDomains = (entry: IssuerEntry, report: Report): void => {
+  if (entry.kind === DOMAINS_KIND && entry.audience !== undefined) report('audience', 'is fixed for other trust domains: the issuer URL of this one', 'remove this line');
+  if (entry.kind === DOMAINS_KIND && entry.replay !== undefined) report('replay', 'is fixed for other trust domains: a chain comes over once with each token', 'remove this line');
+  if ((entry.proves === 'domains') === (entry.kind === DOMAINS_KIND)) return;
+  if (entry.kind === DOMAINS_KIND) report('proves', `another trust domain proves chains of actors, not ${entry.proves}`, 'write proves: domains');
+  else report('kind', `evidence of kind ${entry.kind} does not come from a trust domain of Mayfly`, `use kind: ${DOMAINS_KIND}, or another proves`);
+};
+const DOMAINS_KIND = 'mayfly';
+
 /** The one kind whose tokens are those of an OpenID provider, with the mapping of claims as data. */
 const PEOPLE_KIND = 'oidc';
 
@@ -74,8 +85,9 @@ export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Repor
     if (other.id === issuer.id) continue;
     const sameDoor = other.domainId === issuer.domainId && other.proves === issuer.proves;
     if (issuer.proves === 'people' && other.proves === 'people' && other.domainId !== issuer.domainId) checkApplications(issuer, other, scene, report);
-    // A person's access token has a typ of its own, so it shares its audience with the evidence of workloads.
-    const apartByType = other.domainId === issuer.domainId && [issuer, other].some(({ proves }) => proves === 'people') && [issuer, other].every(({ proves }) => proves !== 'admins');
+    // A person's access token has a typ of its own, and so has a chain that comes from another domain: they share their audience with
+    // the evidence of workloads.
+    const apartByType = other.domainId === issuer.domainId && [issuer, other].some(({ proves }) => proves === 'people' || proves === 'domains') && [issuer, other].every(({ proves }) => proves !== 'admins');
     if (other.audience === issuer.audience && !sameDoor && !apartByType) {
       const isKnown = scene.written.has(key) || scene.mayKnow(domainOf(other, scene));
       if (isKnown) report('audience', `${issuer.audience} is already the audience of issuer ${nameOf(other, scene)}`, 'choose another audience: each belongs to one domain and one purpose');
@@ -112,10 +124,14 @@ const settleUrl = (entry: IssuerEntry, attestor: AttestorPort, domain: Domain, s
   const isOurs = issuer === scene.deps.externalUrl || issuer.startsWith(`${scene.deps.externalUrl}/`);
   const refused = attestor.issuerAllowed(issuer);
   if (problem !== undefined) report('issuer', problem.message, problem.mend);
-  else if (isOurs) report('issuer', 'is this installation itself, whose tokens are no evidence', 'name the issuer of the platform the workload runs on');
+  else if (entry.kind === DOMAINS_KIND && issuer === domain.issuer) report('issuer', 'is this trust domain itself', 'name the issuer URL of another one');
+  else if (isOurs && !(entry.kind === DOMAINS_KIND && isDomain(issuer, scene))) report('issuer', 'is this installation itself, whose tokens are no evidence', 'name the issuer of the platform the workload runs on');
   else if (refused !== undefined) report('issuer', refused, `write an issuer URL of ${entry.kind}, or use another kind`);
   return issuer;
 };
+
+/** Of this installation, other than the one that issues nothing. */
+const isDomain = (issuer: string, scene: Scene): boolean => [...scene.domains.values()].some((domain) => domain.issuer === issuer && domain.name !== SYSTEM_DOMAIN);
 
 const checkOptions = (attestor: AttestorPort, options: Record<string, unknown>, report: Report): void => {
   const { schema, known } = closeOptions(attestor.options);

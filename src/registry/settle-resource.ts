@@ -11,6 +11,7 @@ import type { ResourceEntry } from './schemas.ts';
 import { checkWorkloadExists, settleCommon, settleSet } from './settle-common.ts';
 
 const ACCESS_TOKEN = 'access-token';
+const DOMAIN_PROVIDER = 'domain';
 
 /** A resource's body: an audience nobody else means, a provider that can serve it, workloads that exist. */
 export const settleResource: Settle<ResourceEntry> = (entry, domain, scene, report) => {
@@ -18,7 +19,7 @@ export const settleResource: Settle<ResourceEntry> = (entry, domain, scene, repo
   const common = settleCommon(entry, scene.now, report);
   const scopes = settleSet(entry.scopes, 'scopes', report);
   const servedBy = settleSet(entry.served_by, 'served_by', report);
-  const isReserved = checkAudience(entry, scene, report);
+  const isReserved = checkAudience(entry, domain, scene, report);
   checkServers(entry, domain, scene, report);
   const provider = scene.deps.providers.get(entry.provider);
   if (provider === undefined) {
@@ -43,9 +44,11 @@ export const checkProviderRules = (resource: { readonly audience: string; readon
 };
 
 /** Audiences with a meaning of our own: session tokens, introspection and admin callers, and the JWTs we show to providers. True when it is one. */
-const checkAudience = ({ audience, provider }: ResourceEntry, scene: Scene, report: Report): boolean => {
+const checkAudience = ({ audience, provider }: ResourceEntry, domain: Domain, scene: Scene, report: Report): boolean => {
   const own = [...scene.domains.values()].find(({ issuer }) => audience === issuer || audience.startsWith(`${issuer}/`));
   const isProviders = provider === ACCESS_TOKEN && scene.deps.reservedAudiences.has(audience);
+  // Another domain's issuer URL is the target of chains that leave for it, and of nothing else.
+  if (provider === DOMAIN_PROVIDER && own !== undefined && own.id !== domain.id && audience === own.issuer && own.name !== SYSTEM_DOMAIN) return false;
   if (own !== undefined) report('audience', `is reserved for trust domain ${own.name} itself`, 'use the URL of the API the credentials are for');
   else if (isProviders) {
     report('audience', 'is the audience of a credential provider, which must never get an access token', 'name the target itself and its provider, such as arn:aws:iam::123456789012:role/deploy with provider: aws-sts');

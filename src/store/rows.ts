@@ -1,6 +1,6 @@
 import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, PersonUrn, ResourceId, SessionId, SpiffeId, WorkloadId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { AuthorityModel, EntryKind } from '../registry/entries.ts';
+import type { AuthorityModel, EntryKind, Stage } from '../registry/entries.ts';
 
 /** Rows as the rest of Mayfly sees them. Times are milliseconds, JSON columns are parsed, absent is null. */
 
@@ -63,8 +63,8 @@ export interface SessionRow {
   readonly id: SessionId;
   readonly domainId: DomainId;
   readonly issuerId: IssuerId;
-  /** Whose session it is. */
-  readonly holder: WorkloadId | PersonUrn;
+  /** Whose session it is; of one that came from another domain, its subject there. */
+  readonly holder: WorkloadId | PersonUrn | SpiffeId;
   readonly model: AuthorityModel;
   readonly principal: string;
   readonly anchor: string;
@@ -83,13 +83,21 @@ export interface SessionRow {
 export interface CeilingPair { readonly audience: string; readonly scopes: readonly string[] }
 
 /** One actor of a chain with the evidence it showed when it joined: what a later decision about it sees. */
-export interface ChainLink {
+export interface OwnLink {
   /** The domain that recognised it. */
   readonly iss: string;
   readonly sub: SpiffeId;
   readonly workloadId: WorkloadId;
   readonly evidence: JsonObject;
 }
+
+/** An actor that another domain recognised, and of what stage that domain is. It is not decided about here: the crossing is. */
+export interface ForeignLink {
+  readonly iss: string;
+  readonly sub: SpiffeId;
+  readonly stage: Stage;
+}
+export type ChainLink = OwnLink | ForeignLink;
 
 export interface HopRow {
   readonly id: HopId;

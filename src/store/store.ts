@@ -29,8 +29,8 @@ export interface Issuance {
   readonly login?: { readonly person: PersonUrn; readonly authTime: number };
   /** Evidence or login shown now, and the moment before which what was shown is too old. */
   readonly fresh?: { readonly at: number | null; readonly after: number };
-  /** What is charged to the budgets of its session, if it has any. */
-  readonly charge?: { readonly agent: string; readonly resource: string | undefined };
+  /** What is charged to the budgets of a session, if it has any. */
+  readonly charge?: { readonly session: SessionId; readonly agent: string; readonly resource: string | undefined };
 }
 
 /** A task opened before anything is issued for it. */
@@ -107,7 +107,8 @@ export interface StoreWrites {
   deny(denial: DenialRow, audit: AuditEvent): Promise<void>;
   append(event: AuditEvent): Promise<void>;
   change(change: RegistryChange): Promise<RegistryOutcome>;
-  endSession(id: SessionId, at: number, audit: AuditEvent): Promise<boolean>;
+  /** Ends a session and revokes it in one commit, so that whatever rests on it, in other domains too, falls as with any revocation; false when it had ended before. */
+  endSession(id: SessionId, revocation: NewRevocation & { readonly at: number; readonly by: string }, audit: AuditEvent): Promise<boolean>;
   /** Takes or keeps a job; undefined when another holder has it. */
   takeJob(name: string, holder: string, until: number, now: number): Promise<{ readonly fence: number } | undefined>;
   releaseJob(name: string, holder: string): Promise<void>;

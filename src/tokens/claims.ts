@@ -11,7 +11,14 @@ export interface ActClaim { readonly iss: string; readonly sub: string; readonly
 export interface MayActClaim { readonly iss: string; readonly sub: string }
 
 /** The one private claim: whose authority it is and how far it was handed on. */
-export interface AuthorityClaim { readonly model: string; readonly principal: string; readonly depth: number }
+export interface AuthorityClaim {
+  readonly model: string;
+  readonly principal: string;
+  readonly depth: number;
+  /** Only where authority leaves for another domain: those it has passed, the first one first, with their stages. */
+  readonly domains?: readonly DomainClaim[];
+}
+export interface DomainClaim { readonly iss: string; readonly stage: string }
 
 /** The claims of every access token of ours (RFC 9068 section 2.2). */
 export interface TokenClaims {
@@ -124,7 +131,11 @@ const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 const isScope = (value: unknown): boolean => typeof value === 'string' && SCOPE.test(value) && new Set(value.split(' ')).size === value.split(' ').length;
 const isDetails = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every((detail) => isObject(detail) && isText(detail['type']));
 const isAuthority = (value: unknown): boolean =>
-  isObject(value) && onlyMembers(value, ['model', 'principal', 'depth']) && isText(value['model']) && isText(value['principal']) && isDate(value['depth']);
+  isObject(value) && onlyMembers(value, ['model', 'principal', 'depth', 'domains']) && isText(value['model']) && isText(value['principal']) && isDate(value['depth'])
+  && (value['domains'] === undefined || isDomains(value['domains']));
+/** No more domains than a chain can have actors. */
+const isDomains = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.length <= MAX_ACT_DEPTH + 1
+  && value.every((domain) => isObject(domain) && onlyMembers(domain, ['iss', 'stage']) && isText(domain['iss']) && isText(domain['stage']));
 
 const RULES: readonly (readonly [keyof TokenClaims, (value: unknown) => boolean])[] = [
   ['iss', isText], ['sub', isText], ['aud', isText], ['exp', isDate], ['iat', isDate],
@@ -148,5 +159,6 @@ const RELATIONS: readonly (readonly [string, (claims: TokenClaims) => boolean])[
   ['client_id is not who acts', ({ act, sub, client_id: client }) => (act?.sub ?? sub) === client],
   ['a delegated token names no actor', ({ act, authority }) => authority.model !== 'delegated' || act !== undefined],
   ['a session token has a scope', (claims) => !isSessionToken(claims) || claims.scope === undefined],
+  ['the last domain passed is not the issuer', ({ iss, authority: { domains } }) => domains === undefined || domains.at(-1)?.iss === iss],
   ['a resource token has a ceiling', (claims) => isSessionToken(claims) || !holdsCeiling(claims)],
 ];

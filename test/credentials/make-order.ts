@@ -26,6 +26,8 @@ export const makeOrder = (change: Partial<Order> = {}): Order => ({
   resource: resource({}),
   scopes: ['deploy:read'],
   subject: { sub: workload.spiffeId, act: undefined, model: 'bounded', principal: workload.owner, depth: 0, authTime: undefined, acr: undefined },
+  chain: [],
+  handsOnTo: undefined,
   binding: undefined,
   attributes: { repository_id: '815', ref: 'refs/heads/main' },
   issuedAt: START,

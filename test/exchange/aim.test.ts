@@ -30,8 +30,7 @@ describe('a request for a resource', () => {
     { name: 'a ceiling beside a target that nobody registered', change: { target: SECRET, ceiling: [pair(API)] }, code: 'details_unsupported' },
     { name: 'a session token in hand', change: {}, by: TOKEN, code: 'accepted' },
     { name: 'a session token in hand and evidence', change: {}, by: RENEWAL, code: 'accepted' },
-    { name: 'another actor it is to be handed on to', change: { requestedActor: CHILD }, by: TOKEN, code: 'actor_unexpected' },
-    { name: 'another actor, and a target that nobody registered', change: { requestedActor: CHILD, target: SECRET }, by: TOKEN, code: 'actor_unexpected' },
+    { name: 'another actor, and a target that nobody registered', change: { requestedActor: CHILD, target: SECRET }, by: TOKEN, code: 'target_unknown' },
   ])('$name: $code', ({ change, by, code }) => { expect(at(change, by)).toBe(code); });
 
   test('keeps the scopes as they were asked, registered or not: that is for the decision', () => {

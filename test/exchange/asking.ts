@@ -1,3 +1,4 @@
+import type { Crossing } from '../../src/attestation/attest-crossing.ts';
 import type { Evidence } from '../../src/attestation/evidence.ts';
 import type { Person } from '../../src/attestation/person.ts';
 import { refusal } from '../../src/core/refusal.ts';
@@ -22,6 +23,7 @@ export interface Setting {
   readonly token?: OwnToken | RefusalCode;
   readonly standing?: LeaseStanding | undefined;
   readonly session?: { readonly session: SessionRow; readonly hops?: readonly HopRow[]; readonly revokedBy?: Target; readonly suspendedBy?: Target } | undefined;
+  readonly crossing?: Crossing | RefusalCode;
   /** A revocation of the person that ended logins up to this moment. */
   readonly loginsEnded?: number;
   readonly view?: DomainView;
@@ -40,6 +42,8 @@ export const startAsking = (setting: Setting = {}) => {
       return answer(setting.evidence ?? evidence());
     },
     attestPerson: (text) => { asked.push(`person ${text}`); return answer(setting.person ?? person()); },
+    attestCrossing: (text) => { asked.push(`crossing ${text}`); return answer(setting.crossing ?? 'evidence_issuer_unknown'); },
+    domainByIssuer: () => undefined,
     verifySessionToken: (text) => { asked.push(`verify ${text}`); return answer(setting.token ?? token()); },
     endsLogin: (of, authTime) => of === person().urn && setting.loginsEnded !== undefined && authTime <= setting.loginsEnded,
     store: {

@@ -123,7 +123,7 @@ describe('a ceiling that is renewed', () => {
 describe('the question', () => {
   test('is made of facts of the registry and the evidence, and of the session as it is', () => {
     expect(framesOf(caller({ session: { ...session, startedAt: NOW - HOUR - 999 } }), view, { bound: true, time: NOW, lifetime: 60 })).toEqual([{
-      action: 'issue', domain: view.domain, workload: deployer, evidence: caller().evidence, chain: [deployer.spiffeId],
+      action: 'issue', domain: view.domain, workload: deployer, evidence: caller().evidence, chain: [deployer.spiffeId], passed: [],
       session: { model: 'bounded', principal: deployer.owner, ageSeconds: 3600, depth: 0, freshSeconds: undefined, purpose: undefined }, request: { bound: true, time: NOW, lifetime: 60 },
     }]);
   });
@@ -153,6 +153,7 @@ describe('everybody an exchange rests on is asked', () => {
   if (first === undefined || second === undefined) throw new Error('two actors');
   const crowd = viewOf({ workloads: [deployer, other, first, second] });
   const PERSON = { urn: 'urn:mayfly:prod:person:corp:alice' as PersonUrn, issuer: 'corp', groups: ['engineering'] };
+  const away = { iss: 'https://sts.acme.example/dev', sub: 'spiffe://dev.acme.example/agents/planner' as SpiffeId, stage: 'development' as const };
   const earlier = linkOf(first, evidence({ subject: 'agent:first' }));
   const asked = (of: Partial<Caller>, actor?: string): readonly string[] =>
     framesOf(caller({ workload: second, chain: [linkOf(second)], ...of }), crowd, { ...PLAIN, actor }).map((frame) => `${frame.person?.urn ?? frame.workload.name} ${frame.action}`);
@@ -166,6 +167,9 @@ describe('everybody an exchange rests on is asked', () => {
     { name: 'an agent of a person', of: delegated, questions: [`${PERSON.urn} delegate`, 'agents/second act'] },
     { name: 'an agent of a person that hands on', of: delegated, actor: other.spiffeId, questions: [`${PERSON.urn} delegate`, 'agents/second act', 'agents/second delegate'] },
     { name: 'the second agent of a person', of: { ...delegated, chain: [earlier, linkOf(second)] }, questions: [`${PERSON.urn} delegate`, 'agents/first act', 'agents/first delegate', 'agents/second act'] },
+    { name: 'a chain that comes from another domain', of: { ...delegated, person: undefined, chain: [away, linkOf(second)] }, questions: ['agents/second cross', 'agents/second act'] },
+    { name: 'one that was handed on since', of: { ...delegated, person: undefined, chain: [away, away, linkOf(first), linkOf(second)] }, questions: ['agents/first cross', 'agents/first act', 'agents/first delegate', 'agents/second act'] },
+    { name: 'a run that comes from another domain', of: { chain: [away, linkOf(second)] }, questions: ['agents/second cross', 'agents/second act'] },
   ])('by $name', ({ of, actor, questions }) => {
     expect(asked(of, actor)).toEqual(questions);
   });

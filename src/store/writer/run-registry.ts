@@ -15,7 +15,10 @@ export const runRegistry = async (query: Query, append: Append, statements: Stat
   for (const operation of operations) {
     if (operation.kind === 'end-session') {
       const ended = await query(statements.endSession, JSON.stringify([{ id: operation.id, ended_at: encodeTime(operation.at) }]));
-      if (ended.length > 0) events.push(operation.event);
+      if (ended.length > 0) {
+        await query(statements.revocations, joinRows([withMember(operation.revocation, 'seq', ++version)]));
+        events.push(operation.event);
+      }
       replies.push(ended.length > 0);
       continue;
     }

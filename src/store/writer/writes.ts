@@ -45,7 +45,7 @@ export const createWrites = (perform: Perform): StoreWrites => {
     async deny(denial, audit) { await perform({ kind: 'append', denial: encodeRow(DENIAL, denial), event: encodeEvent(audit) }); },
     async append(event) { await perform({ kind: 'append', denial: null, event: encodeEvent(event) }); },
     change: (change) => perform(encodeChange(change)),
-    endSession: (id, at, audit) => perform({ kind: 'end-session', id, at, event: encodeEvent(audit) }),
+    endSession: (id, revocation, audit) => perform({ kind: 'end-session', id, at: revocation.at, revocation: encodeRow(REVOCATION, { effect: 'revoked', ...revocation }), event: encodeEvent(audit) }),
     takeJob: async (name, holder, until, now) => (await perform({ kind: 'take-job', name, holder, until, now })) ?? undefined,
     async releaseJob(name, holder) { await perform({ kind: 'release-job', name, holder }); },
     purge: (now, limit, job) => perform({ kind: 'purge', now, limit, name: job.name, fence: job.fence }),
@@ -89,7 +89,7 @@ const encodeIssuance = ({ session, hop, lease, proofs, audit, login, fresh, char
   }),
   session: encodeRow(SESSION, session), hop: encodeRow(HOP, hop), lease: encodeRow(LEASE, lease), proofs: proofs.map(encodeProof),
   fresh: fresh === undefined || fresh.at === null ? null : JSON.stringify({ id: session.id, fresh_at: encodeTime(fresh.at) }),
-  charge: charge === undefined ? null : { session: session.id, agent: charge.agent, resource: charge.resource ?? null }, event: encodeEvent(audit),
+  charge: charge === undefined ? null : { session: charge.session, agent: charge.agent, resource: charge.resource ?? null }, event: encodeEvent(audit),
 });
 
 const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'change' }> => {

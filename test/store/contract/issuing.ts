@@ -184,10 +184,10 @@ export const describeIssuing = (makePlace: MakePlace): void => {
     test('never reopens a session that was ended, though its evidence could name it again', async () => {
       const issuance = makeIssuance('ended-1', 'ended');
       expect(await store.issue(issuance)).toBe('committed');
-      expect(await store.endSession(issuance.session.id, NOW + 1, makeEvent('session.ended'))).toBe(true);
-      expect(await store.endSession(issuance.session.id, NOW + 2, makeEvent('session.ended'))).toBe(false);
-      expect(await store.issue(makeIssuance('ended-2', 'ended'))).toBe('ended');
-      expect((await store.session(issuance.session.id))?.session.endedAt).toBe(NOW + 1);
+      expect(await store.endSession(issuance.session.id, { target: `session:${issuance.session.id}`, domainId: DOMAIN, reason: 'ended', purgeAfter: null, at: NOW + 1, by: 'admin' }, makeEvent('session.ended'))).toBe(true);
+      expect(await store.endSession(issuance.session.id, { target: `session:${issuance.session.id}`, domainId: DOMAIN, reason: 'ended', purgeAfter: null, at: NOW + 2, by: 'admin' }, makeEvent('session.ended'))).toBe(false);
+      expect(await store.issue(makeIssuance('ended-2', 'ended'))).toBe('revoked');
+      expect(await store.session(issuance.session.id)).toMatchObject({ session: { endedAt: NOW + 1 }, revokedBy: `session:${issuance.session.id}` });
     });
 
     test('goes by the stored ends of session and hop', async () => {
