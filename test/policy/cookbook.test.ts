@@ -20,8 +20,8 @@ const decides = (number: number, asked: Question): boolean => {
 };
 
 const check = createPolicyValidator(schema);
-test('holds ten policies, each valid and none that can never apply', () => {
-  expect([...recipes.keys()]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+test('holds fifteen policies, each valid and none that can never apply', () => {
+  expect([...recipes.keys()]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
   expect([...recipes].map(([number, cedar]) => { const { problems, valid } = check('p', cedar); return [number, problems, valid?.warnings]; })).toEqual([...recipes.keys()].map((number) => [number, [], []]));
 });
 
@@ -29,6 +29,11 @@ const { session, request } = question();
 const live = evidence({ environment: 'production' });
 const buildfarm = { kind: 'oidc', issuer: 'buildfarm', subject: 'job-1', attributes: { pool: 'trusted', branch: 'main', labels: ['a', 'b'] } };
 const aws = resource({ audience: 'arn:aws:iam::123456789012:role/deploy', provider: 'aws-sts', scopes: [] });
+
+const delegated = { ...session, model: 'delegated', principal: 'urn:mayfly:prod:person:corp:alice', freshSeconds: 60 };
+const byPerson = (person: object = {}): Partial<Question> => ({ action: 'delegate', session: delegated, evidence: undefined, person: { urn: 'urn:mayfly:prod:person:corp:alice', issuer: 'corp', groups: ['engineering'], ...person } });
+const task = { ...session, model: 'autonomous', freshSeconds: 60, purpose: 'INC-4711: checkout errors' };
+const fromDev = [{ iss: 'https://sts.acme.example/dev', stage: 'development' }];
 
 describe('allows what it is for and denies the same with one thing changed', () => {
   test.each<{ name: string; number: number; allowed: Partial<Question>; denied: Partial<Question> }>([
@@ -51,6 +56,17 @@ describe('allows what it is for and denies the same with one thing changed', () 
     { name: '8, too deep', number: 8, allowed: { session: { ...session, depth: 3 } }, denied: { session: { ...session, depth: 4 } } },
     { name: '8, too old', number: 8, allowed: { session: { ...session, model: 'delegated', ageSeconds: 3600 } }, denied: { session: { ...session, model: 'delegated', ageSeconds: 3601 } } },
     { name: '9, another pool', number: 9, allowed: { evidence: buildfarm }, denied: { evidence: { ...buildfarm, attributes: { ...buildfarm.attributes, pool: 'shared' } } } },
+    { name: '11, another group', number: 11, allowed: byPerson(), denied: byPerson({ groups: ['sales'] }) },
+    { name: '11, an old login', number: 11, allowed: byPerson(), denied: { session: { ...delegated, freshSeconds: 3600 } } },
+    { name: '11, the agent itself', number: 11, allowed: byPerson(), denied: { action: 'act', person: undefined } },
+    { name: '12, another stage', number: 12, allowed: { evidence: live }, denied: { domain: { ...domain, stage: 'staging' } } },
+    { name: '12, another branch', number: 12, allowed: { evidence: live }, denied: { evidence: evidence({ environment: 'production', ref: 'refs/heads/dev' }) } },
+    { name: '13, another purpose', number: 13, allowed: { session: task }, denied: { session: { ...task, purpose: 'tidying up' } } },
+    { name: '13, stale evidence', number: 13, allowed: { session: task }, denied: { session: { ...task, freshSeconds: 600 } } },
+    { name: '13, a run of its own', number: 13, allowed: { session: task }, denied: { session } },
+    { name: '14, writing', number: 14, allowed: { action: 'cross', passed: fromDev }, denied: { scope: 'deploy:write' } },
+    { name: '14, through development', number: 14, allowed: { action: 'act', scope: 'deploy:write', passed: [] }, denied: { passed: fromDev } },
+    { name: '15, to an agent', number: 15, allowed: { action: 'delegate', request: { ...request, actor: 'spiffe://prod.acme.example/tools/mailer' } }, denied: { request: { ...request, actor: 'spiffe://prod.acme.example/agents/coder' } } },
     { name: '9, another issuer', number: 9, allowed: { evidence: buildfarm }, denied: { evidence: { ...buildfarm, issuer: 'laptops' } } },
   ])('$name', ({ number, allowed, denied }) => {
     expect([decides(number, question(allowed)), decides(number, question({ ...allowed, ...denied }))]).toEqual([true, false]);
