@@ -85,7 +85,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   lifetime_exhausted: 'the session ends now; a new run begins a new one',
   depth_exceeded: 'the chain of actors is longer than this domain allows',
 
-  revoked: 'authority was taken back; mayfly lease show or session show says by what. A blocked workload, issuer or domain is let in again with mayfly enable, for runs that begin afterwards: one that had begun stays out',
+  revoked: 'authority was taken back; mayfly lease show or session show says by what. A blocked workload, person, issuer or domain is let in again with mayfly enable, for runs, tasks and logins that begin afterwards: what had begun stays out',
   session_ended: 'the session is over and never reopens; a new run begins a new one',
 
   policy_error: 'a policy erred while it was evaluated, so the answer is no: mend the policy named in the detail, and alert on this',

@@ -16,7 +16,7 @@ import type { NewRevocation, StoreReads, StoreWrites } from '../store/store.ts';
 import { domainMeant, nameOf, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
-import { SESSION_KEPT } from './revocations.ts';
+import { SESSION_KEPT } from './revocable.ts';
 
 export interface TaskRequest {
   readonly domain: string;

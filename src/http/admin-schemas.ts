@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ENABLABLE, REVOCABLE } from '../admin/revocations.ts';
+import { ENABLABLE, REVOCABLE } from '../admin/revocable.ts';
 
 /** Bodies and queries of the admin API; OpenAPI is made from these (http/openapi.ts). */
 const limit = z.coerce.number().int().min(1).max(1000).default(100).meta({ description: 'Items on a page' });
@@ -20,13 +20,14 @@ export const recordsQuery = z.object({
 });
 export const removeQuery = z.object({ reason: z.string().min(1).max(500).meta({ description: 'Kept in the audit log' }) });
 
+const subject = z.string().min(1).max(2048).meta({ description: 'Id; the name together with `domain`; of a person `urn:mayfly:<domain>:person:<issuer>:<percent-encoded sub>`' });
 export const revocationBody = z.strictObject({
   kind: z.enum(REVOCABLE),
-  id: z.string().min(1).max(512).meta({ description: 'Id, or name together with `domain`' }),
+  id: subject,
   domain,
   reason: z.string().min(1).max(500),
 }).meta({ id: 'RevocationRequest' });
-export const enableBody = z.strictObject({ kind: z.enum(ENABLABLE), id: z.string().min(1).max(512), domain }).meta({ id: 'EnableRequest' });
+export const enableBody = z.strictObject({ kind: z.enum(ENABLABLE), id: subject, domain }).meta({ id: 'EnableRequest' });
 
 const attribute = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
 export const simulateBody = z.strictObject({

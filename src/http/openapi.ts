@@ -77,7 +77,7 @@ export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: 
     '/admin/v1/leases': { get: call('List leases', { query: recordsQuery }) },
     '/admin/v1/leases/{id}': { get: call('One lease with its decision and facts', { path: pathOf('id') }) },
     '/admin/v1/revocations': { post: call('Take authority back', { body: revocationBody, answer: revoked }) },
-    '/admin/v1/enable': { post: call('Let a revoked workload, issuer or domain begin anew', { body: enableBody }) },
+    '/admin/v1/enable': { post: call('Let a revoked workload, person, issuer or domain begin anew', { body: enableBody }) },
     '/admin/v1/decisions/{id}': { get: call('Why a decision fell as it did', { path: pathOf('id') }) },
     '/admin/v1/simulate': { post: call('The decision a request would get', { body: simulateBody }) },
     '/admin/v1/lint': { get: call('Over-broad trust', { query: lintQuery }) },

@@ -31,9 +31,10 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
         if (filter.domainId !== undefined) where.add(`l.domain_id = ${where.bind(filter.domainId)}`);
         if (filter.workloadId !== undefined) where.add(`l.workload_id = ${where.bind(filter.workloadId)}`);
         if (filter.sessionId !== undefined) where.add(`l.session_id = ${where.bind(filter.sessionId)}`);
+        if (filter.holder !== undefined) where.add(`s.holder = ${where.bind(filter.holder)}`);
         if (filter.activeAt !== undefined) addActive(where, filter.activeAt, dialect);
         // Ids sort by age, so a listing of everything walks the primary key; a narrowed one its index, which ends in the time.
-        const narrowed = filter.domainId ?? filter.workloadId ?? filter.sessionId;
+        const narrowed = filter.domainId ?? filter.workloadId ?? filter.sessionId ?? filter.holder;
         return newestFirst(where, narrowed === undefined ? undefined : 'l.issued_at', 'l.id', page);
       }));
       return toPage(rows.map(standing), page, ({ lease }) => ({ at: lease.issuedAt, id: lease.id }));

@@ -4,7 +4,7 @@ import { leaseOf } from '../core/ids.ts';
 import { InvalidCursor } from './cursor.ts';
 import type { PrismaClient } from './generated/postgresql/client.ts';
 import { createListings } from './listings.ts';
-import { toAudit, toCheckpoint, toDenial, toEntry, toKey, toLease, toRevocation, toStanding } from './map.ts';
+import { toAudit, toCheckpoint, toDenial, toEntry, toHop, toKey, toLease, toRevocation, toStanding } from './map.ts';
 import type { EntryRow, RevocationRow } from './rows.ts';
 import type { Dialect } from './sql/dialect.ts';
 import { chainNames, currentEntries, entriesAt } from './sql/reads.ts';
@@ -50,6 +50,10 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
     }),
     leaseStanding: (id) => reading(() => listings.lease(id)),
     leases: (filter, page) => reading(() => listings.leases(filter, page)),
+    hop: (id) => reading(async () => {
+      const row = await prisma.hop.findUnique({ where: { id } });
+      return row === null ? undefined : toHop(row);
+    }),
     session: (id) => reading(() => listings.session(id)),
     sessions: (filter, page) => reading(() => listings.sessions(filter, page)),
     leaseByDecision: (id) => reading(async () => {

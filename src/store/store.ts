@@ -1,4 +1,4 @@
-import type { DecisionId, DomainId, LeaseId, PersonUrn, SessionId, WorkloadId } from '../core/ids.ts';
+import type { DecisionId, DomainId, HopId, LeaseId, PersonUrn, SessionId, WorkloadId } from '../core/ids.ts';
 import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
@@ -134,7 +134,8 @@ export interface StoreReads {
   /** Newest versions of what has not ended in one domain, by name; `after` is the last name of the page before. */
   entries(filter: { readonly kind: EntryKind; readonly domainId: DomainId; readonly name?: string }, page: PageRequest): Promise<readonly EntryRow[]>;
   leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined>;
-  leases(filter: { readonly domainId?: DomainId; readonly sessionId?: SessionId; readonly workloadId?: WorkloadId; readonly activeAt?: number }, page: PageRequest): Promise<Page<LeaseStanding>>;
+  leases(filter: { readonly domainId?: DomainId; readonly sessionId?: SessionId; readonly workloadId?: WorkloadId; readonly holder?: SessionRow['holder']; readonly activeAt?: number }, page: PageRequest): Promise<Page<LeaseStanding>>;
+  hop(id: HopId): Promise<HopRow | undefined>;
   session(id: SessionId): Promise<(SessionStanding & { readonly hops: readonly HopRow[]; readonly budgets: readonly BudgetRow[] }) | undefined>;
   sessions(filter: { readonly domainId?: DomainId; readonly holder?: SessionRow['holder'] }, page: PageRequest): Promise<Page<SessionStanding>>;
   leaseByDecision(id: DecisionId): Promise<LeaseRow | undefined>;

@@ -30,6 +30,8 @@ const CALLS: Readonly<Record<string, { readonly path: string; readonly body?: ob
   })) as Readonly<Record<string, { readonly path: string }>>,
   'GET /admin/v1/sessions': { path: 'sessions' },
   'GET /admin/v1/sessions/{id}': { path: `sessions/${'A'.repeat(22)}` },
+  'POST /admin/v1/sessions': { path: 'sessions', body: { domain: 'dev', workload: 'ci', purpose: reason } },
+  'POST /admin/v1/sessions/{id}/end': { path: `sessions/${'A'.repeat(22)}/end`, body: { reason } },
   'GET /admin/v1/leases': { path: 'leases' },
   'GET /admin/v1/leases/{id}': { path: `leases/lse_${'0'.repeat(32)}` },
   'POST /admin/v1/revocations': { path: 'revocations', body: { kind: 'workload', id: 'ci', domain: 'other', reason } },

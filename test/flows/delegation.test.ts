@@ -197,11 +197,12 @@ describe('handing on', () => {
 
 describe('authority taken back', () => {
   test.each([
-    { name: 'the person', target: () => ({ kind: 'person', id: ALICE }), enable: () => ({ kind: 'person', id: ALICE }) },
-    { name: 'the first agent', target: () => ({ kind: 'workload', id: 'agents/planner', domain: 'dev' }), enable: () => ({ kind: 'workload', id: 'agents/planner', domain: 'dev' }) },
-    { name: 'the session', target: (sid: string) => ({ kind: 'session', id: sid }), enable: undefined },
-  ])('of $name reaches every actor of the chain and every token', async ({ target, enable }) => {
-    const login = { subject_token: lab.idToken({ sid: `revoked-${Math.random()}` }) };
+    // Somebody else: no login of theirs from before the revocation counts again.
+    { name: 'the person', sub: 'dora', target: () => ({ kind: 'person', id: 'urn:mayfly:dev:person:corp:dora' }), enable: () => ({ kind: 'person', id: 'urn:mayfly:dev:person:corp:dora' }) },
+    { name: 'the first agent', sub: 'alice', target: () => ({ kind: 'workload', id: 'agents/planner', domain: 'dev' }), enable: () => ({ kind: 'workload', id: 'agents/planner', domain: 'dev' }) },
+    { name: 'the session', sub: 'alice', target: (sid: string) => ({ kind: 'session', id: sid }), enable: undefined },
+  ])('of $name reaches every actor of the chain and every token', async ({ sub, target, enable }) => {
+    const login = { subject_token: lab.idToken({ sub, sid: `revoked-${Math.random()}` }) };
     const session = await lab.session(BOTH, login);
     const child = issued(await lab.takeUp(issued(await lab.handOn(session, 'agents/searcher')), 'agents/searcher'));
     const waiting = issued(await lab.handOn(child, 'tools/mailer'));
@@ -229,7 +230,7 @@ describe('authority taken back', () => {
   });
 
   test('of one hand-over ends what was taken up with it, and nothing beside', async () => {
-    const session = await lab.session();
+    const session = await lab.session(BOTH, { subject_token: lab.idToken({ sid: 'hand-overs' }) });
     const [first, second] = [issued(await lab.handOn(session, 'agents/searcher')), issued(await lab.handOn(session, 'agents/searcher'))];
     const children = [issued(await lab.takeUp(first, 'agents/searcher')), issued(await lab.takeUp(second, 'agents/searcher'))];
     expect((await lab.mayfly.form('dev/revoke', { token: first })).status).toBe(200);
