@@ -3,7 +3,6 @@ import type { StoredRow } from './decode.ts';
 import type { Manifest } from './manifest.ts';
 import { keyOfRow, MANY_KINDS, rowKey } from './scene.ts';
 import type { ManyKind, RegistryView } from './scene.ts';
-import type { IssuerEntry, ResourceEntry } from './schemas.ts';
 
 /** The rows a plan starts from: every domain and issuer, what the manifest names, and all there is in the domains it prunes. */
 export interface Gathered {
@@ -48,9 +47,11 @@ const listedIn = (manifest: Manifest, idOf: IdOf): ReadonlySet<string> => new Se
   ...manifest.broken.map(({ kind, domain, name }) => rowKey(kind, idOf(domain) ?? '', name ?? '')),
 ]);
 
-/** Workloads that an issuer or a resource names. */
-export const namesWorkloads = (entry: Pick<IssuerEntry, 'audiences'> | Pick<ResourceEntry, 'served_by'>): readonly string[] =>
-  (Array.isArray((entry as Pick<ResourceEntry, 'served_by'>).served_by) ? (entry as Pick<ResourceEntry, 'served_by'>).served_by : ((entry as Pick<IssuerEntry, 'audiences'>).audiences ?? []).flatMap(({ presenters }) => presenters));
+/** Workloads that issuers and resources name: who may act with an application's tokens, and who may introspect. */
+export const namedWorkloads = ({ issuers, resources }: Pick<Manifest, 'issuers' | 'resources'>): readonly { readonly domain: string; readonly names: readonly string[] }[] => [
+  ...issuers.map(({ entry }) => ({ domain: entry.domain, names: (entry.audiences ?? []).flatMap(({ presenters }) => presenters) })),
+  ...resources.map(({ entry }) => ({ domain: entry.domain, names: entry.served_by })),
+];
 
 /** The manifest's entries of the kinds that are many, and the workloads its issuers and resources name, by kind and domain. A domain that is new holds none yet. */
 const namedIn = (manifest: Manifest, idOf: IdOf): readonly Named[] => {
@@ -64,7 +65,7 @@ const namedIn = (manifest: Manifest, idOf: IdOf): readonly Named[] => {
     groups.set(key, group);
   };
   for (const { entry } of manifest.resources) name('resource', entry.domain, [entry.audience]);
-  for (const { entry } of [...manifest.issuers, ...manifest.resources]) name('workload', entry.domain, namesWorkloads(entry));
+  for (const { domain, names } of namedWorkloads(manifest)) name('workload', domain, names);
   for (const { entry } of manifest.workloads) name('workload', entry.domain, [entry.name]);
   for (const { entry } of manifest.policies) name('policy', entry.domain, [entry.name]);
   return [...groups.values()];

@@ -4,7 +4,7 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { StoredRow } from './decode.ts';
 import type { Entry, EntryKind } from './entries.ts';
-import { namesWorkloads } from './gather.ts';
+import { namedWorkloads } from './gather.ts';
 import { gently } from './gently.ts';
 import { readManifest } from './manifest.ts';
 import type { Item, Manifest } from './manifest.ts';
@@ -126,7 +126,7 @@ const announceWorkloads = (work: Work, { workloads }: Manifest): void => {
 /** All names of a domain are looked through only where one is wrong, to tell which was meant. */
 const findWorkloadsMeant = async ({ scene, view, gone }: Work, manifest: Manifest): Promise<void> => {
   for (const domain of scene.domains.values()) {
-    const wrong = [...manifest.issuers, ...manifest.resources].flatMap(({ entry }) => (entry.domain === domain.name ? namesWorkloads(entry) : [])).filter((name) => !isWorkload(name, domain, scene));
+    const wrong = namedWorkloads(manifest).flatMap((each) => (each.domain === domain.name ? each.names : [])).filter((name) => !isWorkload(name, domain, scene));
     const searches = new Map([...new Set(wrong)].map((name) => [name, searchNearest(name)]));
     const offer = (name: string): void => { for (const search of searches.values()) search.offer(name); };
     if (searches.size === 0) continue;
