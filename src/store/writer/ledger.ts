@@ -6,7 +6,9 @@ import type { SharedOperation } from './operations.ts';
 
 /** The budgets of the tasks that one batch touches, locked until it commits, so that they hold across nodes. */
 export interface Ledger {
-  /** Whether what the operation uses still fits behind what was reserved before it; if so it is reserved. */
+  /** Whether what the operation uses fits at all, should none of the others come to use anything. */
+  fits(operation: SharedOperation): boolean;
+  /** Whether it still fits behind what was reserved before it; if so it is reserved. */
   reserve(operation: SharedOperation): boolean;
   /** Charges what the operations that committed used, and nothing of those that did not. */
   settle(committed: readonly SharedOperation[]): Promise<void>;
@@ -43,6 +45,7 @@ export const openLedger = async (query: Query, statements: Statements['issue'], 
   };
 
   return {
+    fits: (operation) => usesOf(operation).every(room),
     reserve(operation) {
       const own = usesOf(operation);
       if (!own.every(room)) return false;

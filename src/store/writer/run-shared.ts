@@ -9,16 +9,17 @@ import type { EncodedProof, Reply, SharedOperation } from './operations.ts';
 
 /**
  * The group commit: everything in it commits together, each item wins or loses alone, and a loser leaves nothing behind.
- * Order: judge, budgets, one-time things, leases, then the sessions and hops of those that won, what they used, and the audit.
+ * Order: judge, one-time things, leases, budgets, then the sessions and hops of those that won, what they used, and the audit.
  * Other nodes do the same; sorted inserts keep two batches from waiting for each other.
  */
 export const runShared = async (query: Query, append: Append, statements: Statements['issue'], operations: readonly SharedOperation[]): Promise<readonly Reply[]> => {
   const items = operations.map((operation): Item => ({ operation, outcome: 'open', hasSession: false, hasHop: false }));
   await judge(query, statements, items);
   const ledger = await openLedger(query, statements, items.filter(isOpen).map((item) => item.operation));
-  for (const item of items.filter(isOpen)) if (!ledger.reserve(item.operation)) item.outcome = 'exhausted';
+  for (const item of items.filter(isOpen)) if (!ledger.fits(item.operation)) item.outcome = 'exhausted';
   const consumed = await consume(query, statements, items);
   await lease(query, statements, items);
+  await reserve(query, statements, ledger, items);
   await giveBack(query, statements, items, consumed);
   await writeContext(query, statements, items);
   await ledger.settle(items.filter((item) => item.outcome === 'committed').map((item) => item.operation));
@@ -40,15 +41,17 @@ const judge = async (query: Query, statements: Statements['issue'], items: reado
   const judged = items.filter(isJudged);
   if (judged.length === 0) return;
   const verdicts = new Map((await query(statements.judge, joinRows(judged.map((item) => item.operation.claim)))).map((row) => [row.lease_id, row]));
+  const opened = new Set<string>();
   for (const item of judged) {
     const verdict = verdicts.get(item.operation.id);
     if (verdict === undefined) throw new Error('the database did not judge an issuance');
     item.hasSession = Boolean(verdict.has_session);
     item.hasHop = Boolean(verdict.has_hop);
     if (!isFalse(verdict.revoked)) item.outcome = 'revoked';
-    else if (item.operation.kind === 'open') item.outcome = item.hasSession ? 'exists' : 'open';
+    else if (item.operation.kind === 'open') item.outcome = item.hasSession || opened.has(item.operation.id) ? 'exists' : 'open';
     else if (!isFalse(verdict.ended)) item.outcome = 'ended';
     else if (isTrue(verdict.suspended)) item.outcome = 'suspended';
+    if (item.operation.kind === 'open' && item.outcome === 'open') opened.add(item.operation.id);
   }
 };
 
@@ -82,6 +85,14 @@ const lease = async (query: Query, statements: Statements['issue'], items: reado
   for (const item of items.filter(isOpen)) item.outcome = 'committed';
 };
 
+/** Only now is it known who won: a budget has room for those alone. Who does not fit behind them was not issued, and its lease goes again. */
+const reserve = async (query: Query, statements: Statements['issue'], ledger: Ledger, items: readonly Item[]): Promise<void> => {
+  const over = items.filter((item) => item.outcome === 'committed' && !ledger.reserve(item.operation));
+  for (const item of over) item.outcome = 'exhausted';
+  const leases = over.filter(isIssue).map((item) => item.operation.id);
+  if (leases.length > 0) await query(statements.takeBack, JSON.stringify(leases));
+};
+
 /** Refused requests consume nothing: their other one-time things become free again in the same transaction. */
 const giveBack = async (query: Query, statements: Statements['issue'], items: readonly Item[], consumed: ReadonlySet<string>): Promise<void> => {
   if (consumed.size === 0) return;
@@ -99,13 +110,17 @@ const writeContext = async (query: Query, statements: Statements['issue'], items
     ...won.filter((item) => !item.hasSession).map(({ operation }): [string, string] => [operation.sessionId, operation.session]),
   ].reverse());
   const hops = new Map(won.filter((item) => !item.hasHop).map(({ operation }): [string, string] => [operation.hopId, operation.hop]).reverse());
-  const fresh = won.flatMap(({ operation, hasSession }) => (hasSession && operation.fresh !== null ? [operation.fresh] : []));
+  const fresh = newestShown(won.filter(({ operation, hasSession }) => hasSession || sessions.get(operation.sessionId) !== operation.session));
   const budgets = opened.flatMap(({ budgets: rows }) => rows);
   if (sessions.size > 0) await query(statements.session, sorted(sessions));
   if (hops.size > 0) await query(statements.hop, sorted(hops));
-  if (fresh.length > 0) await query(statements.refresh, joinRows(fresh));
+  if (fresh.size > 0) await query(statements.refresh, sorted(fresh));
   if (budgets.length > 0) await query(statements.openBudgets, joinRows(budgets));
 };
+
+/** The newest of what was shown for each session: of several rows for one, which an update takes is anybody's guess. Encoded times sort by age. */
+const newestShown = (items: readonly IssueItem[]): ReadonlyMap<string, string> =>
+  new Map(items.flatMap(({ operation: { sessionId, fresh } }): (readonly [string, string])[] => (fresh === null ? [] : [[sessionId, fresh]])).sort(([, a], [, b]) => compare(a, b)));
 
 const sorted = (rows: ReadonlyMap<string, string>): string => joinRows([...rows].sort(([a], [b]) => compare(a, b)).map(([, row]) => row));
 

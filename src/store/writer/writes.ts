@@ -40,7 +40,11 @@ export const createWrites = (perform: Perform): StoreWrites => {
       kind: 'open', id: session.id, session: encodeRow(SESSION, session), budgets: budgets.map((row) => encodeRow(BUDGET, row)), event: encodeEvent(audit),
       claim: JSON.stringify({ lease_id: session.id, session_id: session.id, path: JSON.stringify(path), now: encodeTime(session.startedAt), session_expires_at: encodeTime(session.expiresAt) }),
     }),
-    spend: async (id, amount, audit) => (await perform({ kind: 'spend', session: id, amount, event: encodeEvent(audit) })) ?? undefined,
+    async spend(id, amount, audit) {
+      // INVARIANT: what was spent only rises, whoever calls.
+      if (!Number.isSafeInteger(amount) || amount < 1) throw new RangeError('the amount of a spending is not a positive whole number');
+      return (await perform({ kind: 'spend', session: id, amount, event: encodeEvent(audit) })) ?? undefined;
+    },
     consume: (things) => perform({ kind: 'consume', proofs: things.map(encodeProof) }),
     async deny(denial, audit) { await perform({ kind: 'append', denial: encodeRow(DENIAL, denial), event: encodeEvent(audit) }); },
     async append(event) { await perform({ kind: 'append', denial: null, event: encodeEvent(event) }); },
