@@ -4,11 +4,15 @@ import { describeForging } from './contract/forging.ts';
 import { describeIssuing } from './contract/issuing.ts';
 import { describeJobs } from './contract/jobs.ts';
 import { describeRegistry } from './contract/registry.ts';
+import { describeStanding } from './contract/standing.ts';
+import { describeTasks } from './contract/tasks.ts';
 import type { MakePlace } from './place.ts';
 
 /** What every store must do, on the real engine. */
 export const describeStore = (makePlace: MakePlace): void => {
   describeIssuing(makePlace);
+  describeStanding(makePlace);
+  describeTasks(makePlace);
   describeRegistry(makePlace);
   describeJobs(makePlace);
   describeAuditing(makePlace);

@@ -1,13 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { HOUR, MINUTE } from '../../../src/core/duration.ts';
 import { decisionOf } from '../../../src/core/ids.ts';
+import type { SpiffeId, WorkloadId } from '../../../src/core/ids.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
-import type { Target } from '../../../src/store/rows.ts';
+import type { ChainLink, Target } from '../../../src/store/rows.ts';
 import type { Issuance, RegistryChange } from '../../../src/store/store.ts';
 import { DOMAIN, NOW, WORKLOAD, makeEvent, makeIssuance } from '../make-rows.ts';
 import type { Parts } from '../make-rows.ts';
 import { openStore } from '../place.ts';
+import { inOneBatch } from './batch.ts';
 import type { MakePlace, Place } from '../place.ts';
+
+/** Two actors, each with what it showed when it joined. */
+const CHAIN: readonly ChainLink[] = [
+  { iss: 'https://sts.acme.example/prod', sub: 'spiffe://prod.acme.example/agents/planner' as SpiffeId, workloadId: WORKLOAD, evidence: { kind: 'oidc', subject: 'agent "ü" \u2028', attributes: { list: ['a', 'b'], n: 1, yes: true } } },
+  { iss: 'https://sts.acme.example/prod', sub: 'spiffe://prod.acme.example/tools/mailer' as SpiffeId, workloadId: 'wkl_mailer' as WorkloadId, evidence: {} },
+];
 
 /** Sessions, hops, leases and one-time things. */
 export const describeIssuing = (makePlace: MakePlace): void => {
@@ -32,13 +40,14 @@ export const describeIssuing = (makePlace: MakePlace): void => {
 
     test('reads back through Prisma every column that SQL by hand wrote', async () => {
       const issuance = makeIssuance('columns', 'columns', {
-        session: { principal: 'ü \u2028 "quoted" \\ % \' \t', anchor: '815/1/1' },
-        hop: { jkt: 'thumbprint', parentId: makeIssuance('parent').hop.id, depth: 2 },
+        session: { principal: 'ü \u2028 "quoted" \\ % \' \t', anchor: '815/1/1', facts: { issuer: 'corp', groups: ['engineering', 'ü"'] }, freshAt: NOW - 5 },
+        hop: { jkt: 'thumbprint', parentId: makeIssuance('parent').hop.id, depth: 2, chain: CHAIN },
         lease: { jkt: 'thumbprint', handle: 'sealed', handleKekId: 'kek-1', ceiling: [{ audience: 'a', scopes: ['x', 'y'] }], decision: { text: 'ü\u0000"', list: [1, null, { deep: true }] } },
       });
       expect(await store.issue(issuance)).toBe('committed');
       const version = await store.registryVersion();
-      expect(await store.leaseStanding(issuance.lease.id)).toEqual({ lease: issuance.lease, session: { ...issuance.session, beganVersion: version }, hop: issuance.hop, revokedBy: undefined, ended: false });
+      expect(await store.leaseStanding(issuance.lease.id)).toEqual({ lease: issuance.lease, session: { ...issuance.session, beganVersion: version }, hop: issuance.hop, revokedBy: undefined, suspendedBy: undefined, ended: false });
+      expect(await store.session(issuance.session.id)).toMatchObject({ hops: [{ chain: CHAIN }], budgets: [] });
     });
 
     test('reads back absent values as null', async () => {
@@ -105,23 +114,15 @@ export const describeIssuing = (makePlace: MakePlace): void => {
       expect(outcomes.filter((won) => won)).toHaveLength(1);
     });
 
-    /** What is asked while a commit is under way shares the next one. */
-    const inOneBatch = async <T>(name: string, acts: readonly (() => Promise<T>)[]): Promise<readonly T[]> => {
-      const underWay = store.issue(makeIssuance(`before ${name}`));
-      const outcomes = Promise.all(acts.map((act) => act()));
-      expect(await underWay).toBe('committed');
-      return outcomes;
-    };
-
     test('lets one of two consumers of one thing win within one batch', async () => {
       const consume = (...keys: readonly string[]) => () => store.consume(keys.map((key) => ({ key, until: NOW })));
-      expect(await inOneBatch('consumers', [consume('batch-a'), consume('batch-a'), consume('batch-b', 'batch-a'), consume('batch-b')])).toEqual([true, false, false, true]);
+      expect(await inOneBatch(store, 'consumers', [consume('batch-a'), consume('batch-a'), consume('batch-b', 'batch-a'), consume('batch-b')])).toEqual([true, false, false, true]);
     });
 
     test('lets one of two issuances with one proof win within one batch, and one of two with one evidence', async () => {
       const withProof = (name: string, proof: string, parts: Parts = {}) => () => store.issue(makeIssuance(name, name, { ...parts, proofs: [{ key: proof, until: NOW }] }));
       const sameEvidence = { lease: { replayKey: 'evidence of the batch' } };
-      expect(await inOneBatch('proofs', [
+      expect(await inOneBatch(store, 'proofs', [
         withProof('shared-1', 'shared proof'), withProof('shared-2', 'shared proof'), withProof('own-1', 'own proof 1', sameEvidence), withProof('own-2', 'own proof 2', sameEvidence),
       ])).toEqual(['committed', 'proof_replayed', 'committed', 'replayed']);
       expect((await place.sql('SELECT "key" FROM replay WHERE "key" LIKE \'own proof %\'')).map((row) => row.key)).toEqual(['own proof 1']);
@@ -130,12 +131,12 @@ export const describeIssuing = (makePlace: MakePlace): void => {
     test('lets nobody lose a proof to one who was revoked', async () => {
       await revoke('session:proof-revoked');
       const proofs = [{ key: 'proof of two', until: NOW }];
-      expect(await inOneBatch('revoked', [() => store.issue(makeIssuance('two-1', 'two-1', restingOn('session:proof-revoked', { proofs }))), () => store.issue(makeIssuance('two-2', 'two-2', { proofs }))])).toEqual(['revoked', 'committed']);
+      expect(await inOneBatch(store, 'revoked', [() => store.issue(makeIssuance('two-1', 'two-1', restingOn('session:proof-revoked', { proofs }))), () => store.issue(makeIssuance('two-2', 'two-2', { proofs }))])).toEqual(['revoked', 'committed']);
     });
 
     test('commits consumers, issuances and denials in one batch, each with the audit it has', async () => {
       const issue = (name: string) => () => store.issue(makeIssuance(name));
-      const outcomes = await inOneBatch<unknown>('mixed', [issue('mixed-1'), () => store.consume([{ key: 'mixed', until: NOW }]), issue('mixed-2'), () => store.append(makeEvent('mixed.event'))]);
+      const outcomes = await inOneBatch<unknown>(store, 'mixed', [issue('mixed-1'), () => store.consume([{ key: 'mixed', until: NOW }]), issue('mixed-2'), () => store.append(makeEvent('mixed.event'))]);
       expect(outcomes).toEqual(['committed', true, 'committed', undefined]);
       for (const name of ['mixed-1', 'mixed-2']) expect(await count('audit', `body LIKE '%${makeIssuance(name).lease.id}%'`)).toBe(1);
       expect(await count('audit', "action = 'mixed.event'")).toBe(1);
