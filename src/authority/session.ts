@@ -18,9 +18,9 @@ const digest = (...parts: readonly string[]): Buffer => sha256(parts.join('\0'))
 /** The same on every node: the row is inserted-if-absent in the commit of the first lease (design section 5, Session identity). */
 export const sessionId = (domain: string, issuer: string, subject: string, anchor: string): SessionId => sessionIdFromHash(digest(domain, issuer, subject, anchor));
 
-/** A hop is one actor with one key and one ceiling under one parent, handed over once; asking the same again joins it. */
-const hopId = (session: SessionId, parent: HopId | null, actor: string, jkt: string | null, ceiling: readonly CeilingPair[], handover: LeaseId | undefined): HopId =>
-  `hop_${digest(session, parent ?? '', actor, jkt ?? '', canonicalJson(ceiling), ...(handover === undefined ? [] : [handover])).toString('hex').slice(0, 32)}` as HopId;
+/** A hop is one actor, known by one issuer, with one key and one ceiling under one parent, handed over once; asking the same again joins it. */
+const hopId = (session: SessionId, parent: HopId | null, { workload, issuerId, jkt, ceiling }: NewHop, handover: LeaseId | undefined): HopId =>
+  `hop_${digest(session, parent ?? '', workload.spiffeId, issuerId, jkt ?? '', canonicalJson(ceiling), ...(handover === undefined ? [] : [handover])).toString('hex').slice(0, 32)}` as HopId;
 
 /** A run's session (bounded): the run that the evidence names; accountable is the workload's owner. */
 export const openRun = (domain: Domain, workload: Workload, evidence: Evidence, now: number): NewSession => ({
@@ -124,8 +124,9 @@ export interface NewHop {
 }
 
 /** The first actor of a session. */
-export const openRootHop = (session: NewSession, { workload, issuerId, jkt, ceiling, link, crossed }: NewHop, now: number): HopRow => {
-  const id = hopId(session.id, null, workload.spiffeId, jkt, ceiling, crossed?.lease);
+export const openRootHop = (session: NewSession, made: NewHop, now: number): HopRow => {
+  const { workload, issuerId, jkt, ceiling, link, crossed } = made;
+  const id = hopId(session.id, null, made, crossed?.lease);
   const path = crossed?.path ?? sessionPath(session);
   const before = crossed?.before ?? [];
   return {
@@ -136,8 +137,9 @@ export const openRootHop = (session: NewSession, { workload, issuerId, jkt, ceil
 };
 
 /** An actor that another one handed authority on to: everything its parent rests on, and the token it was handed, it rests on as well. */
-export const openChildHop = (parent: HopRow, { workload, issuerId, jkt, ceiling, link }: NewHop, handover: LeaseId, now: number): HopRow => {
-  const id = hopId(parent.sessionId, parent.id, workload.spiffeId, jkt, ceiling, handover);
+export const openChildHop = (parent: HopRow, made: NewHop, handover: LeaseId, now: number): HopRow => {
+  const { workload, issuerId, jkt, ceiling, link } = made;
+  const id = hopId(parent.sessionId, parent.id, made, handover);
   return {
     id, sessionId: parent.sessionId, parentId: parent.id, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: parent.depth + 1, chain: [...parent.chain, link],
     path: distinct([...parent.path, `lease:${handover}`, `issuer:${issuerId}`, `workload:${workload.id}`, `hop:${id}`]),

@@ -6,7 +6,7 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import { identifyActor, replayOf } from './caller.ts';
+import { identifyActor, oneKey, replayOf } from './caller.ts';
 import type { Actor, Asking, Caller, CallerPorts } from './caller.ts';
 import { factsJson } from './facts.ts';
 
@@ -39,11 +39,9 @@ const checkLogin = ({ clock, endsLogin }: CallerPorts, { urn, authTime }: Person
 };
 
 const callerFor = ({ view, snapshotVersion }: Asking, { workload, evidence, facts }: Actor, person: Person, now: number): Result<Caller, Refusal> => {
-  // One proof by one key can show possession of one key: tokens bound to two keys can never be proven together.
-  const keys = new Set([person.boundTo, evidence.boundTo].filter((jkt) => jkt !== undefined));
-  if (keys.size > 1) return err(refusal('token_binding_mismatch', 'the two tokens are bound to different keys'));
+  const key = oneKey(person.boundTo, evidence.boundTo);
+  if (!key.ok) return key;
   const session = openLogin(view.domain, person, now);
-  const [jkt = null] = keys;
   return ok({
     workload,
     evidence: facts,
@@ -63,6 +61,6 @@ const callerFor = ({ view, snapshotVersion }: Asking, { workload, evidence, fact
     beganVersion: snapshotVersion,
     ...replayOf(evidence),
     proofs: person.replayKey === undefined ? [] : [{ key: person.replayKey, until: person.expiresAt + HOUR }],
-    jkt,
+    jkt: key.value,
   });
 };

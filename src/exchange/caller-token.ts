@@ -11,7 +11,7 @@ import type { Workload } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { ChainLink, HopRow, SessionRow } from '../store/rows.ts';
 import type { LeaseStanding } from '../store/store.ts';
-import { identifyActor, replayOf } from './caller.ts';
+import { identifyActor, oneKey, replayOf } from './caller.ts';
 import type { Actor, Asking, Caller, CallerPorts, PersonFacts } from './caller.ts';
 import { factsJson, parseEvidenceFacts } from './facts.ts';
 import { HANDOVER_TOKEN, SESSION_TOKEN } from './session-token.ts';
@@ -118,14 +118,18 @@ const linkOf = ({ domain }: DomainView, { workload, facts }: Actor): ChainLink =
 const renew = ({ view }: Asking, session: SessionRow, hop: HopRow, actor: Actor, proven: string | null): Result<Caller, Refusal> => {
   const { workload, evidence, facts } = actor;
   if (workload.id !== hop.workloadId) return err(refusal('actor_mismatch', `the session token is ${hop.actor}'s, the evidence ${workload.spiffeId}'s`));
+  // Its stored path says what the hop falls with: evidence of another issuer would keep alive what revoking that issuer does not reach.
+  if (!hop.path.includes(`issuer:${evidence.issuerId}`)) return err(refusal('actor_mismatch', `evidence of issuer ${evidence.issuerName}, on which the hop does not rest`));
+  const key = oneKey(hop.jkt, proven, evidence.boundTo);
+  if (!key.ok) return key;
   const shown = refreshes(session, hop);
   const freshness = freshnessOf(session, view.domain.limits);
   return ok({
     ...common(view, session, workload),
     evidence: facts, issuerId: evidence.issuerId, hop, parent: undefined, hops: [hop], ceiling: hop.ceiling,
-    chain: [...hop.chain.slice(0, -1), linkOf(view, actor)], showedEvidence: true, path: [...hop.path, `issuer:${evidence.issuerId}`],
+    chain: [...hop.chain.slice(0, -1), linkOf(view, actor)], showedEvidence: true, path: hop.path,
     ...(shown && freshness !== undefined ? { freshness: { ...freshness, at: evidence.issuedAt, shown: true } } : {}),
-    ...replayOf(evidence), jkt: hop.jkt ?? proven ?? evidence.boundTo ?? null,
+    ...replayOf(evidence), jkt: key.value,
   });
 };
 
@@ -137,10 +141,12 @@ const takeUp = ({ view }: Asking, { lease, session, hop }: LeaseStanding, actor:
   const refused = checkMayAct(mayAct, workload.spiffeId, view.domain.issuer) ?? checkCircle(hop.chain, workload.spiffeId)
     ?? checkDepth(actorsOf(session, chain).length, view.domain.limits.depth);
   if (refused !== undefined) return err(refused);
+  const key = oneKey(proven, evidence.boundTo);
+  if (!key.ok) return key;
   return ok({
     ...common(view, session, workload),
     evidence: facts, issuerId: evidence.issuerId, hop: undefined, parent: { hop, handover: lease.id }, hops: [], ceiling: lease.ceiling, chain, showedEvidence: true,
     path: [...hop.path, `lease:${lease.id}`, `issuer:${evidence.issuerId}`, `workload:${workload.id}`],
-    ...replayOf(evidence), jkt: evidence.boundTo ?? proven,
+    ...replayOf(evidence), jkt: key.value,
   });
 };

@@ -5,8 +5,9 @@ import type { NewSession } from '../authority/session.ts';
 import type { Clock } from '../core/clock.ts';
 import { HOUR } from '../core/duration.ts';
 import type { IssuerId, LeaseId, PersonUrn, SessionId } from '../core/ids.ts';
+import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
-import { ok } from '../core/result.ts';
+import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Issuer, Workload } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
@@ -107,5 +108,11 @@ export const identifyActor = async (ports: Pick<CallerPorts, 'attest' | 'clock'>
 /** What is used up with evidence that may be shown once. */
 export const replayOf = ({ replayKey, expiresAt }: Pick<Evidence, 'replayKey' | 'expiresAt'>): Pick<Caller, 'replayKey' | 'replayUntil'> =>
   ({ replayKey: replayKey ?? null, replayUntil: replayKey === undefined ? null : expiresAt + REPLAY_MARGIN });
+
+/** The key a proof is owed by. One proof shows possession of one key: tokens bound to two can never be proven together. */
+export const oneKey = (...bound: readonly (string | null | undefined)[]): Result<string | null, Refusal> => {
+  const [jkt = null, ...others] = new Set(bound.filter((each) => each !== null && each !== undefined));
+  return others.length > 0 ? err(refusal('token_binding_mismatch', 'what is shown together is bound to different keys')) : ok(jkt);
+};
 
 export type FindSession = (id: SessionId) => ReturnType<StoreReads['session']>;

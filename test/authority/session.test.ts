@@ -138,6 +138,7 @@ describe('the first hop of a session', () => {
     { name: 'a key', id: openRootHop(opened, newHop({ jkt: 'thumbprint', ceiling: CEILING }), NOW).id },
     { name: 'another key', id: openRootHop(opened, newHop({ jkt: 'thumbprint-2', ceiling: CEILING }), NOW).id },
     { name: 'another workload', id: openRootHop(opened, newHop({ workload: workload({ spiffeId: `${deployer.spiffeId}2` as typeof deployer.spiffeId }), ceiling: CEILING }), NOW).id },
+    { name: 'evidence of another issuer', id: openRootHop(opened, newHop({ issuerId: 'iss_other', ceiling: CEILING }), NOW).id },
     { name: 'another session', id: openRootHop({ ...opened, id: 'AAAAAAAAAAAAAAAAAAAAAA' as SessionId }, newHop({ ceiling: CEILING }), NOW).id },
   ])('is another with $name', ({ id }) => {
     expect(id).not.toBe(root.id);
@@ -170,6 +171,7 @@ describe('a hop that was handed on to', () => {
     { name: 'another hand-over', id: openChildHop(root, newHop(given), `${LEASE}2` as typeof LEASE, NOW).id },
     { name: 'another parent', id: openChildHop({ ...root, id: 'hop_x' as HopId }, newHop(given), LEASE, NOW).id },
     { name: 'a key', id: openChildHop(root, newHop({ ...given, jkt: 'thumbprint' }), LEASE, NOW).id },
+    { name: 'evidence of another issuer', id: openChildHop(root, newHop({ ...given, issuerId: ISSUER_ID }), LEASE, NOW).id },
     { name: 'a smaller ceiling', id: openChildHop(root, newHop({ ...given, ceiling: [] }), LEASE, NOW).id },
     { name: 'no parent', id: openRootHop(opened, newHop(given), NOW).id },
   ])('is another with $name', ({ id }) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { HOUR, MINUTE, SECOND } from '../../src/core/duration.ts';
-import type { DomainId, HopId, LeaseId, SpiffeId, WorkloadId } from '../../src/core/ids.ts';
+import type { DomainId, HopId, IssuerId, LeaseId, SpiffeId, WorkloadId } from '../../src/core/ids.ts';
 import { openChildHop, openLogin, openRootHop, openTask } from '../../src/authority/session.ts';
 import { bySessionId, bySessionToken } from '../../src/exchange/caller-token.ts';
 import { evidenceFacts } from '../../src/exchange/facts.ts';
@@ -103,7 +103,7 @@ describe('a session token with its actor\'s evidence is renewed', () => {
     const { spent, asked, learnt } = spend({ evidence: fresh, standing: standing({ ceiling: [] }) }, RENEW);
     expect(valueOf(await spent)).toMatchObject({
       workload: deployer, evidence: evidenceFacts(fresh), issuerId: ISSUER_ID, session, hop, parent: undefined, hops: [hop], ceiling: hop.ceiling, chain: [linkOf(deployer, fresh)], showedEvidence: true,
-      path: [...hop.path, `issuer:${ISSUER_ID}`], beganVersion: session.beganVersion, replayKey: 'replay-1', replayUntil: fresh.expiresAt + HOUR, freshness: undefined,
+      path: hop.path, beganVersion: session.beganVersion, replayKey: 'replay-1', replayUntil: fresh.expiresAt + HOUR, freshness: undefined,
     });
     expect(asked).toEqual(['verify token', `lease ${LEASE}`, 'attest evidence']);
     expect(learnt).toEqual([[undefined, fresh.subject], ['ci/deployer', fresh.subject]]);
@@ -114,6 +114,8 @@ describe('a session token with its actor\'s evidence is renewed', () => {
     { name: 'by another workload', setting: { evidence: ofOther }, code: 'actor_mismatch' },
     { name: 'by evidence that is not accepted', setting: { evidence: 'evidence_expired' }, code: 'evidence_expired' },
     { name: 'by evidence of nobody', setting: { evidence: evidence({ attributes: {} }) }, code: 'workload_unknown' },
+    { name: 'by evidence of an issuer the hop does not rest on, so that revoking it would end nothing', setting: { evidence: evidence({ issuerId: 'iss_new' as IssuerId }) }, code: 'actor_mismatch' },
+    { name: 'by evidence of an issuer the hop rests on, though the session does not', setting: { evidence: evidence({ issuerId: 'iss_new' as IssuerId }), standing: standing({}, { hop: { ...hop, path: [...hop.path, 'issuer:iss_new'] } }) }, code: 'accepted' },
     { name: 'of a session that is revoked', setting: { standing: standing({}, { revokedBy: `session:${session.id}` }) }, code: 'revoked' },
     { name: 'of a session that is over', setting: { standing: standing({}, { ended: true }) }, code: 'session_ended' },
     { name: 'of a session that is suspended by an admin, which evidence does not lift', setting: { standing: standing({}, { suspendedBy: `workload:${deployer.id}` }) }, code: 'suspended' },
@@ -135,12 +137,23 @@ describe('a session token with its actor\'s evidence is renewed', () => {
     expect(valueOf(await spend({ evidence: fresh, standing: standing({}, { session: task, hop: child }) }, RENEW).spent).chain).toEqual([linkOf(other), linkOf(deployer, fresh)]);
   });
 
-  test.each<{ readonly name: string; readonly held: string | null; readonly shown: string | undefined; readonly jkt: string | null }>([
+  const keyed = (held: string | null, shown: string | undefined, boundTo: string | undefined): Setting => ({ token: token({ jkt: shown }), evidence: evidence({ boundTo }), standing: standing({}, { hop: { ...hop, jkt: held } }) });
+  test.each<{ readonly name: string; readonly held: string | null; readonly shown: string | undefined; readonly boundTo?: string; readonly jkt: string | null }>([
     { name: 'the hop\'s key', held: 'hop-key', shown: undefined, jkt: 'hop-key' },
     { name: 'the token\'s key, where the hop has none', held: null, shown: 'token-key', jkt: 'token-key' },
+    { name: 'the evidence\'s key, where neither has one', held: null, shown: undefined, boundTo: 'own-key', jkt: 'own-key' },
+    { name: 'the one key all of them have', held: 'key', shown: 'key', boundTo: 'key', jkt: 'key' },
     { name: 'no key, where there is none', held: null, shown: undefined, jkt: null },
-  ])('and owes a proof by $name', async ({ held, shown, jkt }) => {
-    expect(valueOf(await spend({ token: token({ jkt: shown }), standing: standing({}, { hop: { ...hop, jkt: held } }) }, RENEW).spent).jkt).toBe(jkt);
+  ])('and owes a proof by $name', async ({ held, shown, boundTo, jkt }) => {
+    expect(valueOf(await spend(keyed(held, shown, boundTo), RENEW).spent).jkt).toBe(jkt);
+  });
+
+  test.each([
+    { name: 'the hop and its evidence', held: 'hop-key', shown: undefined, boundTo: 'own-key' },
+    { name: 'the token and its evidence', held: null, shown: 'token-key', boundTo: 'own-key' },
+    { name: 'the hop and the token', held: 'hop-key', shown: 'token-key', boundTo: undefined },
+  ])('never where $name are bound to different keys: one proof shows one key', async ({ held, shown, boundTo }) => {
+    expect(await code(keyed(held, shown, boundTo), RENEW)).toBe('token_binding_mismatch');
   });
 });
 
@@ -184,6 +197,7 @@ describe('a token that was handed on', () => {
 
   test('owes a proof by the key its actor\'s evidence is bound to', async () => {
     expect(valueOf(await spend({ ...SETTING, evidence: { ...ofOther, boundTo: 'own-key' } }, TAKE).spent).jkt).toBe('own-key');
+    expect(await code({ ...SETTING, evidence: { ...ofOther, boundTo: 'own-key' }, token: { ...named(), jkt: 'other-key' } }, TAKE)).toBe('token_binding_mismatch');
   });
 });
 
@@ -218,6 +232,7 @@ describe('the id of a session', () => {
     { name: 'of a task that is stale, by its own workload', setting: { view, session: { session: { ...task, freshAt: NOW - HOUR }, hops: [hop] } }, code: 'accepted' },
     { name: 'of a hop with a key, without a proof', setting: found({}, { hops: [bound] }), code: 'token_binding_required' },
     { name: 'of a hop with a key, with another proof', setting: { ...found({}, { hops: [bound] }), binding: binding('other') }, code: 'token_binding_mismatch' },
+    { name: 'of a hop with a key, with a proof by it and evidence bound to another', setting: { ...found({}, { hops: [bound] }), binding: binding('key'), evidence: evidence({ boundTo: 'own-key' }) }, code: 'token_binding_mismatch' },
     { name: 'of a hop with a key, with a proof by it', setting: { ...found({}, { hops: [bound] }), binding: binding('key') }, code: 'accepted' },
   ])('$name: $code', async ({ setting, change, code: expected }) => {
     expect(codeOf(await byId(setting, change))).toBe(expected);
