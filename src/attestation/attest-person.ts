@@ -10,7 +10,7 @@ import type { Result } from '../core/result.ts';
 import type { Issuer } from '../registry/entries.ts';
 import { CLOCK_SKEW, checkPresence, checkTimes, readBinding } from './check-claims.ts';
 import type { Envelope } from './envelope.ts';
-import { personUrn } from './person.ts';
+import { parsePersonUrn, personUrn } from './person.ts';
 import type { Person } from './person.ts';
 import type { PreparedIssuer } from './prepare.ts';
 import { replayKeyOf } from './replay-key.ts';
@@ -45,7 +45,7 @@ const checkRegistered = (claims: JWTPayload, { entry, profile }: PreparedIssuer,
   const refused = checkTimes(claims, profile.maxLifetime, now) ?? checkPresence(claims, ['auth_time']);
   if (refused !== undefined) return refused;
   const { sub, auth_time: authTime } = claims;
-  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT) return refusal('evidence_claim_invalid', `sub is not a text of at most ${MAX_SUBJECT} characters`);
+  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT || !sub.isWellFormed()) return refusal('evidence_claim_invalid', `sub is not a text of at most ${MAX_SUBJECT} characters`);
   if (!Number.isSafeInteger(authTime) || Number(authTime) < 0) return refusal('evidence_claim_invalid', 'auth_time is not a NumericDate');
   if (Number(authTime) - CLOCK_SKEW > now) return refusal('evidence_not_yet_valid', 'auth_time lies ahead');
   // Somebody who acts for a person already is no person; who may act is another matter, and binds (RFC 8693 section 4).
@@ -69,7 +69,7 @@ const findByIdToken = (claims: JWTPayload, entry: Issuer): Result<Application, R
   const audiences: readonly unknown[] = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
   const { azp } = claims;
   if (azp === undefined && audiences.length !== 1) return refuse('evidence_audience_wrong', 'an ID token of several audiences without azp');
-  const client = azp ?? audiences[0];
+  const client = azp === undefined ? audiences[0] : azp;
   if (!audiences.includes(client)) return refuse('evidence_audience_wrong', 'azp is none of the audiences');
   return findListed(client, azp === undefined ? 'aud' : 'azp', entry);
 };
@@ -82,6 +82,9 @@ const findListed = (client: unknown, claim: string, entry: Issuer): Result<Appli
 const readPerson = (envelope: Envelope, { entry, attestor, profile, replay }: PreparedIssuer, application: Application, domain: PersonDomain): Result<Person, Refusal> => {
   const { claims } = envelope;
   const subject = String(claims.sub);
+  const urn = personUrn(domain.name, entry.name, subject);
+  // A name that nobody can write back could be given authority and never have it taken back.
+  if (parsePersonUrn(urn) === undefined) return refuse('evidence_claim_invalid', 'sub is too long to be written as a person\'s name');
   const boundTo = readBinding(claims['cnf']);
   if (boundTo === null) return refuse('evidence_claim_invalid', 'cnf binds the token in a way that cannot be checked here');
   const mayAct = readMayAct(claims['may_act']);
@@ -94,7 +97,7 @@ const readPerson = (envelope: Envelope, { entry, attestor, profile, replay }: Pr
   const authTime = Number(claims['auth_time']);
   const replayKey = replayKeyOf(envelope, entry.issuer, claims.jti, profile.replayKey);
   return ok({
-    urn: personUrn(domain.name, entry.name, subject), issuerId: entry.id, issuerName: entry.name, iss: entry.issuer, subject,
+    urn, issuerId: entry.id, issuerName: entry.name, iss: entry.issuer, subject,
     groups: typeof groups === 'string' ? [groups] : groups, authTime: authTime * SECOND, acr: typeof acr === 'string' && acr !== '' ? acr : undefined,
     anchor: typeof sid === 'string' && sid !== '' ? `sid.${sid}` : `auth_time.${authTime}`,
     clientId: application.clientId, presenters: application.presenters, mayAct, replayKey: replay === 'once' ? replayKey : undefined,
