@@ -1,13 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { HOUR, MINUTE, SECOND } from '../../src/core/duration.ts';
 import { decisionOf } from '../../src/core/ids.ts';
-import { openRootHop } from '../../src/authority/session.ts';
+import type { SpiffeId, WorkloadId } from '../../src/core/ids.ts';
+import { openLogin, openRootHop } from '../../src/authority/session.ts';
+import type { Caller } from '../../src/exchange/caller.ts';
 import type { ExchangeRequest } from '../../src/exchange/request.ts';
 import { StoreUnavailable } from '../../src/store/store.ts';
 import type { DpopBinding } from '../../src/tokens/proof.ts';
 import { startRig, storedFor } from './rig.ts';
 import type { Setting } from './rig.ts';
-import { API, BILLING, NOW, ROLE, SECRET, USUAL, api, caller, deployer, domain, hop, newHop, permit, session, viewOf, workload } from './world.ts';
+import { API, BILLING, LEASE, NOW, ROLE, SECRET, USUAL, api, caller, deployer, domain, hop, linkOf, newHop, other, permit, person, policy, session, viewOf, workload } from './world.ts';
 
 const proof: DpopBinding = { jkt: 'thumbprint', replayKey: 'proof-1', replayUntil: NOW + MINUTE };
 const outcomeOf = async (rig: ReturnType<typeof startRig>, change?: Partial<ExchangeRequest>, binding?: DpopBinding): Promise<string> => {
@@ -67,6 +69,55 @@ describe('an exchange', () => {
     expect(await outcomeOf(rig, { scopes: ['deploy:read'] }, proof)).toBe('issued');
     expect(rig.issued[0]?.hop).toBe(hop);
     expect(await outcomeOf(rig, { scopes: [], target: BILLING })).toBe('ceiling_exceeded');
+  });
+
+  describe('for somebody else', () => {
+    const agent = workload({ authority: 'delegated' });
+    const login = { ...openLogin(domain, person(), NOW), beganVersion: 5 };
+    const acting = (change: Partial<Caller> = {}) => caller({
+      workload: agent, session: login, person: { urn: person().urn, issuer: 'corp', groups: ['engineering'] }, login: { person: person().urn, authTime: person().authTime },
+      freshness: { at: person().authTime, shown: true, within: HOUR }, ...change,
+    });
+    const may = (principal: string, action: string) => policy(`permit(${principal}, action == Action::"${action}", resource in Resource::"${API}");`);
+    const view = viewOf({ workloads: [agent, other], policies: [may('principal in Group::"engineering"', 'delegate'), may(`principal == Workload::"${agent.spiffeId}"`, 'act'), may(`principal == Workload::"${agent.spiffeId}"`, 'delegate')] });
+
+    test('asks for each of them in turn, and says in the credential whose it is and who acts', async () => {
+      const rig = startRig({ view, caller: acting() });
+      expect(await outcomeOf(rig)).toBe('issued');
+      expect(rig.log.filter((step) => step.startsWith('decide'))).toEqual(['decide deploy:read', 'decide deploy:read']);
+      expect(rig.orders[0]?.subject).toEqual({ sub: person().urn, act: { iss: domain.issuer, sub: agent.spiffeId }, model: 'delegated', principal: person().urn, depth: 0, authTime: person().authTime, acr: 'mfa' });
+      expect(rig.issued[0]).toMatchObject({ session: { holder: person().urn }, login: { person: person().urn, authTime: person().authTime }, fresh: { at: person().authTime, after: NOW - HOUR } });
+    });
+
+    test('never outlives what must be fresh: the login\'s time is told as the end of the hop, too', async () => {
+      const rig = startRig({ view, caller: acting({ freshness: { at: NOW - HOUR + 2 * MINUTE, shown: true, within: HOUR } }) });
+      expect(await rig.run()).toMatchObject({ ok: true, value: { expiresIn: 120 } });
+      expect(rig.orders[0]).toMatchObject({ expiresAt: NOW + 2 * MINUTE, hopExpiresAt: NOW + 2 * MINUTE });
+      expect(await outcomeOf(startRig({ view, caller: acting({ freshness: { at: NOW - HOUR + SECOND - 1, shown: true, within: HOUR } }) }))).toBe('lifetime_exhausted');
+    });
+
+    test('refuses when one of them may not, whoever it is', async () => {
+      expect(await outcomeOf(startRig({ view, caller: acting({ person: { urn: person().urn, issuer: 'corp', groups: ['sales'] } }) }))).toBe('target_denied');
+      const gone = linkOf(workload({ id: 'wkl_gone' as WorkloadId, spiffeId: 'spiffe://prod.acme.example/agents/gone' as SpiffeId }));
+      expect(await outcomeOf(startRig({ view, caller: acting({ chain: [gone, linkOf(agent)] }) }))).toBe('workload_unknown');
+    });
+
+    test('hands on what it holds, narrowed, in its own hop: the lease is of another kind and bound to no key', async () => {
+      const held = { hop, hops: [hop], ceiling: hop.ceiling, showedEvidence: false, replayKey: null, jkt: 'thumbprint' };
+      const rig = startRig({ view, caller: acting(held) });
+      expect(await rig.run({ target: undefined, scopes: [], ceiling: [{ audience: API, scopes: ['deploy:read'] }], requestedActor: other.spiffeId }, proof)).toMatchObject({ ok: true });
+      expect(rig.issued[0]).toMatchObject({ hop: { id: hop.id }, lease: { ceiling: [{ audience: API, scopes: ['deploy:read'] }], jkt: null }, audit: { body: { handed_on_to: other.spiffeId } } });
+      // Person, agent, and the agent once more: may it hand this on, and to whom?
+      expect(rig.log.filter((step) => step.startsWith('decide'))).toHaveLength(3);
+      expect(await outcomeOf(startRig({ view, caller: acting(held) }), { target: undefined, scopes: [], ceiling: [{ audience: API, scopes: ['deploy:admin'] }], requestedActor: other.spiffeId }, proof)).toBe('ceiling_exceeded');
+    });
+
+    test('takes up what was handed on in a hop of its own, below the one it came from', async () => {
+      const child = acting({ parent: { hop, handover: LEASE }, ceiling: [{ audience: API, scopes: ['deploy:read'] }], hops: [], chain: [...hop.chain, linkOf(agent)], replayKey: 'replay-2' });
+      const rig = startRig({ view: viewOf({ workloads: [deployer, agent], policies: [may('principal', 'delegate'), may('principal', 'act')] }), caller: child });
+      expect(await outcomeOf(rig)).toBe('issued');
+      expect(rig.issued[0]?.hop).toMatchObject({ parentId: hop.id, depth: 1, chain: child.chain, path: expect.arrayContaining([...hop.path, `lease:${LEASE}`]) });
+    });
   });
 
   test('seals what the provider needs to revoke, and nothing where it needs nothing', async () => {

@@ -4,7 +4,7 @@ import { decisionOf } from '../../src/core/ids.ts';
 import type { IssuedCredential } from '../../src/credentials/provider.ts';
 import { describeIssuance } from '../../src/exchange/issuance.ts';
 import type { IssuanceFacts } from '../../src/exchange/issuance.ts';
-import { API, BILLING, ISSUER_ID, LEASE, NOW, OWNER, api, caller, deployer, domain, hop, session, viewOf } from './world.ts';
+import { API, BILLING, ISSUER_ID, LEASE, NOW, OWNER, PEOPLE_ID, api, caller, deployer, domain, hop, other, person, session, viewOf } from './world.ts';
 
 const issued: IssuedCredential = { kind: 'access_token', issuedTokenType: 't', tokenType: 'Bearer', credential: 'the.secret.credential', kid: 'kid-7', expiresAt: NOW + 1000, handle: 'the secret handle' };
 const PAIRS = [{ audience: API, scopes: ['deploy:read', 'deploy:write'] }];
@@ -51,6 +51,39 @@ describe('the rows of an exchange', () => {
   test('consume the proof of possession together with the evidence', () => {
     const { lease, proofs } = describeOne({ binding: { jkt: 'thumbprint', replayKey: 'proof-1', replayUntil: NOW + 5 } });
     expect([lease.jkt, lease.replayKey, proofs]).toEqual(['thumbprint', 'replay-1', [{ key: 'proof-1', until: NOW + 5 }]]);
+  });
+
+  test('consume what else was shown once, beside the proof', () => {
+    const proofs = [{ key: 'their token', until: NOW + 7 }];
+    expect(describeOne({ caller: caller({ proofs }) }).proofs).toEqual(proofs);
+    expect(describeOne({ caller: caller({ proofs }), binding: { jkt: 'thumbprint', replayKey: 'proof-1', replayUntil: NOW + 5 } }).proofs).toEqual([...proofs, { key: 'proof-1', until: NOW + 5 }]);
+  });
+
+  test('of what is handed on are bound to no key, though one was proven, and say to whom', () => {
+    const { lease, proofs, audit } = describeOne({ aim: { kind: 'session', asks: [], renews: false }, issued: { ...issued, kind: 'handover_token' }, handsOnTo: other.spiffeId, binding: { jkt: 'thumbprint', replayKey: 'proof-1', replayUntil: NOW + 5 } });
+    expect([lease.kind, lease.jkt, proofs, audit.body['handed_on_to']]).toEqual(['handover_token', null, [{ key: 'proof-1', until: NOW + 5 }], other.spiffeId]);
+  });
+
+  test('name the issuer whose evidence was shown, which need not be the session\'s', () => {
+    expect(describeOne({ caller: caller({ issuerId: PEOPLE_ID }) }).lease.issuerId).toBe(PEOPLE_ID);
+  });
+
+  test('of a run hold the commit to nothing more', () => {
+    const rows = describeOne();
+    expect([rows.login, rows.fresh, rows.charge]).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('of a login hold it to the person and to how fresh it is; what was shown now makes it fresher, what is stored does not', () => {
+    const login = { person: person().urn, authTime: NOW - 9 };
+    const of = (shown: boolean) => describeOne({ caller: caller({ session: { ...session, model: 'delegated' }, login, freshness: { at: NOW - 9, shown, within: 100 } }) });
+    expect([of(true).login, of(true).fresh, of(false).fresh, of(true).charge]).toEqual([login, { at: NOW - 9, after: NOW - 100 }, { at: null, after: NOW - 100 }, undefined]);
+  });
+
+  test.each([
+    { name: 'its agent and its resource', aim: { kind: 'resource', ask: { resource: api, scopes: [] } }, charge: { agent: deployer.spiffeId, resource: API } },
+    { name: 'its agent alone, where it is a session token', aim: { kind: 'session', asks: [], renews: true }, charge: { agent: deployer.spiffeId, resource: undefined } },
+  ] as const)('of a task are charged $name', ({ aim, charge }) => {
+    expect(describeOne({ caller: caller({ session: { ...session, model: 'autonomous' } }), aim }).charge).toEqual(charge);
   });
 
   test('consume nothing for evidence that is good more than once', () => {

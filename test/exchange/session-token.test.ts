@@ -1,12 +1,13 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { MINUTE } from '../../src/core/duration.ts';
+import type { SpiffeId } from '../../src/core/ids.ts';
 import { signSessionToken, SESSION_TOKEN_SECONDS } from '../../src/exchange/session-token.ts';
 import type { Ticket } from '../../src/exchange/mint.ts';
 import type { KeyRing } from '../../src/keys/key-ring.ts';
 import { verifyToken } from '../../src/tokens/verify.ts';
 import { makeOrder } from '../credentials/make-order.ts';
 import { makeRing } from '../keys/make-ring.ts';
-import { API, BILLING, NOW, codeOf, domain, valueOf } from './world.ts';
+import { API, BILLING, NOW, codeOf, domain, person, valueOf } from './world.ts';
 
 let ring: KeyRing;
 let kid: string;
@@ -40,6 +41,23 @@ describe('a session token', () => {
     const issued = valueOf(signSessionToken(ticket({ binding: proof }), CEILING, ring));
     expect(issued.tokenType).toBe('DPoP');
     expect(valueOf(await verifyToken(issued.credential, { kind: 'session' }, { issuer: domain.issuer, ring, now: NOW })).jkt).toBe(proof.jkt);
+  });
+
+  test('says for whom it is and who acts, since when they are logged in, and how', async () => {
+    const act = { iss: domain.issuer, sub: rest.workload.spiffeId, act: { iss: domain.issuer, sub: 'spiffe://prod.acme.example/agents/planner' } };
+    const subject = { ...rest.subject, sub: person().urn, act, model: 'delegated', principal: person().urn, depth: 1, authTime: NOW - MINUTE, acr: 'mfa' };
+    const { claims } = valueOf(await verifyToken(valueOf(signSessionToken(ticket({ subject }), CEILING, ring)).credential, { kind: 'session' }, { issuer: domain.issuer, ring, now: NOW }));
+    expect(claims).toMatchObject({ sub: person().urn, client_id: rest.workload.spiffeId, act, auth_time: NOW / 1000 - 60, acr: 'mfa', authority: { model: 'delegated', principal: person().urn, depth: 1 } });
+    expect(claims).not.toHaveProperty('may_act');
+  });
+
+  test('that is handed on names who may act, is another kind of lease, and is bound to no key, whoever proved one', async () => {
+    const child = 'spiffe://prod.acme.example/agents/child' as SpiffeId;
+    const issued = valueOf(signSessionToken(ticket({ handsOnTo: child, binding: proof }), CEILING, ring));
+    expect(issued).toMatchObject({ kind: 'handover_token', tokenType: 'Bearer' });
+    const { claims, jkt } = valueOf(await verifyToken(issued.credential, { kind: 'session' }, { issuer: domain.issuer, ring, now: NOW }));
+    expect([jkt, claims.may_act, claims.client_id, claims.aud]).toEqual([undefined, { iss: domain.issuer, sub: child }, rest.workload.spiffeId, domain.issuer]);
+    expect(claims).not.toHaveProperty('cnf');
   });
 
   test('lives five minutes, and less where it was ordered so', async () => {
