@@ -38,8 +38,10 @@ export const describeTasks = (makePlace: MakePlace): void => {
       expect(await store.open(opened)).toBe('committed');
       return opened.session.id;
     };
-    const issuance = (name: string, task: string, charge: Partial<NonNullable<Issuance['charge']>> = {}, lease: Partial<Issuance['lease']> = {}): Issuance =>
-      ({ ...makeIssuance(name, task, { session: SESSION, lease }), charge: { agent: 'spiffe://prod.acme.example/ops/fixer', resource: undefined, ...charge } });
+    const issuance = (name: string, task: string, charge: Partial<NonNullable<Issuance['charge']>> = {}, lease: Partial<Issuance['lease']> = {}): Issuance => {
+      const made = makeIssuance(name, task, { session: SESSION, lease });
+      return { ...made, charge: { session: made.session.id, agent: 'spiffe://prod.acme.example/ops/fixer', resource: undefined, ...charge } };
+    };
     const issue = (name: string, task: string, charge?: Partial<NonNullable<Issuance['charge']>>, on: OwnStore = store): Promise<IssuanceOutcome> => on.issue(issuance(name, task, charge));
     const usedOf = async (session: SessionId): Promise<Readonly<Record<string, number>>> => Object.fromEntries(((await store.session(session))?.budgets ?? []).map(({ kind, used }) => [kind, used]));
     const spent = (amount: number) => makeEvent('session.spent', { amount });
