@@ -54,7 +54,11 @@ export interface NewEntryVersion {
   readonly expiresAt: number | null;
   readonly ended: boolean;
 }
-export interface NewRevocation { readonly target: Target; readonly domainId: DomainId; readonly effect?: RevocationRow['effect']; readonly reason: string; readonly purgeAfter: number | null }
+/** `at`: when that happened which a suspension stands for; undefined: now. A revocation's moment is always its commit. */
+export interface NewRevocation { readonly target: Target; readonly domainId: DomainId; readonly effect?: RevocationRow['effect']; readonly at?: number; readonly reason: string; readonly purgeAfter: number | null }
+
+/** Suspensions of a target made by this one, of what happened up to `until`. */
+export interface Resumption { readonly target: Target; readonly by: string; readonly until: number }
 
 /** One atomic change of registry, keys and revocations, ordered with every other by the registry lock. */
 export interface RegistryChange {
@@ -65,11 +69,16 @@ export interface RegistryChange {
   readonly entries?: readonly NewEntryVersion[];
   readonly keys?: readonly Omit<KeyRow, 'seq' | 'changedAt'>[];
   readonly revocations?: readonly NewRevocation[];
+  /** Revocations that end what began before them and block nothing after: lifted in the same step, and with them no other. */
+  readonly ends?: readonly Omit<NewRevocation, 'effect' | 'at'>[];
   /** Targets whose open revocations are lifted. */
   readonly enable?: readonly Target[];
+  readonly resume?: readonly Resumption[];
+  /** One-time things the change is paid with: when one was used before, nothing is written and `replayed` is returned. */
+  readonly once?: readonly OneTime[];
   readonly audit: readonly AuditEvent[];
 }
-export type RegistryOutcome = { readonly status: 'committed'; readonly version: number } | { readonly status: 'conflict'; readonly version: number };
+export interface RegistryOutcome { readonly status: 'committed' | 'conflict' | 'replayed'; readonly version: number }
 
 /** Everything with a version above the asked one, in order. */
 export interface RegistryDelta {

@@ -1,9 +1,10 @@
 import { insertRows, statement, values } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
-import { ENTRY, REVOCATION, SIGNING_KEY, shape } from './tables.ts';
+import { ENTRY, REPLAY, REVOCATION, SIGNING_KEY, shape } from './tables.ts';
 import type { Column, Table } from './tables.ts';
 
 const SEQ: Column = { name: 'seq', type: 'bigint' };
+const RESUMPTION = { target: 'text', by: 'text', until: 'time' } as const;
 const LIFT = { seq: 'bigint', enabled_seq: 'bigint', enabled_at: 'time', enabled_by: 'text' } as const;
 
 /** Statements of a registry change, which holds the registry lock alone. */
@@ -16,6 +17,9 @@ export const registryStatements = (dialect: Dialect) => {
     keys: statement(dialect, 'keys', versioned(SIGNING_KEY)),
     revocations: statement(dialect, 'revocations', versioned(REVOCATION)),
     open: statement(dialect, 'open_revocations', `SELECT seq FROM revocation WHERE enabled_seq IS NULL AND target IN (SELECT t.value FROM ${dialect.strings('$1', 't')}) ORDER BY seq`),
+    suspended: statement(dialect, 'open_suspensions', `SELECT r.seq FROM ${dialect.rows('$1', shape(RESUMPTION))} JOIN revocation r ON r.target = x.target WHERE r.effect = 'suspended' AND r.enabled_seq IS NULL AND r."by" = x."by" AND r."at" <= x."until" ORDER BY r.seq`),
+    once: statement(dialect, 'once', insertRows(dialect, REPLAY, 'ON CONFLICT ("key") DO NOTHING RETURNING "key"')),
+    unspend: statement(dialect, 'unspend', `DELETE FROM replay WHERE "key" IN (SELECT k.value FROM ${dialect.strings('$1', 'k')})`),
     lift: statement(dialect, 'lift', `UPDATE revocation SET enabled_seq = x.enabled_seq, enabled_at = x.enabled_at, enabled_by = x.enabled_by FROM ${dialect.rows('$1', shape(LIFT))} WHERE revocation.seq = x.seq`),
     endSession: statement(dialect, 'end_session', `UPDATE session SET ended_at = x.ended_at FROM ${values(dialect, { id: 'text', ended_at: 'time' })} WHERE session.id = x.id AND session.ended_at IS NULL RETURNING session.id`),
     eraseHandle: statement(dialect, 'erase_handle', `UPDATE lease SET handle = NULL, handle_kek_id = NULL WHERE id IN (SELECT i.value FROM ${dialect.strings('$1', 'i')})`),

@@ -39,6 +39,7 @@ const readVersion = async (query: Query, statements: Statements['registry']): Pr
 
 const applyChange = async (query: Query, statements: Statements['registry'], change: Change, from: number): Promise<RegistryOutcome> => {
   if (change.basedOn !== null && change.basedOn !== from) return { status: 'conflict', version: from };
+  if (!(await pay(query, statements, change.once))) return { status: 'replayed', version: from };
   let version = from;
   const write = async (statement: Statement, rows: readonly string[]): Promise<void> => {
     if (rows.length > 0) await query(statement, joinRows(rows.map((row) => withMember(row, 'seq', ++version))));
@@ -46,8 +47,23 @@ const applyChange = async (query: Query, statements: Statements['registry'], cha
   await write(statements.entries, change.entries);
   await write(statements.keys, change.keys);
   await write(statements.revocations, change.revocations);
+  const before = version;
+  await write(statements.revocations, change.ends);
+  const ends = change.ends.map((_row, index) => before + 1 + index);
   const open = change.enable.length === 0 ? [] : await query(statements.open, JSON.stringify(change.enable));
-  const lifted = open.map((row) => ({ seq: Number(row.seq), enabled_seq: ++version, enabled_at: encodeTime(change.at), enabled_by: change.by }));
+  const suspended = change.resume.length === 0 ? [] : await query(statements.suspended, joinRows(change.resume));
+  // What is named twice is lifted once: each under a version of its own.
+  const lifting = new Set([...ends, ...[...open, ...suspended].map((row) => Number(row.seq))]);
+  const lifted = [...lifting].map((seq) => ({ seq, enabled_seq: ++version, enabled_at: encodeTime(change.at), enabled_by: change.by }));
   if (lifted.length > 0) await query(statements.lift, JSON.stringify(lifted));
   return { status: 'committed', version };
+};
+
+/** Spends all of them or none; false when one was spent before. */
+const pay = async (query: Query, statements: Statements['registry'], once: Change['once']): Promise<boolean> => {
+  if (once.length === 0) return true;
+  const won = (await query(statements.once, joinRows(once.map(({ row }) => row)))).map((row) => String(row.key));
+  if (won.length === once.length) return true;
+  if (won.length > 0) await query(statements.unspend, JSON.stringify(won));
+  return false;
 };

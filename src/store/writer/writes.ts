@@ -102,7 +102,10 @@ const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'chang
     kind: 'change', at, by: storable(by), basedOn: change.basedOn ?? null, enable: change.enable ?? [], events: change.audit.map(encodeEvent),
     entries: (change.entries ?? []).map((entry) => encodeRow(ENTRY, { ...entry, changedAt: at, changedBy: by })),
     keys: (change.keys ?? []).map((key) => encodeRow(SIGNING_KEY, { ...key, changedAt: at })),
-    revocations: (change.revocations ?? []).map((revocation) => encodeRow(REVOCATION, { effect: 'revoked', ...revocation, at, by })),
+    revocations: (change.revocations ?? []).map((revocation) => encodeRow(REVOCATION, { effect: 'revoked', ...revocation, at: revocation.effect === 'suspended' ? revocation.at ?? at : at, by })),
+    ends: (change.ends ?? []).map((revocation) => encodeRow(REVOCATION, { ...revocation, effect: 'revoked', at, by })),
+    resume: (change.resume ?? []).map((resumption) => JSON.stringify({ target: resumption.target, by: storable(resumption.by), until: encodeTime(resumption.until) })),
+    once: (change.once ?? []).map(encodeProof),
   };
 };
 

@@ -82,6 +82,50 @@ export const describeRegistry = (makePlace: MakePlace): void => {
       expect(outcomes.map((outcome) => outcome.status)).toEqual(['committed', 'conflict', 'conflict']);
     });
 
+    test('ends what began before and blocks nothing after, without lifting what somebody else blocked', async () => {
+      const person = { target: 'person:urn:p-1', domainId: DOMAIN, reason: 'session-revoked 1', purgeAfter: NOW + HOUR } as const;
+      const from = await committed({ at: NOW, by: 'admin', revocations: [{ ...person, reason: 'left' }], audit: [] });
+      const version = await committed({ at: NOW + 5, by: 'https://idp.example', ends: [person], audit: [] });
+      expect(version).toBe(from + 2);
+      expect((await store.registryDelta(from - 1)).revocations).toEqual([
+        { ...person, seq: from, effect: 'revoked', at: NOW, by: 'admin', reason: 'left', enabledSeq: null, enabledAt: null, enabledBy: null },
+        { ...person, seq: from + 1, effect: 'revoked', at: NOW + 5, by: 'https://idp.example', enabledSeq: from + 2, enabledAt: NOW + 5, enabledBy: 'https://idp.example' },
+      ]);
+    });
+
+    test('resumes the suspensions of one who made them, those older than the word that ends them, and nothing else', async () => {
+      const target = 'person:urn:p-2';
+      const row = { target, domainId: DOMAIN, reason: 'r', purgeAfter: null } as const;
+      const from = await store.registryVersion();
+      await committed({ at: NOW + 9, by: 'mdm', revocations: [{ ...row, effect: 'suspended', at: NOW }, { ...row, effect: 'suspended', at: NOW + 2 }, row], audit: [] });
+      await committed({ at: NOW + 9, by: 'other', revocations: [{ ...row, effect: 'suspended', at: NOW }], audit: [] });
+      await committed({ at: NOW + 9, by: 'mdm', revocations: [{ ...row, target: 'person:urn:p-3', effect: 'suspended', at: NOW }], audit: [] });
+      expect(await committed({ at: NOW + 10, by: 'mdm', resume: [{ target, by: 'mdm', until: NOW + 1 }], audit: [] })).toBe(from + 6);
+      const { revocations } = await store.registryDelta(from);
+      expect(revocations.map(({ seq, at, by, effect, enabledSeq }) => [seq - from, at - NOW, by, effect, enabledSeq === null ? null : enabledSeq - from])).toEqual([
+        [1, 0, 'mdm', 'suspended', 6], [2, 2, 'mdm', 'suspended', null], [3, 9, 'mdm', 'revoked', null], [4, 0, 'other', 'suspended', null], [5, 0, 'mdm', 'suspended', null],
+      ]);
+    });
+
+    test('makes a change that is paid with a one-time thing once, whoever asks and however often', async () => {
+      const from = await store.registryVersion();
+      const change = { at: NOW, by: 'a', ends: [{ target: 'person:urn:p-4', domainId: DOMAIN, reason: 'r', purgeAfter: null }], once: [{ key: 'set.1', until: NOW + HOUR }], audit: [makeEvent('paid.once')] } as const;
+      const outcomes = await Promise.all([change, change, change].map((each) => store.change(each)));
+      expect(outcomes.map(({ status }) => status)).toEqual(['committed', 'replayed', 'replayed']);
+      expect(await store.change(change)).toEqual({ status: 'replayed', version: from + 2 });
+      expect((await store.registryDelta(from)).revocations).toHaveLength(1);
+      expect(await place.sql("SELECT n FROM audit WHERE action = 'paid.once'")).toHaveLength(1);
+      expect(await store.consume([{ key: 'set.1', until: NOW + HOUR }])).toBe(false);
+    });
+
+    test('pays nothing for a change that is not made: neither of two one-time things when one was used, nor for a conflict', async () => {
+      await store.consume([{ key: 'set.used', until: NOW + HOUR }]);
+      expect((await store.change({ at: NOW, by: 'a', once: [{ key: 'set.free', until: NOW + HOUR }, { key: 'set.used', until: NOW + HOUR }], audit: [makeEvent('must.not.appear')] })).status).toBe('replayed');
+      expect((await store.change({ at: NOW, by: 'a', basedOn: 1, once: [{ key: 'set.free', until: NOW + HOUR }], audit: [makeEvent('must.not.appear')] })).status).toBe('conflict');
+      expect(await place.sql("SELECT n FROM audit WHERE action = 'must.not.appear'")).toHaveLength(0);
+      expect((await store.change({ at: NOW, by: 'a', once: [{ key: 'set.free', until: NOW + HOUR }], audit: [makeEvent('paid')] })).status).toBe('committed');
+    });
+
     test('tells its own process of a change', async () => {
       const told = new Promise<void>((resolve) => { store.onRegistryChange(resolve); });
       await committed({ at: NOW, by: 'a', revocations: [{ target: 'lease:told', domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [] });
