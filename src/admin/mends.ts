@@ -4,6 +4,7 @@ const FORM = 'the caller sends something else than the token endpoint takes; doc
 const CLIENT_KEY = 'the caller makes its DPoP proof wrongly; RFC 9449 section 4 says how, and most libraries do it';
 const OWN_TOKEN = 'the caller presents something that is no live token of this domain, or a token for something else; it needs a new one';
 const SHAPE = 'the evidence is not what this attestor accepts; see its page in docs/attestors, and simulate with the token';
+const SET = 'the transmitter sends something that is no security event token of SSF 1.0; docs/signals-in.md shows one';
 const FORGED = 'the token was changed on the way or forged: look at who sends it';
 
 /**
@@ -100,6 +101,18 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   provider_throttled: 'the target throttles; spread the load, or raise its quota',
   provider_misconfigured: 'the registration does not fit the target; the detail has its answer, docs/providers what to look at',
   provider_bad_request: 'what was asked does not fit the target; the detail has its answer',
+
+  set_malformed: SET, set_too_large: SET, set_header_not_allowed: SET, set_typ_wrong: SET, set_claim_missing: SET, set_claim_invalid: SET, set_events_wrong: SET,
+  set_alg_not_allowed: 'the transmitter signs otherwise than RS256 or ES256: list its algorithm under signals.algorithms of the issuer',
+  set_issuer_wrong: 'the stream of another transmitter ends here, or signals.transmitter of the issuer is not the iss of its events',
+  set_key_unknown: `the transmitter publishes no key of this kid where the issuer's signals block looks for it, or its keys are pinned and it rotated; otherwise ${FORGED}`,
+  set_signature_invalid: FORGED,
+  set_audience_wrong: 'the stream has another aud: write it as signals.audience of the issuer, if the stream is meant for this domain',
+  set_time_wrong: 'the clock of the transmitter or of this server is wrong, or it sends what happened more than 30 days ago',
+  set_unauthenticated: 'the transmitter sends another Authorization header than signals.secrets of the server\'s configuration has, or somebody else pushes',
+  set_receiver_unknown: 'no issuer of this name has a signals block that events are pushed for, or it has expired or is revoked; somebody may be guessing',
+  set_keys_unavailable: 'this server cannot fetch the transmitter\'s keys: look at the way out, at allow_addresses for private addresses, or pin signals.jwks',
+  set_secret_missing: 'the issuer says authorization: secret, and signals.secrets of this node\'s configuration has none for it that can be read',
 
   admin_unauthenticated: 'show a token of an issuer that proves admins, made out to <issuer>/admin, or use the local socket',
   admin_denied: 'a policy of the system domain, or of the domain itself, has to permit this admin action',

@@ -5,6 +5,7 @@ import { retentionJob } from '../jobs/retention.ts';
 import { rotationJob } from '../jobs/rotation.ts';
 import { startJob, startLoop, startOnce } from '../jobs/run.ts';
 import type { Job, Loop } from '../jobs/run.ts';
+import { signalsPollJob } from '../jobs/signals-poll.ts';
 import { stoppedChainsJob } from '../jobs/stopped-chains.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import type { SignCheckpoint, Store } from '../store/store.ts';
@@ -62,6 +63,7 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
     stoppedChains,
     rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, wantedKeys: node.wantedKeys, change: node.change }),
     retentionJob({ clock, store }),
+    signalsPollJob({ clock, snapshot: node.snapshot, poll: node.pollSignals, log, metrics }),
   ];
   let sealedAt = clock.now();
   const sealWhenDue = async (): Promise<void> => {

@@ -13,6 +13,7 @@ import { createAttestCrossing } from '../attestation/attest-crossing.ts';
 import { createAttestPerson } from '../attestation/attest-person.ts';
 import { createVerifyEvidence } from '../attestation/verify-evidence.ts';
 import { ATTESTORS, attestorCatalogue } from '../attestation/catalogue.ts';
+import { createSecrets } from '../config/secrets.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { createAuditCodes } from '../core/audit-code.ts';
 import type { Clock } from '../core/clock.ts';
@@ -29,6 +30,7 @@ import { countFaults } from '../exchange/counted.ts';
 import { createDenials } from '../exchange/denials.ts';
 import { createDomainKeys } from '../exchange/domain-keys.ts';
 import { createExchange } from '../exchange/exchange.ts';
+import { findFalling, honouredEntries } from '../exchange/falling.ts';
 import { createIntrospect } from '../exchange/introspect.ts';
 import { createMint } from '../exchange/mint.ts';
 import { createRevokeToken } from '../exchange/revoke-token.ts';
@@ -57,6 +59,9 @@ import { policyShape } from '../registry/lint-policies.ts';
 import type { LintDeps } from '../registry/lint-scene.ts';
 import { renderPlan } from '../registry/render.ts';
 import { createPlanner } from '../registry/resolve.ts';
+import { createPoll } from '../signals/poll.ts';
+import { createReceive } from '../signals/receive.ts';
+import { createVerifySet } from '../signals/received-set.ts';
 import { createSnapshot } from '../snapshot/snapshot.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { DenialRow, KeyRow } from '../store/rows.ts';
@@ -169,6 +174,17 @@ export const createNode = (deps: NodeDeps) => {
     sealHandle: (lease, handle) => encryption.seal(Buffer.from(handle), `lease-handle/${lease}`),
   }), createInSpan());
 
+  const receive = createReceive({
+    clock, store, change, denials, metrics,
+    verify: createVerifySet({ clock, keys: ({ id, version, domainId, allowAddresses, signals: { transmitter, jwks, jwksUri } }) =>
+      issuerKeys({ id: `signals:${id}`, version, domainId, allowAddresses, issuer: transmitter, jwks, jwksUri, metadata: 'ssf-configuration' }) }),
+    fall: async (searches, now) => {
+      const falling = await findFalling(store, searches, now);
+      return { leases: falling.standings.length, ...honouredEntries(falling, honouredNote) };
+    },
+  });
+  const secretOf = createSecrets(deps.config.signals.secrets);
+
   const [nonceKey, ...oldNonceKeys] = encryption.deriveEach('dpop-nonce');
   const nonceSecrets = { secret: nonceKey.export(), old: oldNonceKeys.map((key) => key.export()) };
   const nonceCache = new Map<string, DomainNonces>();
@@ -206,13 +222,14 @@ export const createNode = (deps: NodeDeps) => {
 
   return {
     snapshot, change, firstKeys, wantedKeys, catalogues, denials, admin,
+    pollSignals: createPoll({ fetch, receive, secretOf }),
     findAdmin: createFindAdmin({
       clock, snapshot, store, denials, checkPossession, externalUrl: adminUrlOf(deps.config),
       nonces: createNonces({ ...nonceSecrets, issuer: externalUrl, role: 'admin', clock }),
       attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }),
     }),
     publicDeps: {
-      clock, snapshot, exchange, denials, nonces, metrics,
+      clock, snapshot, exchange, denials, nonces, metrics, receive, secretOf,
       spend: createSpend({ clock, store, verify: (token, view) => verify(token, { kind: 'session' }, view) }),
       introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),
       checkPossession,

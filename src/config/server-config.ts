@@ -46,6 +46,11 @@ const externalUrl = z.string().transform((raw, context): string => {
   return url.href.replace(/\/+$/, '');
 });
 
+const secretSource = z.union([
+  z.strictObject({ file: z.string().min(1).describe('file with the value; read anew whenever it is needed') }),
+  z.strictObject({ env: z.string().min(1).describe('name of an environment variable with the value') }),
+]);
+
 export const serverConfigSchema = z.strictObject({
   listen: listen.default({ kind: 'tcp', host: '127.0.0.1', port: 8420 }).describe('where token, introspection and metadata endpoints are served'),
   external_url: externalUrl.optional().describe('URL under which callers reach the server; default: from listen'),
@@ -71,6 +76,10 @@ export const serverConfigSchema = z.strictObject({
   metrics: z.strictObject({ public: z.boolean().default(false).describe('serve /metrics on the public listener too') }).default({ public: false }).describe('Prometheus metrics; always on the admin listeners'),
   log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('least important lines that are written'),
   workers: z.int().min(1).max(256).default(1).describe('serving processes'),
+  signals: z.strictObject({
+    secrets: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,30}\/[a-z][a-z0-9-]{0,62}$/, 'name the issuer as domain/name'), secretSource).default({})
+      .describe('by domain/issuer: the Authorization header that event transmitters send or want to see'),
+  }).default({ secrets: {} }).describe('security events of trusted issuers'),
   issuer_stale_seconds: z.int().min(0).max(86_400).default(3600).describe('how long cached issuer keys may be used while the issuer is down'),
 });
 export type ServerConfig = z.infer<typeof serverConfigSchema>;

@@ -33,6 +33,9 @@ export const REFUSAL_CODES = [
   'policy_error', 'store_unavailable', 'snapshot_stale', 'domain_unknown', 'domain_not_ready', 'kek_missing',
   // providers
   'provider_denied', 'provider_unavailable', 'provider_throttled', 'provider_misconfigured', 'provider_bad_request',
+  // security events received (RFC 8417, RFC 8935 section 2.4)
+  'set_malformed', 'set_too_large', 'set_header_not_allowed', 'set_alg_not_allowed', 'set_typ_wrong', 'set_issuer_wrong', 'set_key_unknown', 'set_signature_invalid', 'set_claim_missing', 'set_claim_invalid',
+  'set_audience_wrong', 'set_time_wrong', 'set_events_wrong', 'set_unauthenticated', 'set_receiver_unknown', 'set_keys_unavailable', 'set_secret_missing',
   // admin plane
   'admin_unauthenticated', 'admin_denied', 'not_found', 'conflict', 'manifest_invalid', 'lint_error',
 ] as const;

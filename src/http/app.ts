@@ -8,7 +8,7 @@ import { refusal } from '../core/refusal.ts';
 import type { RefusalCode } from '../core/refusal.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { FORM_LIMIT, isPlainForm } from './form.ts';
+import { FORM_LIMIT, isPlainForm, isPlainSet } from './form.ts';
 import { limitKeyOf } from './limits.ts';
 import type { RateLimit } from './limits.ts';
 import { sendRefusal } from './reply.ts';
@@ -29,6 +29,7 @@ export interface AppDeps {
 
 const readJson = (limit: number): RequestHandler => express.json({ limit, strict: true, inflate: false, type: 'application/json' });
 const readBytes: RequestHandler = express.raw({ limit: FORM_LIMIT, inflate: false, type: isPlainForm });
+const readSet: RequestHandler = express.raw({ limit: FORM_LIMIT, inflate: false, type: isPlainSet });
 
 /** One Express application over a table of routes; whatever is not in the table is 404, whatever is thrown is one fixed sentence. */
 export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
@@ -94,7 +95,7 @@ export const createApp = (routes: readonly Route[], deps: AppDeps): Express => {
       next();
     };
     // A form is small and counts once it is here: a thousand senders that never finish theirs must not shut everybody out.
-    const reading = route.body === 'form' ? [readBytes, admit] : [admit, ...identify(route), ...(route.body === 'json' ? [json] : [])];
+    const reading = route.body === 'form' ? [readBytes, admit] : route.body === 'set' ? [readSet, admit] : [admit, ...identify(route), ...(route.body === 'json' ? [json] : [])];
     const steps = [name, ...(route.limit === 'address' ? [byAddress] : []), ...reading, work(route)];
     app[route.method](route.path, ...steps);
   }

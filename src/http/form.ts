@@ -18,6 +18,11 @@ export const FORM_TYPE = 'application/x-www-form-urlencoded';
 export const isPlainForm = ({ headers }: IncomingMessage): boolean =>
   FORM.test(headers['content-type'] ?? '') && /^identity$/i.test(headers['content-encoding'] ?? 'identity');
 
+/** The same for a security event token (RFC 8935 section 2.1). */
+export const isPlainSet = ({ headers }: IncomingMessage): boolean =>
+  SET.test(headers['content-type'] ?? '') && /^identity$/i.test(headers['content-encoding'] ?? 'identity');
+
+const SET = /^application\/secevent\+jwt[ \t]*(?:;|$)/i;
 const FORM = new RegExp(`^${FORM_TYPE}[ \\t]*(?:;|$)`, 'i');
 
 /** All values of every parameter in order, so that repetition can be seen. Nested names (`a[b]`) stay plain names. */

@@ -1,4 +1,6 @@
 import type { RefusalCode } from '../core/refusal.ts';
+import { SET_ERRORS } from '../signals/receive-errors.ts';
+import type { SetRefusalCode } from '../signals/receive-errors.ts';
 
 /** What a caller sees of a refusal: status, the OAuth error of standards.md H2, and one sentence with the mend. Nothing about others. */
 export interface PublicRefusal { readonly status: number; readonly error: string; readonly sentence: string }
@@ -13,6 +15,8 @@ const OWN_TOKEN = request('The token is not accepted. Obtain a new one with fres
 // One text for targets that do not exist and targets that are not permitted: the answer must not tell which.
 const NO_TARGET = row(400, 'invalid_target', 'This target is unknown or not permitted to you. Check its spelling, or ask an admin to explain this decision.');
 const PROVIDER = 'The target could not issue a credential.';
+
+const SETS = Object.fromEntries(Object.entries(SET_ERRORS).map(([code, { status, err, description }]) => [code, row(status, err, description)])) as Readonly<Record<SetRefusalCode, PublicRefusal>>;
 
 /** The one bridge between inner codes and outward answers. A new code does not compile until it has its row here. */
 export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
@@ -109,6 +113,8 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   provider_misconfigured: row(500, 'server_error', `${PROVIDER} Its registration needs an admin.`),
   provider_bad_request: row(400, 'invalid_target', `${PROVIDER} The request does not fit it.`),
 
+  ...SETS,
+
   admin_unauthenticated: row(401, 'invalid_token', 'Send Authorization: Bearer with an OIDC token of an issuer that proves admins (DPoP and a proof where it is bound to a key), or use the local socket.'),
   admin_denied: row(403, 'insufficient_scope', 'No policy of the system domain permits this to you.'),
   not_found: row(404, 'not_found', 'There is no such thing here.'),
@@ -118,6 +124,6 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
 };
 
 const RETRY_AFTER: Readonly<Partial<Record<RefusalCode, number>>> = {
-  store_unavailable: 1, snapshot_stale: 1, overloaded: 1, rate_limited: 1, policy_error: 5, issuer_keys_unavailable: 5, domain_not_ready: 5, provider_unavailable: 5, provider_throttled: 5,
+  store_unavailable: 1, snapshot_stale: 1, overloaded: 1, rate_limited: 1, policy_error: 5, issuer_keys_unavailable: 5, domain_not_ready: 5, provider_unavailable: 5, provider_throttled: 5, set_keys_unavailable: 5, set_secret_missing: 60,
 };
 export const retryAfterOf = (code: RefusalCode): number | undefined => RETRY_AFTER[code];

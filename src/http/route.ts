@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 
 /** Who may call: told on each row, so that adding a route without thinking about it does not compile. */
-export type RouteCaller = 'anyone' | 'holder of evidence or a session token' | 'resource server with a token' | 'holder of the credential' | 'admin';
+export type RouteCaller = 'anyone' | 'holder of evidence or a session token' | 'resource server with a token' | 'holder of the credential' | 'transmitter of events' | 'admin';
 
 /** True when the caller is known and may go on; false when the answer has been sent, and what follows is read no further. */
 export type Identify = (request: Request, response: Response) => Promise<boolean>;
@@ -13,8 +13,8 @@ interface RouteRow {
   readonly limit: 'address' | 'none';
   /** Name in metrics and logs. */
   readonly name: string;
-  /** What the body is: a form kept as text, JSON, or nothing. */
-  readonly body: 'form' | 'json' | 'none';
+  /** What the body is: a form kept as text, a security event token kept as text, JSON, or nothing. */
+  readonly body: 'form' | 'set' | 'json' | 'none';
   readonly handle: RequestHandler;
 }
 

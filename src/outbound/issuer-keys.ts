@@ -145,4 +145,4 @@ export const createIssuerKeys = ({ fetch, clock, isDevelopment, staleIfError = S
 };
 
 /** The version alone does not tell: a database that was put back gives the same numbers out again. */
-const isSame = (a: KeySource, b: KeySource): boolean => a.version === b.version && a.issuer === b.issuer && a.allowAddresses.join() === b.allowAddresses.join();
+const isSame = (a: KeySource, b: KeySource): boolean => a.version === b.version && a.issuer === b.issuer && a.jwksUri === b.jwksUri && a.metadata === b.metadata && a.allowAddresses.join() === b.allowAddresses.join();

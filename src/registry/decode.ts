@@ -1,16 +1,19 @@
 import type { z } from 'zod';
 import type { JSONWebKeySet } from 'jose';
+import { SECOND } from '../core/duration.ts';
 import { parseId, parseSpiffeId } from '../core/ids.ts';
 import type { DomainId } from '../core/ids.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { EntryRow } from '../store/rows.ts';
 import type { Catalogues } from './catalogues.ts';
-import type { AcceptedFinding, Domain, Entry, EntryKind, Issuer, MatchRule, Policy, Resource, Workload } from './entries.ts';
+import type { AcceptedFinding, Domain, Entry, EntryKind, Issuer, MatchRule, Policy, Resource, Signals, Workload } from './entries.ts';
 import { timeOf } from './fields.ts';
 import { authorityLimits } from './limits.ts';
 import { pathText } from './problem.ts';
 import { closeOptions, issuerOptions, resourceOptions } from './schemas.ts';
+import { ACTING_EVENTS, SIGNAL_DEFAULTS } from './signals-schema.ts';
+import type { ActingEvent, SignalEffect, storedSignals } from './signals-schema.ts';
 import { storedDomain, storedIssuer, storedPolicy, storedResource, storedWorkload } from './stored.ts';
 
 /** A stored entry that this version of Mayfly cannot read: its domain must not be ready. */
@@ -67,16 +70,23 @@ const decodeIssuer: Decode = (row, { attestors }) => {
   const id = parseId('issuer', row.id);
   if (!body.success) return err(whyOf(body.error));
   if (id === undefined) return err('its id is not an issuer id');
-  const { name, kind, proves, issuer, audience, algorithms, replay, audiences, jwks, allow_addresses, owner, expires, accept } = body.data;
+  const { name, kind, proves, issuer, audience, algorithms, replay, audiences, jwks, signals, allow_addresses, owner, expires, accept } = body.data;
   const options = parseOptions(attestors, 'attestor', kind, issuerOptions(row.body));
   if (!options.ok) return options;
   return ok({
     kind: 'issuer', id, version: row.version, domainId: row.domainId, name, attestor: kind, proves, issuer, audience,
     algorithms: algorithms && Object.freeze(algorithms), replay,
-    audiences: audiences && Object.freeze(audiences.map(({ client_id: clientId, presenters }) => Object.freeze({ clientId, presenters: Object.freeze(presenters) }))), jwks: jwks as JSONWebKeySet | undefined, allowAddresses: Object.freeze(allow_addresses),
+    audiences: audiences && Object.freeze(audiences.map(({ client_id: clientId, presenters }) => Object.freeze({ clientId, presenters: Object.freeze(presenters) }))), jwks: jwks as JSONWebKeySet | undefined,
+    ...(signals === undefined ? {} : { signals: signalsOf(signals) }), allowAddresses: Object.freeze(allow_addresses),
     options: options.value, owner, expires: timeOf(expires), ...accepted(accept),
   } satisfies Issuer);
 };
+
+const signalsOf = ({ transmitter, audience, jwks_uri: jwksUri, jwks, algorithms, poll, authorization, events }: NonNullable<z.output<typeof storedSignals>>): Signals => Object.freeze({
+  transmitter, audience, jwksUri, jwks: jwks, algorithms: Object.freeze(algorithms ?? ['RS256', 'ES256']),
+  poll: poll && Object.freeze({ endpoint: poll.endpoint, every: (poll.every ?? 10) * SECOND }), authorized: authorization === 'secret',
+  effects: Object.freeze(Object.fromEntries(ACTING_EVENTS.map((name) => [name, events?.[name] ?? SIGNAL_DEFAULTS[name]])) as Record<ActingEvent, SignalEffect>),
+});
 
 const decodeResource: Decode = (row, { providers }) => {
   const body = storedResource.safeParse(row.body);

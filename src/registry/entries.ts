@@ -1,5 +1,6 @@
 import type { JSONWebKeySet } from 'jose';
 import type { DomainId, IssuerId, PolicyId, ResourceId, SpiffeId, WorkloadId } from '../core/ids.ts';
+import type { ActingEvent, SignalEffect } from './signals-schema.ts';
 
 /**
  * The registry's rows as the rest of Mayfly sees them: checked, frozen, one object per current version.
@@ -49,6 +50,23 @@ export interface Domain extends Row<DomainId> {
   readonly limits: AuthorityLimits;
 }
 
+/** Where the security events of an issuer come from, and what they do (docs/signals-in.md). */
+export interface Signals {
+  /** Exact `iss` of its events. */
+  readonly transmitter: string;
+  /** The one value `aud` must have. */
+  readonly audience: string;
+  /** Where its keys are; undefined: where the transmitter's own metadata says. */
+  readonly jwksUri: string | undefined;
+  readonly jwks: JSONWebKeySet | undefined;
+  readonly algorithms: readonly string[];
+  /** Undefined: events are pushed. `every` is milliseconds. */
+  readonly poll: { readonly endpoint: string; readonly every: number } | undefined;
+  /** Whether requests, theirs or ours, carry the secret of the server's configuration. */
+  readonly authorized: boolean;
+  readonly effects: Readonly<Record<ActingEvent, SignalEffect>>;
+}
+
 export interface Issuer extends Row<IssuerId> {
   readonly kind: 'issuer';
   readonly domainId: DomainId;
@@ -66,6 +84,8 @@ export interface Issuer extends Row<IssuerId> {
   readonly audiences?: readonly { readonly clientId: string; readonly presenters: readonly string[] }[] | undefined;
   /** Pinned keys: no network is used for this issuer. */
   readonly jwks: JSONWebKeySet | undefined;
+  /** Its security events, if it has a transmitter of them. */
+  readonly signals?: Signals | undefined;
   /** CIDRs beyond public addresses which the guarded fetch may connect to for this issuer. */
   readonly allowAddresses: readonly string[];
   /** The attestor kind's own block, as its `options` schema returned it. */

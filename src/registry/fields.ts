@@ -77,6 +77,7 @@ export const EXAMPLES: ReadonlyMap<string, string> = new Map([
   ['domain', 'prod'], ['name', 'ci/deployer'], ['stage', 'production'], ['owner', 'platform@acme.example'], ['expires', '2027-11-22 (or 2027-11-22T10:00:00Z, UTC)'],
   ['until', '2027-05-01 (or 2027-05-01T10:00:00Z, UTC)'], ['rule', 'wildcard'], ['reason', '"every branch is protected"'], ['spiffe', 'prod.acme.example'], ['issuer', 'github'],
   ['audience', 'https://deploy.acme.example'], ['scopes', '[deploy:read, deploy:write]'], ['served_by', '[svc/deploy]'], ['lifetime', '300'], ['bound', 'true'],
+  ['transmitter', 'https://idp.acme.example'], ['jwks_uri', 'https://idp.acme.example/ssf/jwks.json'], ['endpoint', 'https://idp.acme.example/ssf/poll'],
   ['provider', 'access-token'], ['allow_addresses', '[10.20.0.0/24]'], ['match', '{ issuer: github, repository_id: "815", ref: refs/heads/main }'],
   ['cedar', '\'permit(principal == Workload::"...", action == Action::"issue", resource == Scope::"...");\''],
 ]);

@@ -2,6 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { isObject } from '../core/json.ts';
 import type { Issuer } from './entries.ts';
 import type { LintScene, Remark } from './lint-scene.ts';
+import { ACTING_EVENTS } from './signals-schema.ts';
 
 /** Events that run for people who cannot push (evidence.md A1 trap 1, A2), by the attestor option that lists what is accepted. */
 export const RISKY_EVENTS: ReadonlySet<string> = new Set([
@@ -18,7 +19,7 @@ export const riskyEventsOf = ({ options }: Issuer): readonly string[] =>
   });
 
 /** Trust in an issuer that is wider than its platform needs. */
-export const lintIssuer = (issuer: Issuer, scene: LintScene): readonly Remark[] => [...lintAudience(issuer, scene), ...lintReplay(issuer, scene), ...lintEvents(issuer), ...lintReach(issuer)];
+export const lintIssuer = (issuer: Issuer, scene: LintScene): readonly Remark[] => [...lintAudience(issuer, scene), ...lintReplay(issuer, scene), ...lintEvents(issuer), ...lintReach(issuer), ...lintSignals(issuer)];
 
 const lintAudience = (issuer: Issuer, { audiences }: LintScene): readonly Remark[] => {
   const mend = 'remove the audience line to use the domain\'s issuer URL';
@@ -47,6 +48,16 @@ const lintReach = (issuer: Issuer): readonly Remark[] => [
   ...(issuer.issuer.startsWith('http:') ? [{ rule: 'issuer-plain-http', what: issuer.issuer, mend: 'use an https issuer outside of development' } as const] : []),
   ...issuer.allowAddresses.flatMap((range) => lintRange(range)),
 ];
+
+const lintSignals = ({ signals }: Issuer): readonly Remark[] => {
+  if (signals === undefined) return [];
+  const ignored = ACTING_EVENTS.filter((name) => signals.effects[name] === 'ignore');
+  const plain = [...new Set([signals.transmitter, signals.jwksUri, signals.poll?.endpoint])].filter((url) => url?.startsWith('http:'));
+  return [
+    ...ignored.map((name): Remark => ({ rule: 'signals-ignored', what: name, mend: 'remove this line to let the event end what rests on the person' })),
+    ...plain.map((url): Remark => ({ rule: 'issuer-plain-http', what: url ?? '', mend: 'use an https transmitter outside of development' })),
+  ];
+};
 
 /** Wide: more than a subnet (256 addresses, or an IPv6 /64). Open: more than a site (a /16, or an IPv6 /48). */
 const lintRange = (range: string): readonly Remark[] => {

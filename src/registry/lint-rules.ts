@@ -17,6 +17,7 @@ export const LINT_RULES = {
   'replay-within-session': { severity: 'error', why: 'the platform mints a token on demand, so accepting one twice only helps whoever stole it' },
   'replay-possible': { severity: 'info', why: 'the platform gives a job one token, so a stolen one can be used beside the job until it expires' },
   'issuer-plain-http': { severity: 'warning', why: 'keys fetched without TLS can be replaced on the way; only for development' },
+  'signals-ignored': { severity: 'warning', why: 'the transmitter says that a login or an account is over, and here authority that rests on it goes on' },
   'addresses-wide': { severity: 'warning', why: 'the wider the range, the more internal services a forged discovery document can make the server reach' },
   'addresses-open': { severity: 'error', why: 'a range this wide undoes the guard that keeps key fetching away from internal services' },
   'custom-endpoint': { severity: 'warning', why: 'credentials come from an address that is not the provider\'s own; only for development' },

@@ -7,6 +7,7 @@ import { keyOfRow } from './scene.ts';
 import type { ManyKind } from './scene.ts';
 import type { StoredRow } from './decode.ts';
 import { checkProviderRules } from './settle-resource.ts';
+import { urlFaults } from './settle-signals.ts';
 import { checkRule } from './settle-workload.ts';
 import type { Work } from './work.ts';
 
@@ -30,7 +31,11 @@ const recheckStage = async (work: Work, domainName: string): Promise<void> => {
   for (const [key, issuer] of work.scene.issuers) {
     if (issuer.domainId !== domain.id || work.drafts.has(key)) continue;
     const problem = issuerUrlProblem(issuer.issuer, domain.stage);
-    if (problem !== undefined) reportStored(work, 'issuer', domainName, issuer.name)('issuer', problem.message, problem.mend);
+    const report = reportStored(work, 'issuer', domainName, issuer.name);
+    if (problem !== undefined) report('issuer', problem.message, problem.mend);
+    const elsewhere = issuer.signals === undefined ? undefined : issuerUrlProblem(issuer.signals.transmitter, domain.stage);
+    if (elsewhere !== undefined) report('signals.transmitter', elsewhere.message, elsewhere.mend);
+    for (const [field, why] of urlFaults(issuer.signals ?? {}, domain.stage)) report(`signals.${field}`, why, 'change this issuer first');
   }
   for await (const row of untouched(work, 'resource', domain.id)) {
     const resource = work.decode(row);

@@ -3,6 +3,7 @@ import { AUTHORITY_MODELS, ISSUER_PURPOSES, STAGES, WORKLOAD_KINDS } from './ent
 import {
   ALGORITHMS, accept, audience, domainName, entryName, expires, jwks, kindName, match, owner, policyName, scopeToken, trustDomain, url, workloadName,
 } from './fields.ts';
+import { signalsSchema } from './signals-schema.ts';
 
 /**
  * Manifest entries as they stand in YAML and on the admin API. Issuers and resources carry the options of their kind on
@@ -49,7 +50,8 @@ export const issuerSchema = z.looseObject({
   algorithms: z.array(z.enum(ALGORITHMS)).min(1).optional().meta({ description: 'JWS algorithms, fewer than the kind allows', examples: [['RS256']] }),
   replay: z.enum(['once', 'within-session']).optional().meta({ description: 'Whether a token pays for one credential or opens a session that later uses join', examples: ['once'] }),
   jwks,
-  allow_addresses: z.array(z.string().min(1).max(64)).max(50).default([]).meta({ description: 'CIDRs beyond public addresses where its keys may be fetched', examples: [['10.20.0.0/24']] }),
+  signals: signalsSchema,
+  allow_addresses: z.array(z.string().min(1).max(64)).max(50).default([]).meta({ description: 'CIDRs beyond public addresses where its keys, and events, may be fetched', examples: [['10.20.0.0/24']] }),
   owner,
   expires,
   accept,

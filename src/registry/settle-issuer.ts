@@ -12,6 +12,7 @@ import type { Scene, Settle } from './scene.ts';
 import { closeOptions, issuerOptions } from './schemas.ts';
 import type { IssuerEntry } from './schemas.ts';
 import { checkWorkloadExists, settleCommon, settleSet } from './settle-common.ts';
+import { settleSignals } from './settle-signals.ts';
 
 /** A trusted issuer's body: its kind known, its URL one that platform can have, its audience settled. */
 export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) => {
@@ -32,6 +33,7 @@ export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) 
   if (entry.audience !== undefined && audience === issuer) report('audience', 'is the issuer itself, which its tokens for anybody may carry', `remove this line to use ${domain.issuer}, or choose a value of your own`);
   const options = issuerOptions(entry);
   checkOptions(attestor, options, report);
+  const signals = settleSignals(entry, issuer, domain, scene, report);
   if (issuer === undefined) return undefined;
   return {
     name: entry.name, kind: entry.kind, proves: entry.proves, issuer, audience, allow_addresses: allowAddresses, ...common,
@@ -39,6 +41,7 @@ export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) 
     ...(entry.replay === undefined ? {} : { replay: entry.replay }),
     ...(entry.audiences === undefined ? {} : { audiences: settleAudiences(entry.audiences) }),
     ...(entry.jwks === undefined ? {} : { jwks: entry.jwks as unknown as JsonObject }),
+    ...signals,
     ...(options as JsonObject),
   };
 };
@@ -140,7 +143,7 @@ const checkOptions = (attestor: AttestorPort, options: Record<string, unknown>, 
   for (const { path, message, mend } of problemsOf(parsed.error.issues, '', [...known, ...ISSUER_FIELD_NAMES], EXAMPLES)) report(path, message, mend);
 };
 
-const ISSUER_FIELD_NAMES = ['algorithms', 'replay', 'jwks', 'allow_addresses', 'audience', 'issuer', 'proves', 'accept', 'expires', 'owner'];
+const ISSUER_FIELD_NAMES = ['algorithms', 'replay', 'jwks', 'signals', 'allow_addresses', 'audience', 'issuer', 'proves', 'accept', 'expires', 'owner'];
 
 /** Judged by who will hold calls to it: what opens nothing must not be registered as if it did. */
 const checkAddresses = (ranges: readonly string[], report: Report): void => {

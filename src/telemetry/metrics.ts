@@ -12,6 +12,8 @@ export const createMetrics = () => {
     introspections: new Counter({ name: 'mayfly_introspections_total', help: 'Introspections by answer', labelNames: ['domain', 'active'], registers }),
     revocations: new Counter({ name: 'mayfly_revocations_total', help: 'Revocations by kind of target', labelNames: ['kind'], registers }),
     policyErrors: new Counter({ name: 'mayfly_policy_errors_total', help: 'Decisions denied because the policy engine erred: alert on any', labelNames: ['domain'], registers }),
+    signalsReceived: new Counter({ name: 'mayfly_signals_received_total', help: 'Security events received by event and outcome; a refused one has the code as its outcome', labelNames: ['domain', 'issuer', 'event', 'outcome'], registers }),
+    signalsPolls: new Counter({ name: 'mayfly_signals_polls_total', help: 'Polls of event transmitters by outcome', labelNames: ['domain', 'issuer', 'outcome'], registers }),
     snapshotAge: new Gauge({ name: 'mayfly_snapshot_age_seconds', help: 'Age of the registry snapshot decisions are made from; of several processes the oldest', aggregator: 'max', registers }),
     snapshotVersion: new Gauge({ name: 'mayfly_snapshot_version', help: 'Registry version of the snapshot; of several processes the lowest', aggregator: 'min', registers }),
     storeFailures: new Counter({ name: 'mayfly_store_failures_total', help: 'Requests refused because the database did not answer or did not confirm: alert on any', registers }),

@@ -79,13 +79,13 @@ export const agentsManifest = (idp: string, platform: string): object => ({
   ],
 });
 
-export const startAgentsLab = async (options: { readonly timed?: boolean; readonly change?: (manifest: Record<string, object[]>) => object } = {}): Promise<AgentsLab> => {
+export const startAgentsLab = async (options: { readonly timed?: boolean; readonly overrides?: Readonly<Record<string, unknown>>; readonly change?: (manifest: Record<string, object[]>) => object } = {}): Promise<AgentsLab> => {
   const time = { now: Date.UTC(2026, 10, 22, 12) };
   const clock: Clock | undefined = options.timed === true ? { now: () => time.now } : undefined;
   const now = (): number => clock?.now() ?? Date.now();
   const timed = clock === undefined ? {} : { clock };
   const [idp, platform] = await Promise.all([startForeignIssuer(timed), startForeignIssuer(timed)]);
-  const mayfly = await startMayfly(timed);
+  const mayfly = await startMayfly({ ...timed, ...(options.overrides === undefined ? {} : { overrides: options.overrides }) });
   const issuer = `${mayfly.url}/dev`;
   const manifest = JSON.parse(JSON.stringify(agentsManifest(idp.issuer, platform.issuer)).replaceAll('http://127.0.0.1/introspect', `${issuer}/introspect`)) as Record<string, object[]>;
   await mayfly.apply(options.change?.(manifest) ?? manifest);
