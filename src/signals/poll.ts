@@ -60,11 +60,12 @@ export const createPoll = (deps: PollDeps): Poll => async (polled, most) => {
 
 type Named = readonly [jti: string, token: unknown];
 
-const ask = async ({ fetch, secretOf, timeoutMs = TIMEOUT }: PollDeps, { issuer, endpoint, view, development }: Polled, most: number, answers: Answers): Promise<Result<readonly Named[], PollFailure>> => {
+const ask = async (deps: PollDeps, { issuer, endpoint, view, development }: Polled, most: number, answers: Answers): Promise<Result<readonly Named[], PollFailure>> => {
+  const { secretOf, timeoutMs = TIMEOUT } = deps;
   const failed = (why: string, tooLarge = false): Result<never, PollFailure> => err({ why, tooLarge });
   const authorization = issuer.signals.authorized ? await secretOf(view.domain.name, issuer.name) : undefined;
   if (issuer.signals.authorized && authorization === undefined) return failed(`no secret is configured for ${view.domain.name}/${issuer.name}`);
-  const reply = await fetch(endpoint, {
+  const reply = await deps.fetch(endpoint, {
     method: 'POST', allowAddresses: issuer.allowAddresses, allowLoopbackHttp: development && endpoint.startsWith('http://'), maxBytes: MAX_BYTES, timeoutMs, accept: 'application/json',
     headers: { 'content-type': 'application/json', ...(authorization === undefined ? {} : { authorization }) },
     body: JSON.stringify({ maxEvents: most, returnImmediately: true, ...(answers.ack.length === 0 ? {} : { ack: answers.ack }), ...(Object.keys(answers.setErrs).length === 0 ? {} : { setErrs: answers.setErrs }) }),

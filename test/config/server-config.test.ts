@@ -54,6 +54,19 @@ describe('settings', () => {
     expect(paths({ trusted_proxies: [range] })).toEqual(['trusted_proxies.0']);
   });
 
+  test.each([
+    { name: 'a file', secrets: { 'prod/corp': { file: '/run/secrets/corp' } }, wrong: [] },
+    { name: 'a variable', secrets: { 'prod/corp': { env: 'CORP' } }, wrong: [] },
+    { name: 'both', secrets: { 'prod/corp': { file: 'x', env: 'CORP' } }, wrong: ['signals.secrets.prod/corp'] },
+    { name: 'the secret itself', secrets: { 'prod/corp': 'hunter2' }, wrong: ['signals.secrets.prod/corp'] },
+    { name: 'a value', secrets: { 'prod/corp': { value: 'hunter2' } }, wrong: ['signals.secrets.prod/corp'] },
+    { name: 'one for every issuer of a domain', secrets: { prod: { file: 'x' } }, wrong: ['signals.secrets.prod'] },
+    { name: 'one for every domain', secrets: { '*/corp': { file: 'x' } }, wrong: ['signals.secrets.*/corp'] },
+  ])('name secrets of transmitters by $name', ({ secrets, wrong }) => {
+    expect(paths({ signals: { secrets } })).toEqual(wrong);
+    expect(problems({ signals: { secrets } }).join()).not.toContain('hunter2');
+  });
+
   test('are each described', () => {
     const undescribed = (schema: z.core.JSONSchema.BaseSchema, path: string): readonly string[] =>
       Object.entries(schema.properties ?? {}).flatMap(([name, member]) => (typeof member === 'boolean' ? [] : [...(member.description === undefined ? [`${path}${name}`] : []), ...undescribed(member, `${path}${name}.`)]));

@@ -155,6 +155,18 @@ describe('a job of the installation', () => {
     expect(it.fences[0]).toBe(1);
   });
 
+  test('is not even asked for while nobody has anything for it to do', async () => {
+    let asked = 0;
+    const looked = makeWork();
+    const loop = startJob({ name: 'idle', every: 1, lease: MINUTE, run: () => Promise.resolve(), idle: () => { looked.begin(); return looked.turns < 3; } }, {
+      clock: { now: () => NOW }, holder: 'node-1', log: silentLog, metrics: createMetrics(),
+      store: { takeJob: () => { asked += 1; expect(looked.turns).toBeGreaterThanOrEqual(3); return Promise.resolve({ fence: 1 }); }, releaseJob: () => Promise.resolve() },
+    });
+    for (const _turn of [1, 2, 3, 4]) await looked.next();
+    await loop.stop();
+    expect(asked).toBeGreaterThanOrEqual(1);
+  });
+
   test('is let go of when the node stops, so that another need not wait; a failure to do so stops nobody', async () => {
     for (const release of [() => Promise.resolve(), () => Promise.reject(new StoreUnavailable('down'))]) {
       expect((await afterAsking(1, makeJob([{ fence: 1 }], release))).released).toEqual([['tidy', 'node-1']]);

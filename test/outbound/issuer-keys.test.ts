@@ -35,7 +35,7 @@ const publish = (...keys: readonly Key[]): void => { jwks = json({ keys: keys.ma
 const fetchesOf = (path: string): number => server.requests.filter((request) => request === `GET ${path}`).length;
 
 const handler: RequestListener = (request, response) => {
-  if (request.url === '/a/.well-known/openid-configuration') discovery(response);
+  if (request.url === '/a/.well-known/openid-configuration' || request.url === '/.well-known/ssf-configuration/a') discovery(response);
   else if (request.url === '/a/jwks') jwks(response);
   else fails(404)(response);
 };
@@ -84,6 +84,25 @@ describe('discovery', () => {
     const outcomes = await Promise.all([first, first, first].map((key) => outcomeOf(key)));
     expect([...outcomes, await outcomeOf(first)]).toEqual(['verified', 'verified', 'verified', 'verified']);
     expect([fetchesOf('/a/.well-known/openid-configuration'), fetchesOf('/a/jwks')]).toEqual([1, 1]);
+  });
+
+  test('of a transmitter asks where SSF puts its metadata, between host and path, and nowhere else', async () => {
+    const transmitter: KeySource = { ...source, metadata: 'ssf-configuration' };
+    expect(await outcomeOf(first, transmitter)).toBe('verified');
+    expect(server.requests).toEqual(['GET /.well-known/ssf-configuration/a', 'GET /a/jwks']);
+    const root = issuer.replace(/\/a$/, '');
+    expect(await detailOf({ ...transmitter, id: 'iss_root', issuer: root })).toContain('http 404');
+    expect(server.requests.at(-1)).toBe('GET /.well-known/ssf-configuration');
+    discovery = json({ issuer: root, jwks_uri: `${issuer}/jwks` });
+    expect(await detailOf({ ...transmitter, id: 'iss_foreign' })).toContain('the document is of another issuer');
+  });
+
+  test('is not made where an admin said where the keys are; another place is another source', async () => {
+    const named: KeySource = { ...source, metadata: 'ssf-configuration', jwksUri: `${issuer}/jwks` };
+    expect(await outcomeOf(first, named)).toBe('verified');
+    expect(server.requests).toEqual(['GET /a/jwks']);
+    expect(await detailOf({ ...named, jwksUri: `${issuer}/other` })).toContain('http 404');
+    expect(await detailOf({ ...named, id: 'iss_plain', jwksUri: 'http://127.0.0.1/jwks' })).toContain('url_not_https');
   });
 
   test('keeps at most 200 callers waiting for an issuer that does not answer', async () => {

@@ -44,6 +44,7 @@ describe('lint', () => {
     { name: 'a wide range', path: ['issuers', 0, 'allow_addresses'], value: ['10.1.0.0/20'], twin: ['10.1.0.0/24'], finds: ['addresses-wide github'] },
     { name: 'an open range', path: ['issuers', 0, 'allow_addresses'], value: ['10.0.0.0/8'], twin: ['10.0.0.1/32'], finds: ['addresses-open github'] },
     { name: 'an open IPv6 range', path: ['issuers', 0, 'allow_addresses'], value: ['fd00::/8'], twin: ['fd00::/64'], finds: ['addresses-open github'] },
+    { name: 'an event that is ignored', path: ['issuers', 0, 'signals'], value: { events: { 'session-revoked': 'ignore' } }, twin: { events: { 'session-revoked': 'suspend' } }, finds: ['signals-ignored github'] },
     { name: 'tokens that need no key in production', path: ['resources', 0, 'bound'], value: false, twin: true, finds: ['unbound https://deploy.acme.example'] },
     { name: 'a scope no policy names', path: ['resources', 0, 'scopes'], value: ['deploy:write', 'deploy:admin'], twin: ['deploy:write'], finds: ['unused-scope https://deploy.acme.example'] },
     { name: 'an expiry beyond 400 days', path: ['issuers', 0, 'expires'], value: at(401), twin: at(400), finds: ['expiry-far github'] },
