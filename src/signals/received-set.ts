@@ -65,11 +65,11 @@ const NAMES: ReadonlyMap<string, SetRefusalCode> = new Map([
   ['evidence_key_unknown', 'set_key_unknown'], ['evidence_signature_invalid', 'set_signature_invalid'], ['issuer_keys_unavailable', 'set_keys_unavailable'],
 ]);
 
-const unverified = (refused: Refusal): Result<never, SetRefused> => err({ refusal: { ...refused, code: NAMES.get(refused.code) ?? refused.code }, verified: false });
+const unverified = (refused: Refusal): Result<never, SetRefused> => err({ refusal: { ...refused, code: refused.code.startsWith('set_') ? refused.code : NAMES.get(refused.code) ?? 'set_malformed' }, verified: false });
 
 const checkHeader = ({ header }: Envelope, { algorithms, jwks }: Signals): Refusal | undefined => {
   // Explicit typing (RFC 8725 section 3.11): an access token, an ID token or a logout token of the same signer is no event.
-  if (!/^(?:application\/)?secevent\+jwt$/i.test(header.typ ?? '')) return refusal('set_typ_wrong', `typ is not secevent+jwt`);
+  if (!/^(?:application\/)?secevent\+jwt$/i.test(header.typ ?? '')) return refusal('set_typ_wrong', 'typ is not secevent+jwt');
   if (!algorithms.includes(header.alg)) return refusal('set_alg_not_allowed', `alg ${header.alg}, allowed are ${algorithms.join(', ')}`);
   return header.kid === undefined && jwks === undefined ? refusal('set_key_unknown', 'the header names no kid') : undefined;
 };
