@@ -74,6 +74,7 @@ describe('mayfly', () => {
     ...['issuer', 'resource', 'workload', 'policy'].flatMap((noun) => ['list', 'show', 'add', 'rm'].map((verb) => ({ args: [noun, verb] }))),
     ...['list', 'show', 'add'].map((verb) => ({ args: ['domain', verb] })),
     ...['session', 'lease'].flatMap((noun) => ['list', 'show'].map((verb) => ({ args: [noun, verb] }))),
+    ...['open', 'end'].map((verb) => ({ args: ['session', verb] })),
     ...['verify', 'export'].map((verb) => ({ args: ['audit', verb] })),
     ...['list', 'rotate', 'rewrap', 'revoke', 'init'].map((verb) => ({ args: ['keys', verb] })),
   ])('has the command $args', async ({ args }) => {

@@ -9,8 +9,9 @@ import { fallenSchema, leasesOf, sayHonoured } from '../fallen.ts';
 import { read } from '../listing.ts';
 import { asTime, printable, printJson } from '../output.ts';
 import { findTarget } from '../target.ts';
+import type { Named } from '../target.ts';
 
-interface Options extends ServerOptions { readonly reason: string; readonly domain?: string; readonly json?: boolean }
+interface Options extends ServerOptions, Named { readonly reason: string; readonly json?: boolean }
 
 const answerSchema = fallenSchema.extend({ revoked: z.string(), at: z.union([z.string(), z.number()]), leases: z.number() });
 
@@ -19,15 +20,17 @@ export const registerRevoke = (program: Command, context: CliContext): void => {
   program
     .command('revoke')
     .description('take authority back, with all that grew out of it; when this returns, nothing more is issued on it')
-    .addArgument(new Argument('<kind>', 'what to revoke').choices(['lease', 'session', 'workload', 'issuer', 'domain']))
-    .argument('<id>', 'its id; a workload, an issuer or a trust domain also by name')
+    .addArgument(new Argument('<kind>', 'what to revoke').choices(['lease', 'hop', 'session', 'workload', 'person', 'issuer', 'domain']))
+    .argument('[id]', 'its id; a workload, an issuer or a trust domain also by name, a person by URN: urn:mayfly:DOMAIN:person:ISSUER:SUB, the sub percent-encoded')
     .requiredOption('--reason <text>', 'why, for the audit log')
-    .option('-d, --domain <name>', 'trust domain of the name (or MAYFLY_DOMAIN)')
+    .option('-d, --domain <name>', 'trust domain of the name, or of the person (or MAYFLY_DOMAIN)')
+    .option('--issuer <name>', 'of a person, instead of the URN: the trusted issuer that proves them')
+    .option('--sub <sub>', 'and their sub there')
     .option('--json', 'JSON instead of text')
-    .action(async (kind: string, id: string, _options: unknown, command: Command) => {
+    .action(async (kind: string, id: string | undefined, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       await withAdmin(context, options, async (admin) => {
-        const target = await findTarget(context, admin, kind, id, options.domain);
+        const target = await findTarget(context, admin, kind, id, options);
         const answer = read(answerSchema, await admin.post('revocations', { ...target, reason: options.reason }));
         if (options.json === true) return printJson(context, answer);
         say(context, `revoked ${printable(answer.revoked)} at ${printable(asTime(answer.at))}: ${leasesOf(answer)} ended`);

@@ -152,6 +152,40 @@ describe('revoke and enable', () => {
     expect(received.map(({ body }) => body)).toEqual([{ kind: 'domain', id: 'prod', reason: 'moved' }]);
   });
 
+  test.each([
+    { name: 'URN', args: ['urn:mayfly:prod:person:corp:00u1'], id: 'urn:mayfly:prod:person:corp:00u1' },
+    { name: 'issuer and sub', args: ['--issuer', 'corp', '--sub', 'frank o\'hara/ä', '--domain', 'prod'], id: 'urn:mayfly:prod:person:corp:frank%20o%27hara%2F%C3%A4' },
+    { name: 'issuer and sub, in the only domain', args: ['--issuer', 'corp', '--sub=-x'], id: 'urn:mayfly:prod:person:corp:-x' },
+  ])('name a person by $name', async ({ args, id }) => {
+    const revoked = await talk(['revoke', 'person', ...args, '--reason', 'left'], ({ method }) => (method === 'GET' ? ONE_DOMAIN : done));
+    expect(revoked.received.at(-1)).toMatchObject({ method: 'POST', path: '/admin/v1/revocations', body: { kind: 'person', id, reason: 'left' } });
+    const enabled = await talk(['enable', 'person', ...args], ({ method }) => (method === 'GET' ? ONE_DOMAIN : {}));
+    expect(enabled).toMatchObject({ code: 0, err: `person ${id} enabled\n` });
+    expect(enabled.received.at(-1)).toMatchObject({ path: '/admin/v1/enable', body: { kind: 'person', id } });
+  });
+
+  test.each([
+    { name: 'nobody', args: ['person'] },
+    { name: 'half a person', args: ['person', '--issuer', 'corp'] },
+    { name: 'the other half', args: ['person', '--sub', '00u1'] },
+    { name: 'a person twice', args: ['person', 'urn:mayfly:prod:person:corp:00u1', '--issuer', 'corp', '--sub', '00u1'] },
+    { name: 'a workload like a person', args: ['workload', '--issuer', 'corp', '--sub', '00u1'] },
+    { name: 'no workload', args: ['workload'] },
+    { name: 'half a character', args: ['person', '--issuer', 'corp', '--sub', '\ud800', '--domain', 'prod'] },
+  ])('that name $name are bad input, and nothing is asked', async ({ args }) => {
+    for (const command of [['revoke', ...args, '--reason', 'r'], ['enable', ...args]]) {
+      const { code, err, received } = await talk(command, () => done);
+      expect({ code, asked: received.length }).toEqual({ code: 2, asked: 0 });
+      expect(err).toContain('next: give ');
+    }
+  });
+
+  test('of a hop need its id alone, and none is enabled', async () => {
+    const { received } = await talk(['revoke', 'hop', `hop_${'0'.repeat(32)}`, '--reason', 'r'], () => done);
+    expect(received.map(({ body }) => body)).toEqual([{ kind: 'hop', id: `hop_${'0'.repeat(32)}`, reason: 'r' }]);
+    expect((await talk(['enable', 'hop', 'x'], () => done)).code).toBe(2);
+  });
+
   test('tell what fell and what ends by itself', async () => {
     const { code, out } = await talk(['revoke', 'workload', ID, '--reason', 'stolen'], () => done);
     expect(code).toBe(0);
