@@ -7,11 +7,12 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { HopRow, SessionRow, Target } from '../store/rows.ts';
-import type { LeaseStanding, StoreReads } from '../store/store.ts';
+import type { Target } from '../store/rows.ts';
+import type { LeaseStanding, SessionStanding, StoreReads } from '../store/store.ts';
 import { domainMeant, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
+import { iso, MOST_HOPS, MOST_USES, sessionStatus, showCeiling, showSessionFile } from './session-record.ts';
 
 export interface RecordFilter {
   readonly domain: string | undefined;
@@ -23,45 +24,41 @@ export interface RecordFilter {
 }
 
 export interface RecordAdminDeps extends Pick<AdminPorts, 'clock'> {
-  readonly store: Pick<StoreReads, 'leases' | 'leaseStanding' | 'session' | 'sessions'>;
+  readonly store: Pick<StoreReads, 'leases' | 'leaseStanding' | 'session' | 'sessions' | 'sessionEnd' | 'sessionUses' | 'revocationsOf'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domainById'>;
   readonly authorize: Authorize;
 }
 export interface Listing { readonly items: readonly JsonObject[]; readonly next: string | undefined }
 
-const iso = (at: number): string => new Date(at).toISOString();
-
 export const createRecordAdmin = (deps: RecordAdminDeps) => {
   const issuerName = (view: DomainView | undefined, id: IssuerId): string => view?.issuerById(id)?.name ?? id;
 
-  const standingOf = (revokedBy: Target | undefined, over: boolean): string => (revokedBy !== undefined ? 'revoked' : over ? 'ended' : 'active');
+  const leaseStatus = ({ lease, revokedBy, suspendedBy, ended }: LeaseStanding, now: number): string =>
+    (revokedBy !== undefined ? 'revoked' : ended || lease.expiresAt <= now ? 'ended' : suspendedBy !== undefined ? 'suspended' : 'active');
 
-  const showLease = ({ lease, session, hop, revokedBy, ended }: LeaseStanding, now: number): JsonObject => {
+  const showLease = (standing: LeaseStanding, now: number): JsonObject => {
+    const { lease, session, hop, revokedBy, suspendedBy } = standing;
     const view = deps.snapshot.domainById(lease.domainId);
     return {
-      id: lease.id, kind: lease.kind, status: revokedBy === undefined && !ended && lease.expiresAt > now ? 'active' : standingOf(revokedBy, true),
+      id: lease.id, kind: lease.kind, status: leaseStatus(standing, now),
       domain: view?.domain.name ?? lease.domainId, workload: view?.workloadById(lease.workloadId)?.name ?? lease.workloadId, spiffe_id: hop.actor,
       issuer: issuerName(view, lease.issuerId), owner: lease.owner, principal: session.principal, audience: lease.audience, scope: lease.scope,
       issued_at: iso(lease.issuedAt), expires_at: iso(lease.expiresAt), session: lease.sessionId, hop: lease.hopId, decision: decisionOf(lease.id),
-      ...(revokedBy === undefined ? {} : { revoked_by: revokedBy }), ...(lease.kid === null ? {} : { key: lease.kid }), ...(lease.jkt === null ? {} : { bound_to: lease.jkt }),
-      ...(lease.ceiling.length === 0 ? {} : { ceiling: lease.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })) }),
+      ...blocked(revokedBy, suspendedBy), ...(lease.kid === null ? {} : { key: lease.kid }), ...(lease.jkt === null ? {} : { bound_to: lease.jkt }),
+      ...(lease.ceiling.length === 0 ? {} : { ceiling: showCeiling(lease.ceiling) }),
     };
   };
 
-  const showSession = (session: SessionRow, revokedBy: Target | undefined, now: number): JsonObject => {
+  const showSession = (standing: SessionStanding, now: number): JsonObject => {
+    const { session, revokedBy, suspendedBy } = standing;
     const view = deps.snapshot.domainById(session.domainId);
     return {
-      id: session.id, status: standingOf(revokedBy, session.endedAt !== null || session.expiresAt <= now), domain: view?.domain.name ?? session.domainId,
+      id: session.id, status: sessionStatus(standing, view, now), domain: view?.domain.name ?? session.domainId,
       ...(session.model === 'delegated' ? { person: session.holder } : { workload: view?.workloadById(session.holder as WorkloadId)?.name ?? session.holder }), issuer: issuerName(view, session.issuerId), model: session.model, principal: session.principal,
       ...(typeof session.facts['purpose'] === 'string' ? { purpose: session.facts['purpose'] } : {}), ...(session.freshAt === null ? {} : { fresh_at: iso(session.freshAt) }),
-      anchor: session.anchor, started_at: iso(session.startedAt), expires_at: iso(session.expiresAt), ...(revokedBy === undefined ? {} : { revoked_by: revokedBy }),
+      anchor: session.anchor, started_at: iso(session.startedAt), expires_at: iso(session.expiresAt), ...(session.endedAt === null ? {} : { ended_at: iso(session.endedAt) }), ...blocked(revokedBy, suspendedBy),
     };
   };
-
-  const showHop = (hop: HopRow): JsonObject => ({
-    id: hop.id, parent: hop.parentId, actor: hop.actor, depth: hop.depth, bound_to: hop.jkt, expires_at: iso(hop.expiresAt),
-    ceiling: hop.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })),
-  });
 
   /** The store's filter from names. A name of nothing is refused: "nothing found" would say that nothing was issued. */
   const storeFilter = (filter: RecordFilter, view: DomainView | undefined) => {
@@ -116,7 +113,7 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       const now = deps.clock.now();
       const { workloadId: holder, ...rest } = where.value;
       const page = await deps.store.sessions({ ...rest, ...(holder === undefined ? {} : { holder }) }, { limit: filter.limit, after: filter.after });
-      return ok({ items: page.items.map(({ session, revokedBy }) => showSession(session, revokedBy, now)), next: page.next });
+      return ok({ items: page.items.map((standing) => showSession(standing, now)), next: page.next });
     },
     async session(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
       const id = parseSessionId(raw);
@@ -125,9 +122,17 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       if (!shown.ok) return shown;
       if (found === undefined) return err(refusal('not_found', `no session ${raw}`));
       const now = deps.clock.now();
-      const leases = await deps.store.leases({ sessionId: found.session.id }, { limit: 100, after: undefined });
-      return ok({ ...showSession(found.session, found.revokedBy, now), ...(found.budgets.length === 0 ? {} : { budgets: Object.fromEntries(found.budgets.map(({ kind, most, used }) => [kind, { most, used }])) }), hops: found.hops.map(showHop), leases: leases.items.map((standing) => showLease(standing, now)) });
+      const { id: sessionId, domainId } = found.session;
+      const targets = [...new Set([...found.hops.slice(0, MOST_HOPS).flatMap(({ path }) => path), ...[found.revokedBy, found.suspendedBy].filter((target) => target !== undefined)])];
+      const [end, uses, revocations, leases] = await Promise.all([
+        deps.store.sessionEnd(sessionId), deps.store.sessionUses(sessionId, MOST_USES), deps.store.revocationsOf(targets), deps.store.leases({ sessionId }, { limit: 100, after: undefined }),
+      ]);
+      const file = { ...found, view: deps.snapshot.domainById(domainId), end, uses, revocations };
+      return ok({ ...showSession(found, now), ...showSessionFile(file, now), leases: leases.items.map((standing) => showLease(standing, now)) });
     },
   };
 };
 export type RecordAdmin = ReturnType<typeof createRecordAdmin>;
+
+const blocked = (revokedBy: Target | undefined, suspendedBy: Target | undefined): JsonObject =>
+  ({ ...(revokedBy === undefined ? {} : { revoked_by: revokedBy }), ...(suspendedBy === undefined ? {} : { suspended_by: suspendedBy }) });

@@ -12,7 +12,7 @@ import type { Workload } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { BudgetKind, BudgetRow } from '../store/rows.ts';
-import type { NewRevocation, StoreReads, StoreWrites } from '../store/store.ts';
+import type { StoreReads, StoreWrites } from '../store/store.ts';
 import { domainMeant, nameOf, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
@@ -89,8 +89,8 @@ export const createTaskAdmin = (deps: TaskAdminDeps) => {
       if (id === undefined || found === undefined || view === undefined) return err(refusal('not_found', `no session ${raw}`));
       const at = deps.clock.now();
       const by = nameOf(admin);
-      const revocation: NewRevocation = { target: `session:${id}`, domainId: view.domain.id, reason: `ended: ${reason}`, purgeAfter: found.session.expiresAt + SESSION_KEPT };
-      const ended = await deps.store.endSession(id, { ...revocation, at, by }, { at, action: 'session.ended', domainId: view.domain.id, body: { session: id, by, reason } });
+      const end = { at, by, reason, domainId: view.domain.id, purgeAfter: found.session.expiresAt + SESSION_KEPT };
+      const ended = await deps.store.endSession(id, end, { at, action: 'session.ended', domainId: view.domain.id, body: { session: id, by, reason } });
       await deps.snapshot.refresh();
       return ok({ session: id, ended, at: new Date(at).toISOString() });
     },

@@ -73,7 +73,7 @@ export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: 
     '/{domain}/session/spend': { post: oauth('Tell what a task has spent; Authorization: a session token of it', z.object({ amount: z.string().regex(/^[1-9]\d{0,14}$/) }), z.object({ spent: z.int(), most: z.int(), left: z.int() })) },
     '/admin/v1/sessions': { get: call('List sessions', { query: recordsQuery }), post: call('Open a task of an autonomous workload', { body: openTaskBody }) },
     '/admin/v1/sessions/{id}/end': { post: call('End a session before its time', { path: pathOf('id'), body: endSessionBody }) },
-    '/admin/v1/sessions/{id}': { get: call('One session with its hops and leases', { path: pathOf('id') }) },
+    '/admin/v1/sessions/{id}': { get: call('One session: state, budgets, the hops of its chain with their decisions and uses, and its newest leases', { path: pathOf('id') }) },
     '/admin/v1/leases': { get: call('List leases', { query: recordsQuery }) },
     '/admin/v1/leases/{id}': { get: call('One lease with its decision and facts', { path: pathOf('id') }) },
     '/admin/v1/revocations': { post: call('Take authority back', { body: revocationBody, answer: revoked }) },

@@ -1,6 +1,10 @@
 import { MINUTE } from '../core/duration.ts';
 import type { RevocationRow, Target } from '../store/rows.ts';
 
+/** Whether a row still says something of a session that began at a registry version: lifted, a revocation ends what began before it, a suspension nothing. */
+export const counts = ({ effect, seq, enabledSeq }: Pick<RevocationRow, 'effect' | 'seq' | 'enabledSeq'>, beganVersion: number): boolean =>
+  enabledSeq === null || (effect === 'revoked' && seq > beganVersion);
+
 /**
  * The revocations a node knows, by target. Asked before a decision to refuse early; the commit of the lease asks the
  * database again, so that what this view has not heard of yet cannot let anything out (design section 7).
@@ -20,8 +24,9 @@ export const createRevocations = () => {
       let suspended: Target | undefined;
       for (const target of path) {
         for (const row of byTarget.get(target)?.values() ?? []) {
-          if (row.effect === 'revoked' && (row.enabledSeq === null || row.seq > beganVersion)) return { target, effect: 'revoked' };
-          if (row.effect === 'suspended' && row.enabledSeq === null) suspended ??= target;
+          if (!counts(row, beganVersion)) continue;
+          if (row.effect === 'revoked') return { target, effect: 'revoked' };
+          suspended ??= target;
         }
       }
       return suspended === undefined ? undefined : { target: suspended, effect: 'suspended' };

@@ -95,4 +95,4 @@ const part = <T>(row: RawRow, table: string): T =>
   Object.fromEntries(Object.entries(row).filter(([name]) => name.startsWith(`${table}.`)).map(([name, value]) => [name.slice(table.length + 1), value])) as T;
 
 const hopsOf = async (prisma: PrismaReader, id: SessionId): Promise<readonly HopRow[]> =>
-  (await prisma.hop.findMany({ where: { sessionId: id }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })).map(toHop);
+  (await prisma.hop.findMany({ where: { sessionId: id }, orderBy: [{ createdAt: 'asc' }, { depth: 'asc' }, { id: 'asc' }] })).map(toHop);

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { leaseOf } from '../core/ids.ts';
+import type { HopId, LeaseId, SessionId } from '../core/ids.ts';
 import { InvalidCursor } from './cursor.ts';
 import type { PrismaClient } from './generated/postgresql/client.ts';
 import { createListings } from './listings.ts';
@@ -9,7 +10,7 @@ import type { EntryRow, RevocationRow } from './rows.ts';
 import type { Dialect } from './sql/dialect.ts';
 import { chainNames, currentEntries, entriesAt } from './sql/reads.ts';
 import { StoreUnavailable } from './store.ts';
-import type { StoreReads } from './store.ts';
+import type { SessionUses, StoreReads } from './store.ts';
 
 /** What is used of the generated clients: the part in which both are of one type. */
 export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'denial' | 'auditEntry' | 'checkpoint' | '$queryRawUnsafe' | '$disconnect'>;
@@ -55,6 +56,12 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       return row === null ? undefined : toHop(row);
     }),
     session: (id) => reading(() => listings.session(id)),
+    sessionEnd: (id) => reading(async () => {
+      const row = await prisma.session.findUnique({ where: { id }, select: { endedAt: true, endedBy: true, endedReason: true } });
+      return row === null || row.endedAt === null ? undefined : { at: row.endedAt.getTime(), by: row.endedBy ?? '', reason: row.endedReason ?? '' };
+    }),
+    sessionUses: (id, limit) => reading(() => readUses(prisma, id, limit)),
+    revocationsOf: (targets) => reading(async () => (await prisma.revocation.findMany({ where: { target: { in: [...targets] } }, orderBy: { seq: 'asc' } })).map(toRevocation)),
     sessions: (filter, page) => reading(() => listings.sessions(filter, page)),
     leaseByDecision: (id) => reading(async () => {
       const row = await prisma.lease.findUnique({ where: { id: leaseOf(id) } });
@@ -75,6 +82,16 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       await prisma.registryVersion.findFirst();
     }),
   };
+};
+
+/** Ids sort by age: the smallest of a hop is the lease it was opened with. */
+const readUses = async (prisma: PrismaReader, sessionId: SessionId, limit: number): Promise<SessionUses> => {
+  const groups = await prisma.lease.groupBy({ by: ['hopId', 'kind', 'audience', 'scope'], where: { sessionId }, _count: { id: true }, _min: { id: true }, _max: { id: true }, orderBy: { _max: { id: 'desc' } }, take: limit + 1 });
+  const openings = await prisma.lease.groupBy({ by: ['hopId'], where: { sessionId }, _min: { id: true }, orderBy: { _min: { id: 'asc' } }, take: limit });
+  const opened = await prisma.lease.findMany({ where: { id: { in: openings.flatMap(({ _min }) => _min.id ?? []) } } });
+  const uses = groups.slice(0, limit).map(({ hopId, kind, audience, scope, _count, _min, _max }) =>
+    ({ hopId: hopId as HopId, kind, audience, scope, count: _count.id, first: _min.id as LeaseId, last: _max.id as LeaseId }));
+  return { uses, more: groups.length > limit, opened: opened.map(toLease) };
 };
 
 /** Entries are many, and those of a page are turned into rows while everything else waits: on SQLite the reading itself too. */

@@ -94,6 +94,13 @@ export interface PageRequest { readonly limit: number; readonly after: string | 
 /** A session with what it rests on that is revoked, or suspended, if anything is. */
 export interface SessionStanding { readonly session: SessionRow; readonly revokedBy: Target | undefined; readonly suspendedBy: Target | undefined }
 
+export interface SessionEnd { readonly at: number; readonly by: string; readonly reason: string }
+
+/** Leases of one hop that are alike, as one line. */
+export interface HopUse { readonly hopId: HopId; readonly kind: string; readonly audience: string; readonly scope: string; readonly count: number; readonly first: LeaseId; readonly last: LeaseId }
+/** `opened`: of each hop the lease it was opened with, while that is kept. `more`: there were other uses before these. */
+export interface SessionUses { readonly uses: readonly HopUse[]; readonly more: boolean; readonly opened: readonly LeaseRow[] }
+
 /** A lease with all that its being active depends on, read in one statement. `revokedBy` names the first revoked target on its path. */
 export interface LeaseStanding extends SessionStanding { readonly lease: LeaseRow; readonly hop: HopRow; readonly ended: boolean }
 
@@ -116,8 +123,11 @@ export interface StoreWrites {
   deny(denial: DenialRow, audit: AuditEvent): Promise<void>;
   append(event: AuditEvent): Promise<void>;
   change(change: RegistryChange): Promise<RegistryOutcome>;
-  /** Ends a session and revokes it in one commit, so that whatever rests on it, in other domains too, falls as with any revocation; false when it had ended before. */
-  endSession(id: SessionId, revocation: NewRevocation & { readonly at: number; readonly by: string }, audit: AuditEvent): Promise<boolean>;
+  /**
+   * Ends a session and revokes it in one commit, so that whatever rests on it, in other domains too, falls as with any revocation.
+   * False when it had ended before: the first end counts.
+   */
+  endSession(id: SessionId, end: SessionEnd & Pick<NewRevocation, 'domainId' | 'purgeAfter'>, audit: AuditEvent): Promise<boolean>;
   /** Takes or keeps a job; undefined when another holder has it. */
   takeJob(name: string, holder: string, until: number, now: number): Promise<{ readonly fence: number } | undefined>;
   releaseJob(name: string, holder: string): Promise<void>;
@@ -146,6 +156,12 @@ export interface StoreReads {
   leases(filter: { readonly domainId?: DomainId; readonly sessionId?: SessionId; readonly workloadId?: WorkloadId; readonly holder?: SessionRow['holder']; readonly activeAt?: number }, page: PageRequest): Promise<Page<LeaseStanding>>;
   hop(id: HopId): Promise<HopRow | undefined>;
   session(id: SessionId): Promise<(SessionStanding & { readonly hops: readonly HopRow[]; readonly budgets: readonly BudgetRow[] }) | undefined>;
+  /** Who ended a session before its time, and why. */
+  sessionEnd(id: SessionId): Promise<SessionEnd | undefined>;
+  /** What the hops of a session were used for so far, latest use first. */
+  sessionUses(id: SessionId, limit: number): Promise<SessionUses>;
+  /** All revocations and suspensions of these targets that are kept, lifted ones too. */
+  revocationsOf(targets: readonly Target[]): Promise<readonly RevocationRow[]>;
   sessions(filter: { readonly domainId?: DomainId; readonly holder?: SessionRow['holder'] }, page: PageRequest): Promise<Page<SessionStanding>>;
   leaseByDecision(id: DecisionId): Promise<LeaseRow | undefined>;
   denial(id: DecisionId): Promise<DenialRow | undefined>;

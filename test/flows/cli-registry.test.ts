@@ -243,7 +243,7 @@ describe('sessions and leases', () => {
     const shown = await json(['session', 'show', session]) as { leases: readonly unknown[] };
     expect(shown).toMatchObject({ id: session, status: 'active', workload: 'ci/deployer', principal: OWNER });
     expect(shown.leases.length).toBe(5);
-    expect(await done(['session', 'show', session])).toContain('hops:');
+    expect(await done(['session', 'show', session])).toContain(`used        5 x access_token for ${API}: deploy:read`);
     expect((await items(['session', 'list', '--workload', 'ci/deployer', '--all'])).map(({ id }) => id)).toContain(session);
     expect(await done(['session', 'list'])).toMatch(/^SESSION +DOMAIN/);
     expect(await cli(['lease', 'show', 'lse_00000000000000000000000000000000'])).toMatchObject({ code: 1 });

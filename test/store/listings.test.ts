@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { decisionOf } from '../../src/core/ids.ts';
-import type { DecisionId, DomainId, HopId, LeaseId, SessionId, WorkloadId } from '../../src/core/ids.ts';
+import type { DecisionId, DomainId, HopId, LeaseId, PersonUrn, SessionId, WorkloadId } from '../../src/core/ids.ts';
 import { InvalidCursor } from '../../src/store/cursor.ts';
 import type { RevocationRow, Target } from '../../src/store/rows.ts';
 import type { Issuance, Page } from '../../src/store/store.ts';
@@ -97,9 +97,10 @@ describeRegistries({ now: () => NOW }, (registry) => {
   describe('a listing', () => {
     const domain = 'dom_listed' as DomainId;
     const workload = 'wkl_listed' as WorkloadId;
+    const HOLDER = 'urn:mayfly:prod:person:corp:li%20sted' as PersonUrn;
     // Five leases of three moments: ties in time are told apart by id.
     const listed = [0, 0, 1, 1, 2].map((age, index) => makeIssuance(`listed ${index}`, `listed ${index}`, {
-      session: { domainId: domain, startedAt: NOW - age }, lease: { domainId: domain, issuedAt: NOW - age, workloadId: index === 4 ? workload : WORKLOAD }, hop: { path: [] },
+      session: { domainId: domain, startedAt: NOW - age, ...(index === 3 ? { holder: HOLDER } : {}) }, lease: { domainId: domain, issuedAt: NOW - age, workloadId: index === 4 ? workload : WORKLOAD }, hop: { path: [] },
     }));
     const newestFirst = [...listed].sort((a, b) => b.lease.issuedAt - a.lease.issuedAt || (a.lease.id < b.lease.id ? 1 : -1)).map(({ lease }) => lease.id);
     beforeAll(async () => { for (const issuance of listed) await addIssuance(issuance); });
@@ -142,6 +143,7 @@ describeRegistries({ now: () => NOW }, (registry) => {
       { name: 'workload', filter: { workloadId: workload }, expected: [4] },
       { name: 'session', filter: { sessionId: listed[2]?.session.id as SessionId }, expected: [2] },
       { name: 'domain and workload', filter: { domainId: domain, workloadId: workload }, expected: [4] },
+      { name: 'holder of the session', filter: { holder: HOLDER }, expected: [3] },
       { name: 'another domain and that workload', filter: { domainId: DOMAIN, workloadId: workload }, expected: [] },
     ])('of leases can be narrowed to one $name', async ({ filter, expected }) => {
       const { items } = await registry().reads.leases(filter, { limit: 10, after: undefined });
@@ -167,6 +169,63 @@ describeRegistries({ now: () => NOW }, (registry) => {
       const active = await registry().reads.leases({ domainId: only, activeAt: NOW }, { limit: 10, after: undefined });
       expect(active.items.map(({ lease }) => lease.id)).toEqual([live.lease.id]);
       expect((await registry().reads.leases({ domainId: only }, { limit: 10, after: undefined })).items).toHaveLength(6);
+    });
+  });
+
+  describe('a hop', () => {
+    test('is read as it was written; one that does not exist is undefined', async () => {
+      const { session, hop } = makeIssuance('one hop');
+      await registry().seed.session({ ...session, beganVersion: 3 });
+      await registry().seed.hop(hop);
+      expect(await registry().reads.hop(hop.id)).toEqual(hop);
+      expect(await registry().reads.hop('hop_none' as HopId)).toBeUndefined();
+    });
+  });
+
+  describe('what a session was used for', () => {
+    // Ids sort by age: three uses of two kinds by one hop, one by another, and a session beside it.
+    const session = makeIssuance('used').session;
+    const [hop, child] = [makeIssuance('used').hop, { ...makeIssuance('used').hop, id: 'hop_used_child' as HopId, depth: 1 }];
+    const lease = (age: string, more: Partial<Issuance['lease']> = {}): Issuance['lease'] => ({ ...makeIssuance(`use ${age}`, 'used').lease, id: `lse_${age}` as LeaseId, ...more });
+    const rows = [
+      lease('used4', { scope: 'b' }), lease('used1', { kind: 'session_token' }), lease('used3', { scope: 'a' }), lease('used2', { scope: 'a' }), lease('used5', { hopId: child.id, scope: 'a' }),
+    ];
+    beforeAll(async () => {
+      await registry().seed.session({ ...session, beganVersion: 3 });
+      for (const each of [hop, child]) await registry().seed.hop(each);
+      for (const each of rows) await registry().seed.lease(each);
+      await addIssuance(makeIssuance('used elsewhere'));
+    });
+
+    test('is told by hop, kind, audience and scope, the latest first, with what each hop was opened with', async () => {
+      const { uses, more, opened } = await registry().reads.sessionUses(session.id, 10);
+      const { audience } = rows[0] ?? lease('x');
+      expect(uses).toEqual([
+        { hopId: child.id, kind: 'access-token', audience, scope: 'a', count: 1, first: 'lse_used5', last: 'lse_used5' },
+        { hopId: hop.id, kind: 'access-token', audience, scope: 'b', count: 1, first: 'lse_used4', last: 'lse_used4' },
+        { hopId: hop.id, kind: 'access-token', audience, scope: 'a', count: 2, first: 'lse_used2', last: 'lse_used3' },
+        { hopId: hop.id, kind: 'session_token', audience, scope: 'deploy:read deploy:write', count: 1, first: 'lse_used1', last: 'lse_used1' },
+      ]);
+      expect(more).toBe(false);
+      expect(opened.map(({ id }) => id).sort()).toEqual(['lse_used1', 'lse_used5']);
+    });
+
+    test('says that there is more where there is', async () => {
+      const two = await registry().reads.sessionUses(session.id, 2);
+      expect([two.uses.map(({ last }) => last), two.more]).toEqual([['lse_used5', 'lse_used4'], true]);
+      expect((await registry().reads.sessionUses(session.id, 4)).more).toBe(false);
+      expect(await registry().reads.sessionUses('none' as SessionId, 4)).toEqual({ uses: [], more: false, opened: [] });
+    });
+  });
+
+  describe('revocations', () => {
+    test('of some targets are read with their reasons, lifted ones too, in the order they were made', async () => {
+      await revoke('session:told', { seq: 501, reason: 'gone' });
+      await revoke('person:told', { seq: 500, effect: 'suspended', reason: 'lost device', enabledSeq: 502, enabledAt: NOW, enabledBy: 'ada' });
+      await revoke('person:other', { seq: 503 });
+      const rows = await registry().reads.revocationsOf(['session:told', 'person:told', 'hop:untold']);
+      expect(rows.map(({ seq, target, effect, reason, enabledSeq }) => [seq, target, effect, reason, enabledSeq])).toEqual([[500, 'person:told', 'suspended', 'lost device', 502], [501, 'session:told', 'revoked', 'gone', null]]);
+      expect(await registry().reads.revocationsOf([])).toEqual([]);
     });
   });
 

@@ -123,7 +123,7 @@ describe('PostgreSQL', () => {
 
   test.each([
     { name: 'a revocation', take: (): Promise<unknown> => far.change({ at: NOW, by: 'admin', revocations: [{ target: 'workload:gated', domainId: DOMAIN, reason: 'race', purgeAfter: null }], audit: [] }) },
-    { name: 'the end of the session', take: (): Promise<unknown> => far.endSession(makeIssuance('x', 'gated-end').session.id, { target: `session:${makeIssuance('x', 'gated-end').session.id}`, domainId: DOMAIN, reason: 'ended', purgeAfter: null, at: NOW, by: 'admin' }, makeEvent('session.ended')) },
+    { name: 'the end of the session', take: (): Promise<unknown> => far.endSession(makeIssuance('x', 'gated-end').session.id, { at: NOW, by: 'admin', reason: 'race', domainId: DOMAIN, purgeAfter: null }, makeEvent('session.ended')) },
   ])('lets $name wait for an issuance that was judged before it', async ({ name, take }) => {
     const session = name === 'a revocation' ? 'gated' : 'gated-end';
     const hop = { path: ['workload:gated'] } as const;

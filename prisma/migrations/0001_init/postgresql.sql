@@ -73,6 +73,8 @@ CREATE TABLE "session" (
     "started_at" TIMESTAMPTZ(3) NOT NULL,
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
     "ended_at" TIMESTAMPTZ(3),
+    "ended_by" TEXT,
+    "ended_reason" TEXT,
     "fresh_at" TIMESTAMPTZ(3),
     "began_version" BIGINT NOT NULL,
 

@@ -69,6 +69,8 @@ CREATE TABLE "session" (
     "started_at" DATETIME NOT NULL,
     "expires_at" DATETIME NOT NULL,
     "ended_at" DATETIME,
+    "ended_by" TEXT,
+    "ended_reason" TEXT,
     "fresh_at" DATETIME,
     "began_version" BIGINT NOT NULL
 );

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
 import { parseBudget } from '../budget.ts';
+import { renderSession, sessionSchema } from '../chain-tree.ts';
 import type { CliContext } from '../context.ts';
 import { say } from '../context.ts';
 import { parseDeadline } from '../deadline.ts';
@@ -32,10 +33,13 @@ export const registerSession = (program: Command, context: CliContext): void => 
       const options = command.optsWithGlobals<Options>();
       await withAdmin(context, options, async (admin) => list(context, admin, 'sessions', { domain: await findListed(context, admin, options), workload: options.workload }, COLUMNS, options));
     });
-  group.command('show').description('one session with its hops').argument('<session>').option('--json', 'JSON instead of text')
+  group.command('show').description('one session: its state, and the chain of its actors as a tree, each with owner, decision, ceiling, end and uses')
+    .argument('<session>', 'its id, the sid of its tokens').option('--json', 'JSON instead of text')
     .action(async (id: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      await withAdmin(context, options, async (admin) => show(context, await admin.get(`sessions/${segment(id)}`), options.json));
+      const answer = await withAdmin(context, options, (admin) => admin.get(`sessions/${segment(id)}`));
+      if (options.json === true) return printJson(context, answer);
+      say(context, renderSession(read(sessionSchema, answer)));
     });
   registerOpen(group, context);
   registerEnd(group, context);

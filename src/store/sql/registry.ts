@@ -21,7 +21,7 @@ export const registryStatements = (dialect: Dialect) => {
     once: statement(dialect, 'once', insertRows(dialect, REPLAY, 'ON CONFLICT ("key") DO NOTHING RETURNING "key"')),
     unspend: statement(dialect, 'unspend', `DELETE FROM replay WHERE "key" IN (SELECT k.value FROM ${dialect.strings('$1', 'k')})`),
     lift: statement(dialect, 'lift', `UPDATE revocation SET enabled_seq = x.enabled_seq, enabled_at = x.enabled_at, enabled_by = x.enabled_by FROM ${dialect.rows('$1', shape(LIFT))} WHERE revocation.seq = x.seq`),
-    endSession: statement(dialect, 'end_session', `UPDATE session SET ended_at = x.ended_at FROM ${values(dialect, { id: 'text', ended_at: 'time' })} WHERE session.id = x.id AND session.ended_at IS NULL RETURNING session.id`),
+    endSession: statement(dialect, 'end_session', `UPDATE session SET ended_at = x.ended_at, ended_by = x.ended_by, ended_reason = x.ended_reason FROM ${values(dialect, { id: 'text', ended_at: 'time', ended_by: 'text', ended_reason: 'text' })} WHERE session.id = x.id AND session.ended_at IS NULL RETURNING session.id`),
     eraseHandle: statement(dialect, 'erase_handle', `UPDATE lease SET handle = NULL, handle_kek_id = NULL WHERE id IN (SELECT i.value FROM ${dialect.strings('$1', 'i')})`),
     notify: statement(dialect, 'notify', `SELECT pg_notify('mayfly_registry', $1)`),
   };

@@ -23,7 +23,7 @@ export type SharedOperation =
 /** These hold the registry lock alone; several share one transaction, in order. */
 export type RegistryOperation =
   | { readonly kind: 'change'; readonly at: number; readonly by: string; readonly basedOn: number | null; readonly entries: readonly string[]; readonly keys: readonly string[]; readonly revocations: readonly string[]; readonly ends: readonly string[]; readonly enable: readonly string[]; readonly resume: readonly string[]; readonly once: readonly EncodedProof[]; readonly events: readonly EncodedEvent[] }
-  | { readonly kind: 'end-session'; readonly id: string; readonly at: number; readonly revocation: string; readonly event: EncodedEvent };
+  | { readonly kind: 'end-session'; readonly id: string; readonly at: number; readonly by: string; readonly reason: string; readonly revocation: string; readonly event: EncodedEvent };
 
 /** One transaction each. */
 export type SingleOperation =

@@ -1,4 +1,4 @@
-import { encodeTime, joinRows, withMember } from '../sql/tables.ts';
+import { encodeTime, joinRows, storable, withMember } from '../sql/tables.ts';
 import type { Statement } from '../sql/dialect.ts';
 import type { Statements } from '../sql/statements.ts';
 import type { RegistryOutcome } from '../store.ts';
@@ -14,7 +14,7 @@ export const runRegistry = async (query: Query, append: Append, statements: Stat
   let version = before;
   for (const operation of operations) {
     if (operation.kind === 'end-session') {
-      const ended = await query(statements.endSession, JSON.stringify([{ id: operation.id, ended_at: encodeTime(operation.at) }]));
+      const ended = await query(statements.endSession, JSON.stringify([{ id: operation.id, ended_at: encodeTime(operation.at), ended_by: storable(operation.by), ended_reason: storable(operation.reason) }]));
       if (ended.length > 0) {
         await query(statements.revocations, joinRows([withMember(operation.revocation, 'seq', ++version)]));
         events.push(operation.event);

@@ -49,7 +49,10 @@ export const createWrites = (perform: Perform): StoreWrites => {
     async deny(denial, audit) { await perform({ kind: 'append', denial: encodeRow(DENIAL, denial), event: encodeEvent(audit) }); },
     async append(event) { await perform({ kind: 'append', denial: null, event: encodeEvent(event) }); },
     change: (change) => perform(encodeChange(change)),
-    endSession: (id, revocation, audit) => perform({ kind: 'end-session', id, at: revocation.at, revocation: encodeRow(REVOCATION, { effect: 'revoked', ...revocation }), event: encodeEvent(audit) }),
+    endSession: (id, { at, by, reason, domainId, purgeAfter }, audit) => perform({
+      kind: 'end-session', id, at, by, reason, event: encodeEvent(audit),
+      revocation: encodeRow(REVOCATION, { target: `session:${id}`, domainId, effect: 'revoked', at, by, reason: `ended: ${reason}`, purgeAfter }),
+    }),
     takeJob: async (name, holder, until, now) => (await perform({ kind: 'take-job', name, holder, until, now })) ?? undefined,
     async releaseJob(name, holder) { await perform({ kind: 'release-job', name, holder }); },
     purge: (now, limit, job) => perform({ kind: 'purge', now, limit, name: job.name, fence: job.fence }),

@@ -62,3 +62,38 @@ describe('session end', () => {
     expect((await talk(['session', 'end', SID], () => ({}))).code).toBe(2);
   });
 });
+
+describe('session show', () => {
+  const hop = (id: string, parent: string | null, more: object = {}): object => ({
+    id, parent, actor: `spiffe://prod.acme.example/${id}`, workload: id, owner: 'team@acme.example', status: 'active', bound_to: null, expires_at: '2027-01-15T18:00:00Z',
+    ceiling: [], decision: null, policies: [], used: [], ...more,
+  });
+  const session = (hops: readonly object[], more: object = {}): object =>
+    ({ id: SID, status: 'active', domain: 'prod', model: 'delegated', person: 'urn:mayfly:prod:person:corp:ada', principal: 'urn:mayfly:prod:person:corp:ada', issuer: 'corp', started_at: '2027-01-15T17:00:00Z', expires_at: '2027-01-15T18:00:00Z', hops, ...more });
+  const draw = async (body: unknown, ...args: readonly string[]) => talk(['session', 'show', SID, ...args], () => ({ body }));
+  const titles = (out: string): readonly string[] => out.split('\n').filter((line) => line.includes('spiffe://')).map((line) => line.replace(/ {2}spiffe.*/, ''));
+
+  test('draws who acts below whom, in any order of the answer', async () => {
+    const { code, out } = await draw(session([hop('c', 'b'), hop('a', null), hop('d', 'a'), hop('b', 'a')]));
+    expect(code).toBe(0);
+    expect(titles(out)).toEqual(['a', '├─ d', '└─ b', '   └─ c']);
+  });
+
+  test('leaves nobody out whose parent is not in the answer, and says that there are more', async () => {
+    const { out } = await draw(session([hop('a', null), hop('x', 'gone')], { more_hops: true, more_uses: true }));
+    expect(titles(out)).toEqual(['a', 'x']);
+    expect(out).toContain('there are more actors than these\nsome older uses are left out');
+  });
+
+  test('lets no name steer the terminal', async () => {
+    const { out } = await draw(session([hop('a', null, { workload: 'a\u001b[2J\u202e', policies: ['p\u0007@1'], because: { reason: 'r\nx' } })], { purpose: 'p\u001b]0;x', budgets: { 'k\u001b': { most: 1, used: 0 } } }));
+    // eslint-disable-next-line no-control-regex -- these are the characters it is about
+    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);
+    expect(out).toContain('a\\u001b[2J\\u202e');
+  });
+
+  test('gives the answer itself as JSON, and a name to what it cannot read', async () => {
+    expect(JSON.parse((await draw(session([hop('a', null)], { anything: 1 }), '--json')).out)).toEqual(session([hop('a', null)], { anything: 1 }));
+    expect(await draw({ id: SID })).toMatchObject({ code: 1, err: expect.stringContaining('use the same version of mayfly as the server') });
+  });
+});

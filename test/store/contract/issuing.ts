@@ -185,10 +185,13 @@ export const describeIssuing = (makePlace: MakePlace): void => {
     test('never reopens a session that was ended, though its evidence could name it again', async () => {
       const issuance = makeIssuance('ended-1', 'ended');
       expect(await store.issue(issuance)).toBe('committed');
-      expect(await store.endSession(issuance.session.id, { target: `session:${issuance.session.id}`, domainId: DOMAIN, reason: 'ended', purgeAfter: null, at: NOW + 1, by: 'admin' }, makeEvent('session.ended'))).toBe(true);
-      expect(await store.endSession(issuance.session.id, { target: `session:${issuance.session.id}`, domainId: DOMAIN, reason: 'ended', purgeAfter: null, at: NOW + 2, by: 'admin' }, makeEvent('session.ended'))).toBe(false);
+      expect(await store.endSession(issuance.session.id, { at: NOW + 1, by: 'staff/ada', reason: 'done \ud800\0ü', domainId: DOMAIN, purgeAfter: null }, makeEvent('session.ended'))).toBe(true);
+      expect(await store.endSession(issuance.session.id, { at: NOW + 2, by: 'staff/bob', reason: 'again', domainId: DOMAIN, purgeAfter: null }, makeEvent('session.ended'))).toBe(false);
       expect(await store.issue(makeIssuance('ended-2', 'ended'))).toBe('revoked');
       expect(await store.session(issuance.session.id)).toMatchObject({ session: { endedAt: NOW + 1 }, revokedBy: `session:${issuance.session.id}` });
+      expect(await store.sessionEnd(issuance.session.id)).toEqual({ at: NOW + 1, by: 'staff/ada', reason: 'done \ufffd\ufffdü' });
+      expect(await store.issue(makeIssuance('running', 'running'))).toBe('committed');
+      expect(await store.sessionEnd(makeIssuance('running', 'running').session.id)).toBeUndefined();
     });
 
     test('goes by the stored ends of session and hop', async () => {

@@ -6,7 +6,7 @@ import { StoreUnavailable } from '../../../src/store/store.ts';
 
 const LIMITS: GroupCommitLimits = { queued: 100, batched: 3, waitMs: 5_000 };
 const consume = (key: string): Operation => ({ kind: 'consume', proofs: [{ key, row: '{}' }] });
-const endSession = (id: string): Operation => ({ kind: 'end-session', id, at: 0, revocation: '{}', event: { at: 0, action: 'x', domainId: 'x', text: '{}' } });
+const endSession = (id: string): Operation => ({ kind: 'end-session', id, at: 0, by: 'x', reason: 'x', revocation: '{}', event: { at: 0, action: 'x', domainId: 'x', text: '{}' } });
 const release = (name: string): Operation => ({ kind: 'release-job', name, holder: 'x' });
 const nameOf = (operation: Operation): string => (operation.kind === 'consume' ? operation.proofs.map((proof) => proof.key).join('') : operation.kind === 'end-session' ? operation.id : operation.kind === 'release-job' ? operation.name : '');
 
