@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CliContext } from './context.ts';
 import { say, tell } from './context.ts';
-import { fallenSchema, leasesOf, sayHonoured } from './fallen.ts';
+import { anyFell, fallenSchema, leasesOf, sayHonoured } from './fallen.ts';
 import { printable, printJson } from './output.ts';
 
 const findingSchema = z.looseObject({ rule: z.string(), severity: z.string(), why: z.string(), mend: z.string().optional(), name: z.string().optional(), accepted: z.unknown().optional() });
@@ -19,7 +19,7 @@ export const showPlan = (context: CliContext, { text, findings }: ApplyAnswer): 
 export const finishApply = (context: CliContext, answer: ApplyAnswer, json: boolean, sentence: string): void => {
   if (json) return printJson(context, answer);
   tell(context, sentence);
-  if (answer.leases !== undefined) tell(context, `${leasesOf(answer)} ended`);
+  if (anyFell(answer)) tell(context, `${leasesOf(answer)} ended`);
   sayHonoured(context, answer);
 };
 

@@ -6,7 +6,7 @@ import type { CliContext } from '../context.ts';
 import { tell } from '../context.ts';
 import { findDomain, segment } from '../domain.ts';
 import { badInput } from '../errors.ts';
-import { fallenSchema, leasesOf, sayHonoured } from '../fallen.ts';
+import { anyFell, fallenSchema, leasesOf, sayHonoured } from '../fallen.ts';
 import { assign, readYaml } from '../input.ts';
 import type { ListingOptions } from '../listing.ts';
 import { addListingOptions, list, read, show } from '../listing.ts';
@@ -68,7 +68,7 @@ const registerNoun = (program: Command, context: CliContext, noun: Noun): void =
     .action(async (name: string, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<Options & { readonly reason: string }>();
       const answer = read(fallenSchema, await withAdmin(context, options, async (admin) => admin.delete(await pathOf(context, admin, noun, name, options.domain), { reason: options.reason })));
-      tell(context, `${noun.noun} ${name} ended${answer.leases === undefined ? '' : `, ${leasesOf(answer)} with it`}`);
+      tell(context, `${noun.noun} ${name} ended${anyFell(answer) ? `, ${leasesOf(answer)} with it` : ''}`);
       sayHonoured(context, answer);
     });
 };
