@@ -21,12 +21,21 @@ export interface Verdict {
 /** One question of an exchange without its resource and scope. */
 export type QuestionFrame = Omit<Question, 'resource' | 'scope'>;
 
+/** What of a caller its questions are made from. */
+export interface Framing extends Pick<Caller, 'workload' | 'evidence' | 'chain' | 'person' | 'freshness' | 'opensTask'> {
+  readonly session: Pick<Caller['session'], 'model' | 'principal' | 'startedAt' | 'facts'>;
+}
+
+/** Whose question it is, and which: for whoever asks why it was refused. */
+export const whoIsAsked = ({ person, workload, action }: Pick<QuestionFrame, 'person' | 'workload' | 'action'>): { readonly principal: string; readonly action: string } =>
+  ({ principal: person?.urn ?? workload.spiffeId, action });
+
 /**
  * Whose authority an exchange rests on, asked anew each time and each of them alone: all must permit. The person first (may
  * they hand this on?), then every actor of the chain in order: whether it may have this itself, on its own authority (`issue`)
  * or another's (`act`), and, if it handed on or is about to, whether it may (`delegate`).
  */
-export const frameQuestions = (view: DomainView, caller: Caller, request: QuestionFrame['request']): Result<readonly QuestionFrame[], Refusal> => {
+export const frameQuestions = (view: DomainView, caller: Framing, request: QuestionFrame['request']): Result<readonly QuestionFrame[], Refusal> => {
   const { session, chain, freshness } = caller;
   const { actor, ...plain } = request;
   const common = {
@@ -61,6 +70,11 @@ export const frameQuestions = (view: DomainView, caller: Caller, request: Questi
   return ok(frames);
 };
 
+const saysNo = (frame: QuestionFrame): string => {
+  const { principal, action } = whoIsAsked(frame);
+  return `${principal} may not ${action}`;
+};
+
 const secondsSince = (then: number, now: number): number => Math.max(0, Math.floor((now - then) / 1000));
 
 const addCitations = (policies: PolicyCitation[], answer: Pick<Answer, 'policies'>): void => {
@@ -74,19 +88,23 @@ const addCitations = (policies: PolicyCitation[], answer: Pick<Answer, 'policies
 export const decideAsk = (view: DomainView, frames: readonly QuestionFrame[], ask: Ask): Result<Verdict, Refusal> => {
   const policies: PolicyCitation[] = [];
   const errors: string[] = [];
+  let refused: QuestionFrame | undefined;
   const permits = (scope: string | undefined): boolean => {
     for (const frame of frames) {
       const answer = view.engine.decide({ ...frame, resource: ask.resource, scope });
       addCitations(policies, answer);
       errors.push(...answer.errors);
-      if (!answer.allow) return false;
+      if (!answer.allow) {
+        refused ??= frame;
+        return false;
+      }
     }
     return frames.length > 0;
   };
   const anythingPermitted = (): boolean => permits(undefined) || ask.resource.scopes.some((scope) => permits(scope));
   const fail = (code: 'scope_unknown' | 'scope_denied' | 'target_denied', detail: string): Result<Verdict, Refusal> => {
     if (errors.length > 0) return err(refusal('policy_error', errors.join('; ')));
-    return err(refusal(code, detail));
+    return err(refusal(code, refused === undefined ? detail : `${detail}: ${saysNo(refused)}`));
   };
 
   if (ask.scopes.length === 0) {

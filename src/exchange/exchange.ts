@@ -80,6 +80,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   const authenticated = await deps.authenticate({ request, view, binding, snapshotVersion: deps.snapshot.version, learnt: (workload, evidence) => { trail.learn(workload, evidence); } });
   if (!authenticated.ok) return deny(authenticated.error);
   const caller = authenticated.value;
+  trail.recognise(caller);
   const denyTarget = (refused: Refusal): ReturnType<typeof deny> => deny(caller.crossing === undefined ? refused : tellCrossing(refused));
   const limited = deps.admit(caller.workload.id);
   if (limited !== undefined) return deny(limited);

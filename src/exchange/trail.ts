@@ -1,6 +1,7 @@
 import type { DomainId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Workload } from '../registry/entries.ts';
+import { authorityJson } from './authority-facts.ts';
 import type { DenialContext } from './denials.ts';
 import { factsJson } from './facts.ts';
 import type { EvidenceFacts } from './facts.ts';
@@ -10,12 +11,14 @@ import type { ExchangeRequest } from './request.ts';
 export const openTrail = (domainId: DomainId, request: ExchangeRequest, bound: boolean) => {
   let workload: Workload | undefined;
   let evidence: EvidenceFacts | undefined;
+  let authority: Parameters<typeof authorityJson>[0] | undefined;
   const asked: JsonObject = {
     target: request.target ?? null,
     scopes: request.scopes,
     bound,
     ...(request.ceiling === undefined ? {} : { ceiling: request.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })) }),
     ...(request.clientId === undefined ? {} : { client_id: request.clientId }),
+    ...(request.requestedActor === undefined ? {} : { requested_actor: request.requestedActor }),
   };
   return {
     asked,
@@ -23,11 +26,15 @@ export const openTrail = (domainId: DomainId, request: ExchangeRequest, bound: b
       workload = seenWorkload ?? workload;
       evidence = seenEvidence;
     },
+    /** From here on it is known on whose authority everything is asked. */
+    recognise(caller: Parameters<typeof authorityJson>[0]): void {
+      authority = caller;
+    },
     context: (): DenialContext => ({
       domainId,
       workloadId: workload?.id ?? null,
       verified: evidence !== undefined,
-      facts: { asked, workload: workload?.name ?? null, ...(evidence === undefined ? {} : { evidence: factsJson(evidence) }) },
+      facts: { asked, workload: workload?.name ?? null, ...(evidence === undefined ? {} : { evidence: factsJson(evidence) }), ...(authority === undefined ? {} : { authority: authorityJson(authority) }) },
     }),
   };
 };

@@ -36,6 +36,12 @@ export const simulateBody = z.strictObject({
   issuer: z.string().max(64).optional().meta({ description: 'With `attributes`: the issuer entry they are as if from' }),
   attributes: z.record(z.string(), attribute).optional(),
   client_id: z.string().max(2048).optional(),
+  actors: z.array(z.strictObject({ workload: z.string().min(1).max(2048), attributes: z.record(z.string(), attribute).default({}) })).min(1).max(10).optional()
+    .meta({ description: 'Instead of evidence: a chain of registered workloads, by name or SPIFFE ID, from the first to the one that acts now; attributes beyond what its match rule says' }),
+  person: z.strictObject({ issuer: z.string().max(64), sub: z.string().min(1).max(255).refine((sub) => sub.isWellFormed(), 'is not well-formed Unicode'), groups: z.array(z.string().max(512)).max(1000).default([]) }).optional()
+    .meta({ description: 'With `actors`: whom the first one acts for, as if they had logged in just now' }),
+  purpose: z.string().min(1).max(500).optional().meta({ description: 'Of an autonomous workload: what its task is for; alone it opens one' }),
+  hands_on_to: z.string().max(2048).optional().meta({ description: 'Workload that the last actor hands on to' }),
   audience: z.string().min(1).max(2048),
   scope: z.string().max(4096).optional(),
 }).meta({ id: 'SimulateRequest' });

@@ -8,7 +8,7 @@ import type { LintAdmin } from '../../admin/lint.ts';
 import type { RecordAdmin } from '../../admin/records.ts';
 import type { Applied, ApplyFailure, RegistryAdmin } from '../../admin/registry.ts';
 import type { RevocationAdmin } from '../../admin/revocations.ts';
-import type { Simulate } from '../../admin/simulate.ts';
+import type { Simulate, SimulateRequest } from '../../admin/simulate.ts';
 import type { TaskAdmin } from '../../admin/tasks.ts';
 import { isObject } from '../../core/json.ts';
 import { refusal } from '../../core/refusal.ts';
@@ -53,6 +53,14 @@ const read = <S extends z.ZodType>(schema: S, value: unknown, response: Response
   const problems = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message, mend: 'see /openapi.json for what this call takes' }));
   sendProblem(response, refusal('parameter_invalid', problems.map(({ path, message }) => `${path}: ${message}`).join('; ')), { problems });
   return undefined;
+};
+
+/** What a simulation is of: exactly one way to say who asks. */
+const shownIn = ({ token, issuer, attributes, actors, person }: z.output<typeof simulateBody>): SimulateRequest['shown'] | undefined => {
+  if (actors !== undefined) return token === undefined && issuer === undefined && attributes === undefined ? { kind: 'chain', person, actors } : undefined;
+  if (person !== undefined || (token !== undefined && attributes !== undefined)) return undefined;
+  if (token !== undefined) return { kind: 'token', token };
+  return issuer === undefined || attributes === undefined ? undefined : { kind: 'attributes', issuer, attributes };
 };
 
 const withoutUndefined = <K extends string>(given: Readonly<Partial<Record<K, number | undefined>>>): Partial<Record<K, number>> =>
@@ -198,10 +206,10 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
     route('post', 'simulate', 'simulate', async (request, caller, response) => {
       const body = read(simulateBody, request.body, response);
       if (body === undefined) return;
-      if ((body.token === undefined) === (body.attributes === undefined || body.issuer === undefined)) return sendProblem(response, refusal('parameter_invalid', 'send either token, or issuer with attributes'));
-      const shown = body.token === undefined ? { kind: 'attributes' as const, issuer: body.issuer ?? '', attributes: body.attributes ?? {} } : { kind: 'token' as const, token: body.token };
+      const shown = shownIn(body);
+      if (shown === undefined) return sendProblem(response, refusal('parameter_invalid', 'send one of token, issuer with attributes, and actors; person goes with actors'));
       const scopes = body.scope === undefined || body.scope === '' ? [] : body.scope.split(' ');
-      const outcome = await deps.simulate({ domain: body.domain, shown, clientId: body.client_id, audience: body.audience, scopes }, caller);
+      const outcome = await deps.simulate({ domain: body.domain, shown, clientId: body.client_id, audience: body.audience, scopes, purpose: body.purpose, handsOnTo: body.hands_on_to }, caller);
       if (!outcome.ok) return sendProblem(response, outcome.error);
       const { stoppedBy, nearestWorkloads: near = [], ...rest } = outcome.value;
       response.json({ ...rest, ...(near.length === 0 ? {} : { nearest_workloads: near }), ...(stoppedBy === undefined ? {} : { stopped_by: { code: stoppedBy.code, detail: stoppedBy.detail } }) });

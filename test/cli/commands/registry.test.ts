@@ -217,7 +217,23 @@ describe('lint, simulate and audit verify', () => {
     expect(denied).toMatchObject({ code: 1, received: [{ body: { domain: 'prod', audience: 'a', issuer: 'github', attributes: { repository_id: '815' } } }] });
   });
 
+  test('simulate sends a chain: the person, then each agent, attributes with the last', async () => {
+    const chain = ['--person', 'corp/a/b', '--group', 'engineering', 'admins', '--actor', 'agents/planner', 'agents/searcher', '--attribute', 'tier=1', '--hands-on-to', 'tools/mailer'];
+    const { code, received } = await talk(['simulate', '--domain', 'prod', '--audience', 'a', ...chain], () => ({ body: { allow: true } }));
+    expect({ code, received }).toMatchObject({ code: 0, received: [{ body: {
+      domain: 'prod', audience: 'a', hands_on_to: 'tools/mailer', person: { issuer: 'corp', sub: 'a/b', groups: ['engineering', 'admins'] }, actors: [{ workload: 'agents/planner' }, { workload: 'agents/searcher', attributes: { tier: 1 } }],
+    } }] });
+    const task = await talk(['simulate', '--domain', 'prod', '--audience', 'a', '--actor', 'ops/fixer', '--purpose', 'mend'], () => ({ body: { allow: true } }));
+    expect(task.received.map(({ body }) => body)).toEqual([{ domain: 'prod', audience: 'a', purpose: 'mend', actors: [{ workload: 'ops/fixer' }] }]);
+  });
+
   test.each([
+    { name: 'a person without an agent', args: ['--person', 'corp/alice'] },
+    { name: 'groups of nobody', args: ['--actor', 'a', '--group', 'engineering'] },
+    { name: 'a person without a sub', args: ['--actor', 'a', '--person', 'corp'] },
+    { name: 'a person without an issuer', args: ['--actor', 'a', '--person', '/alice'] },
+    { name: 'a chain and evidence', args: ['--actor', 'a', '--evidence-file', '-'] },
+    { name: 'a chain and an issuer', args: ['--actor', 'a', '--issuer', 'i', '--attribute', 'a=1'] },
     { name: 'neither token nor attributes', args: [] },
     { name: 'both', args: ['--evidence-file', '-', '--issuer', 'i', '--attribute', 'a=1'] },
     { name: 'attributes from nowhere', args: ['--attribute', 'a=1'] },
