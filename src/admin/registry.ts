@@ -1,13 +1,12 @@
 import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
-import { parseId } from '../core/ids.ts';
 import type { DomainId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import { findFalling, honouredEntries, restsOn, tellFallen } from '../exchange/falling.ts';
-import type { Fallen, Falling, HonouredNote, Search } from '../exchange/falling.ts';
+import { findFallingWith, honouredEntries, restsOn, tellFallen } from '../exchange/falling.ts';
+import type { Fallen, Falling, HonouredNote } from '../exchange/falling.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import { carryOut, findForeignKek } from '../keys/key-plan.ts';
 import type { KeyPlan } from '../keys/key-plan.ts';
@@ -30,7 +29,7 @@ import { viewAt } from './registry-view.ts';
 import { showEntry } from './show-entry.ts';
 
 export interface RegistryAdminDeps extends AdminPorts {
-  readonly store: Pick<StoreReads, 'registryVersion' | 'registryDelta' | 'entriesAt' | 'entries' | 'keys' | 'leases'>;
+  readonly store: Pick<StoreReads, 'registryVersion' | 'registryDelta' | 'entriesAt' | 'entries' | 'keys' | 'leases' | 'sessionsWith'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'revokedBy' | 'version'>;
   readonly authorize: Authorize;
   readonly judge: Judge;
@@ -105,7 +104,7 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
   /** Gives the version the change made; undefined when the plan is out of date. */
   const write = async (plan: Plan, changes: readonly Change[], keys: readonly NewKeyRow[], version: number, at: number, admin: Admin, reason: string) => {
     const by = nameOf(admin);
-    const falling = await findFalling(deps.store, plan.revocations.map(searchFor), at);
+    const falling = await findFallingWith(deps.store, plan.revocations, at);
     const honoured = ({ kind, id }: Change): JsonObject => {
       const target = plan.revocations.find((revocation) => revocation.target === `${kind}:${id}`)?.target;
       return target === undefined ? {} : honouredEntries(fallingWith(falling, target), deps.honouredNote);
@@ -214,12 +213,6 @@ const domainsNamed = (manifest: unknown): ReadonlySet<string> => {
     }
   }
   return names;
-};
-
-/** A workload's leases are found by it, an issuer's among those of the domain. */
-const searchFor = ({ target, domainId }: Plan['revocations'][number]): Search => {
-  const workloadId = target.startsWith('workload:') ? parseId('workload', target.slice('workload:'.length)) : undefined;
-  return { target, filter: workloadId === undefined ? { domainId } : { domainId, workloadId } };
 };
 
 const fallingWith = ({ standings, more }: Falling, target: Target): Falling => ({ standings: standings.filter((standing) => restsOn(standing, target)), more });

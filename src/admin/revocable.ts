@@ -31,8 +31,8 @@ export interface EnableRequest extends Pick<RevocationRequest, 'id' | 'domain'> 
 export interface Found {
   readonly view: DomainView;
   readonly revocation: NewRevocation;
-  /** Where what falls with it is; a lease on which nothing else rests falls alone. */
-  readonly falls: { readonly kind: 'alone'; readonly standing: LeaseStanding } | { readonly kind: 'found'; readonly searches: readonly Search[] };
+  /** Where what falls with it is: a lease on which nothing else rests falls alone, an entry with all that rests on it. */
+  readonly falls: { readonly kind: 'alone'; readonly standing: LeaseStanding } | { readonly kind: 'found'; readonly searches: readonly Search[] } | { readonly kind: 'entry' };
 }
 export interface Blocked { readonly view: DomainView; readonly target: Target }
 
@@ -105,12 +105,12 @@ export const createFinder = ({ store, snapshot }: FinderDeps) => {
     }
     if (kind === 'workload' || kind === 'issuer') {
       const entry = findEntry(kind, request, admin);
-      return ok(entry && found(entry.view, `${kind}:${entry.id}`, reason, null, [{ domainId: entry.view.domain.id, ...(kind === 'workload' ? { workloadId: entry.id as WorkloadId } : {}) }]));
+      return ok(entry && foundEntry(entry.view, `${kind}:${entry.id}`, reason));
     }
     const view = withinReach(admin, domainOf(request.id));
     // Nothing is issued there, and nobody but the socket could undo it.
     if (view?.domain.name === SYSTEM_DOMAIN) return err(refusal('parameter_invalid', 'the system domain cannot be revoked: it would lock every admin out; revoke the issuer that proves them'));
-    return ok(view && found(view, `domain:${view.domain.id}`, reason, null, [{ domainId: view.domain.id }]));
+    return ok(view && foundEntry(view, `domain:${view.domain.id}`, reason));
   };
 
   return {
@@ -145,6 +145,9 @@ export const notFound = ({ kind, id }: { readonly kind: string; readonly id: str
 
 const found = (view: DomainView, target: Target, reason: string, purgeAfter: number | null, filters: readonly Search['filter'][]): Found =>
   ({ view, revocation: { target, domainId: view.domain.id, reason, purgeAfter }, falls: { kind: 'found', searches: filters.map((filter) => ({ target, filter })) } });
+
+const foundEntry = (view: DomainView, target: Target, reason: string): Found =>
+  ({ view, revocation: { target, domainId: view.domain.id, reason, purgeAfter: null }, falls: { kind: 'entry' } });
 
 /** A person's logins are theirs; the tasks they are accountable for are those of the workloads registered with them as principal. */
 const restingOn = (view: DomainView, urn: PersonUrn): readonly Search['filter'][] => {

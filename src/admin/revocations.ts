@@ -2,7 +2,7 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import { findFalling, honouredEntries, tellFallen } from '../exchange/falling.ts';
+import { findFalling, findFallingWith, honouredEntries, tellFallen } from '../exchange/falling.ts';
 import type { Fallen, Falling, HonouredNote } from '../exchange/falling.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { StoreReads } from '../store/store.ts';
@@ -20,7 +20,7 @@ export interface Revoked {
 }
 
 export interface RevocationAdminDeps extends AdminPorts {
-  readonly store: FinderDeps['store'] & Pick<StoreReads, 'leases'>;
+  readonly store: FinderDeps['store'] & Pick<StoreReads, 'leases' | 'sessionsWith'>;
   readonly snapshot: FinderDeps['snapshot'] & Pick<Snapshot, 'revokedBy' | 'version' | 'refresh'>;
   readonly authorize: Authorize;
   readonly honouredNote: HonouredNote;
@@ -30,7 +30,8 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
   const { find, findBlocked, domainAsked } = createFinder(deps);
 
   /** Those that fall with it: of a lease on which nothing else rests, itself alone. */
-  const fallingOf = async ({ falls }: Found, now: number): Promise<Falling> => {
+  const fallingOf = async ({ falls, revocation }: Found, now: number): Promise<Falling> => {
+    if (falls.kind === 'entry') return findFallingWith(deps.store, [revocation], now);
     if (falls.kind === 'found') return findFalling(deps.store, falls.searches, now);
     const { standing } = falls;
     return { standings: standing.revokedBy !== undefined || standing.lease.expiresAt <= now ? [] : [standing], more: false };

@@ -1,7 +1,9 @@
-import type { LeaseId } from '../core/ids.ts';
+import { parseId } from '../core/ids.ts';
+import type { DomainId, LeaseId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Target } from '../store/rows.ts';
 import type { LeaseStanding, StoreReads } from '../store/store.ts';
+import { HANDOVER_TOKEN } from './session-token.ts';
 
 /** For lease kinds whose target keeps honouring them: what to say of it; undefined for all others. */
 export type HonouredNote = (leaseKind: string) => string | undefined;
@@ -25,6 +27,8 @@ const PAGE = 1000;
 const MOST = 2 * PAGE;
 /** Looking and finding nothing takes time as well. */
 const MOST_SEARCHES = 200;
+/** Leases of one workload among which hand-overs are looked for: some 20 ms. */
+const MOST_LOOKED_AT = 10_000;
 
 export const restsOn = ({ hop, lease }: LeaseStanding, target: Target): boolean =>
   hop.path.includes(target) || target === `lease:${lease.id}` || (lease.kid !== null && target === `key:${lease.kid}`);
@@ -47,6 +51,29 @@ export const findFalling = async (store: Pick<StoreReads, 'leases'>, searches: r
   let complete = searches.length <= MOST_SEARCHES;
   for (const each of searches.slice(0, MOST_SEARCHES)) complete = (await search(each)) && complete;
   return { standings: [...found.values()], more: !complete };
+};
+
+/** An entry that others rest on; of workloads their leases are found by it, of all others among those of the domain. */
+export interface Fallible { readonly target: Target; readonly domainId: DomainId }
+
+/**
+ * The same of workloads, issuers and domains. Whom a workload handed on to has leases of its own: they are found in the sessions in which it
+ * handed on, by the newest leases it had.
+ */
+export const findFallingWith = async (store: Pick<StoreReads, 'leases' | 'sessionsWith'>, targets: readonly Fallible[], now: number): Promise<Falling> => {
+  const own: Search[] = [];
+  const below: Search[] = [];
+  let complete = true;
+  for (const { target, domainId } of targets) {
+    const workloadId = target.startsWith('workload:') ? parseId('workload', target.slice('workload:'.length)) : undefined;
+    own.push({ target, filter: workloadId === undefined ? { domainId } : { domainId, workloadId } });
+    if (workloadId === undefined || own.length + below.length >= MOST_SEARCHES) continue;
+    const { sessions, more } = await store.sessionsWith(workloadId, HANDOVER_TOKEN, MOST_LOOKED_AT, now);
+    below.push(...sessions.map((sessionId) => ({ target, filter: { sessionId } })));
+    complete &&= !more;
+  }
+  const falling = await findFalling(store, [...own, ...below], now);
+  return { ...falling, more: falling.more || !complete };
 };
 
 export const tellFallen = ({ standings, more }: Falling, honouredNote: HonouredNote): Fallen => ({

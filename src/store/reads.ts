@@ -8,7 +8,7 @@ import { createListings } from './listings.ts';
 import { toAudit, toCheckpoint, toDenial, toEntry, toHop, toKey, toLease, toRevocation, toStanding } from './map.ts';
 import type { EntryRow, RevocationRow } from './rows.ts';
 import type { Dialect } from './sql/dialect.ts';
-import { chainNames, currentEntries, entriesAt } from './sql/reads.ts';
+import { chainNames, currentEntries, entriesAt, sessionsWith } from './sql/reads.ts';
 import { StoreUnavailable } from './store.ts';
 import type { SessionUses, StoreReads } from './store.ts';
 
@@ -61,6 +61,11 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       return row === null || row.endedAt === null ? undefined : { at: row.endedAt.getTime(), by: row.endedBy ?? '', reason: row.endedReason ?? '' };
     }),
     sessionUses: (id, limit) => reading(() => readUses(prisma, id, limit)),
+    sessionsWith: (workload, leaseKind, newest, now) => reading(async () => {
+      const { sql, parameters } = sessionsWith(dialect, workload, leaseKind, newest, now);
+      const rows = await prisma.$queryRawUnsafe<{ id: string | null; looked: bigint | number }[]>(sql, ...parameters);
+      return { sessions: rows.flatMap(({ id }) => (id === null ? [] : [id as SessionId])), more: Number(rows[0]?.looked ?? 0) >= newest };
+    }),
     revocationsOf: (targets) => reading(async () => (await prisma.revocation.findMany({ where: { target: { in: [...targets] } }, orderBy: { seq: 'asc' } })).map(toRevocation)),
     sessions: (filter, page) => reading(() => listings.sessions(filter, page)),
     leaseByDecision: (id) => reading(async () => {

@@ -160,6 +160,8 @@ export interface StoreReads {
   sessionEnd(id: SessionId): Promise<SessionEnd | undefined>;
   /** What the hops of a session were used for so far, latest use first. */
   sessionUses(id: SessionId, limit: number): Promise<SessionUses>;
+  /** Running sessions in which a workload was issued leases of a kind, by its `newest` leases; `more`: it has older ones, which nobody looked at. */
+  sessionsWith(workload: WorkloadId, leaseKind: string, newest: number, now: number): Promise<{ readonly sessions: readonly SessionId[]; readonly more: boolean }>;
   /** All revocations and suspensions of these targets that are kept, lifted ones too. */
   revocationsOf(targets: readonly Target[]): Promise<readonly RevocationRow[]>;
   sessions(filter: { readonly domainId?: DomainId; readonly holder?: SessionRow['holder'] }, page: PageRequest): Promise<Page<SessionStanding>>;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { HOUR } from '../../src/core/duration.ts';
-import type { DomainId, WorkloadId } from '../../src/core/ids.ts';
-import { findFalling, honouredEntries, restsOn, tellFallen } from '../../src/exchange/falling.ts';
+import type { DomainId, SessionId, WorkloadId } from '../../src/core/ids.ts';
+import { findFalling, findFallingWith, honouredEntries, restsOn, tellFallen } from '../../src/exchange/falling.ts';
 import type { Search } from '../../src/exchange/falling.ts';
 import type { Target } from '../../src/store/rows.ts';
 import type { LeaseStanding, StoreReads } from '../../src/store/store.ts';
@@ -99,6 +99,28 @@ describe('looking for it', () => {
     const { store, asked } = storeOf(standing('here'));
     expect(await findFalling(store, [], NOW)).toEqual({ standings: [], more: false });
     expect(asked).toEqual([]);
+  });
+});
+
+describe('looking for what rests on entries', () => {
+  const worker = 'wkl_00000000000000000000000000000001' as WorkloadId;
+  const handing = (sessions: readonly string[], more = false) => {
+    const own = standing('own', { path: [`workload:${worker}`] });
+    const { store, asked } = storeOf(own, standing('below', { path: [`workload:${worker}`, 'hop:hop_x'] }), standing('beside'));
+    return { asked, store: { ...store, sessionsWith: () => Promise.resolve({ sessions: sessions as readonly SessionId[], more }) } };
+  };
+
+  test('looks where a workload handed on as well, and for an issuer in its whole domain', async () => {
+    const { store, asked } = handing(['s1', 's2']);
+    const found = await findFallingWith(store, [{ target: `workload:${worker}`, domainId: DOMAIN }, { target: 'issuer:iss_1', domainId: DOMAIN }], NOW);
+    expect([found.standings.length, found.more]).toEqual([2, false]);
+    expect(asked.map(({ limit: _limit, activeAt: _activeAt, ...filter }) => filter)).toEqual([{ domainId: DOMAIN, workloadId: worker }, { domainId: DOMAIN }, { sessionId: 's1' }, { sessionId: 's2' }]);
+  });
+
+  test('says that there may be more where it did not look at all its hand-overs', async () => {
+    expect((await findFallingWith(handing([], true).store, [{ target: `workload:${worker}`, domainId: DOMAIN }], NOW)).more).toBe(true);
+    expect((await findFallingWith(handing([]).store, [{ target: `workload:${worker}`, domainId: DOMAIN }], NOW)).more).toBe(false);
+    expect((await findFallingWith(handing(Array.from({ length: 200 }, (_, index) => `s${index}`)).store, [{ target: `workload:${worker}`, domainId: DOMAIN }], NOW)).more).toBe(true);
   });
 });
 

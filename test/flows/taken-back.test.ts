@@ -87,6 +87,32 @@ describe('revoking a person', () => {
   });
 });
 
+describe('revoking a workload', () => {
+  test('counts the actors below it as well, wherever in a chain it stands', async () => {
+    const top = await logIn('kim');
+    const middle = await below(top, 'agents/searcher');
+    const bottom = await below(middle, 'tools/mailer');
+    const spent = issued(await lab.spend(bottom, { scope: 'deploy:read' }));
+    const beside = await below(top, 'agents/a5');
+    const others = (await items('workload=agents/searcher')).filter(({ session }) => session !== claimsOf(top)['sid']).length;
+    const answer = await revoke('workload', 'agents/searcher', { domain: 'dev' });
+    const fallen = await active(top, middle, bottom, spent, beside);
+    await lab.mayfly.admin('POST', 'enable', { kind: 'workload', id: 'agents/searcher', domain: 'dev' });
+    expect(fallen).toEqual(['active', 'revoked', 'revoked', 'revoked', 'active']);
+    // Two of its own in this session and two below it, beside what other tests left.
+    expect(answer.body['leases']).toBe(others + 4);
+  });
+
+  test('that ends with its entry counts them too', async () => {
+    const top = await logIn('lea');
+    const child = await below(top, 'agents/a6');
+    const spent = issued(await lab.spend(await below(child, 'agents/a5'), { scope: 'deploy:read' }));
+    const answer = await lab.mayfly.admin('DELETE', `workloads/dev/${encodeURIComponent('agents/a6')}?reason=test`);
+    expect(answer).toMatchObject({ status: 200, body: { leases: 4 } });
+    expect(await active(top, child, spent)).toEqual(['active', 'revoked', 'revoked']);
+  });
+});
+
 describe('revoking a hop', () => {
   test('ends that actor and every one below it; who is above or beside goes on', async () => {
     const top = await logIn('iris');
@@ -117,3 +143,4 @@ describe('revoking a hop', () => {
 });
 
 const audited = async (): Promise<readonly string[]> => String((await lab.mayfly.admin('GET', 'audit')).body['text']).split('\n').filter((line) => line.includes('"revocation.made"'));
+const items = async (query: string): Promise<readonly Record<string, unknown>[]> => (await lab.mayfly.admin('GET', `leases?domain=dev&active=true&limit=1000&${query}`)).body['items'] as readonly Record<string, unknown>[];

@@ -210,6 +210,29 @@ describeRegistries({ now: () => NOW }, (registry) => {
       expect(opened.map(({ id }) => id).sort()).toEqual(['lse_used1', 'lse_used5']);
     });
 
+    test('is found from the workload: sessions that run, by its newest leases of a kind', async () => {
+      const worker = 'wkl_worker' as WorkloadId;
+      const issue = async (name: string, at: number, more: { readonly kind?: string; readonly session?: Partial<Issuance['session']>; readonly workloadId?: WorkloadId } = {}): Promise<SessionId> => {
+        const issuance = makeIssuance(name, name, { session: more.session ?? {}, lease: { id: `lse_w${name}` as LeaseId, workloadId: more.workloadId ?? worker, kind: more.kind ?? 'handover_token', issuedAt: NOW + at } });
+        await addIssuance(issuance);
+        return issuance.session.id;
+      };
+      expect(await registry().reads.sessionsWith(worker, 'handover_token', 5, NOW)).toEqual({ sessions: [], more: false });
+      const [oldest, second] = [await issue('w1', 1), await issue('w2', 2)];
+      await issue('w3', 3, { kind: 'access_token' });
+      await issue('w4', 4, { session: { endedAt: NOW } });
+      await issue('w5', 5, { session: { expiresAt: NOW } });
+      await issue('w6', 6, { workloadId: 'wkl_other' as WorkloadId });
+      const asked = async (newest: number) => {
+        const { sessions, more } = await registry().reads.sessionsWith(worker, 'handover_token', newest, NOW);
+        return { sessions: [...sessions].sort(), more };
+      };
+      expect(await asked(6)).toEqual({ sessions: [oldest, second].sort(), more: false });
+      expect(await asked(5)).toEqual({ sessions: [oldest, second].sort(), more: true });
+      expect(await asked(4)).toEqual({ sessions: [second], more: true });
+      expect(await asked(3)).toEqual({ sessions: [], more: true });
+    });
+
     test('says that there is more where there is', async () => {
       const two = await registry().reads.sessionUses(session.id, 2);
       expect([two.uses.map(({ last }) => last), two.more]).toEqual([['lse_used5', 'lse_used4'], true]);

@@ -1,6 +1,6 @@
 import { quote } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
-import { HOP, LEASE, SESSION } from './tables.ts';
+import { encodeTime, HOP, LEASE, SESSION } from './tables.ts';
 import type { Column } from './tables.ts';
 
 /** One SQL text with its numbered parameters. */
@@ -71,6 +71,19 @@ export const entriesAt = (dialect: Dialect, version: number, filter: { readonly 
     where.add(`NOT e.ended AND e.seq <= ${at} AND e.version >= (SELECT max(v.version) FROM entry v WHERE v.id = e.id AND v.seq <= ${at})`);
     return { select: `SELECT ${STANDING_COLUMNS} FROM entry e`, rest: `ORDER BY e.domain_id, e.name${page === undefined ? '' : ` LIMIT ${where.bind(page.limit)}`}` };
   });
+
+/**
+ * Sessions that still run among the newest leases of a workload, and how many of those were looked at: what it costs is bounded, however
+ * many leases a workload has. A row without a session when there is none.
+ */
+export const sessionsWith = (dialect: Dialect, workload: string, leaseKind: string, newest: number, now: number): Query => {
+  const looked = '(SELECT n.session_id, n.kind FROM lease n WHERE n.workload_id = $1 ORDER BY n.issued_at DESC LIMIT $2)';
+  return {
+    sql: dialect.parameters(`SELECT f.id, c.looked FROM (SELECT count(*) AS looked FROM ${looked} l) c
+      LEFT JOIN (SELECT DISTINCT s.id FROM ${looked} l JOIN session s ON s.id = l.session_id WHERE l.kind = $3 AND s.ended_at IS NULL AND s.expires_at > $4) f ON true`),
+    parameters: [workload, newest, leaseKind, encodeTime(now)],
+  };
+};
 
 /** Names of all chains by one index probe each: `DISTINCT` would read the whole log. */
 export const chainNames = (table: 'audit' | 'checkpoint'): string =>
