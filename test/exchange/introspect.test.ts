@@ -8,7 +8,7 @@ import { StoreUnavailable } from '../../src/store/store.ts';
 import type { LeaseStanding } from '../../src/store/store.ts';
 import type { OwnToken } from '../../src/tokens/verify.ts';
 import type { ResourceId } from '../../src/core/ids.ts';
-import { API, INTROSPECT, LEASE, NOW, OWN_TOKEN, api, codeOf, deployer, hop, other, resource, session, standing, viewOf } from './world.ts';
+import { API, INTROSPECT, LEASE, NOW, OWN_TOKEN, api, codeOf, deployer, domain, hop, other, resource, session, standing, viewOf } from './world.ts';
 
 const claims = { iss: 'https://sts.acme.example/prod', sub: deployer.spiffeId, aud: API, scope: 'deploy:read', jti: LEASE };
 const token = (change: Partial<OwnToken> = {}): OwnToken => ({ kind: 'resource', jti: LEASE, clientId: deployer.spiffeId, audience: API, jkt: undefined, kid: 'kid-1', claims, ...change } as OwnToken);
@@ -50,6 +50,9 @@ describe('a token is active', () => {
     { name: 'without a lease', setting: { standing: undefined }, asks: 2 },
     { name: 'that is revoked', setting: { standing: live({}, { revokedBy: `hop:${hop.id}` }) }, asks: 2 },
     { name: 'of a session that is over', setting: { standing: live({}, { ended: true }) }, asks: 2 },
+    { name: 'that is suspended', setting: { standing: live({}, { suspendedBy: `session:${session.id}` }) }, asks: 2 },
+    { name: 'of a login that is too old', setting: { standing: live({}, { session: { ...session, model: 'delegated', freshAt: NOW - domain.limits.freshness.delegated } }) }, asks: 2 },
+    { name: 'of a task that is stale', setting: { standing: live({}, { session: { ...session, model: 'autonomous', freshAt: NOW - domain.limits.freshness.autonomous } }) }, asks: 2 },
     { name: 'whose lease ends now', setting: { standing: live({ expiresAt: NOW }) }, asks: 2 },
     { name: 'of a resource that was removed and registered anew', setting: { standing: live({ resourceId: 'res_old' as ResourceId }) }, asks: 2 },
     { name: 'of a session token', setting: { standing: live({ resourceId: null }) }, asks: 2 },
@@ -57,6 +60,10 @@ describe('a token is active', () => {
     const it = start(setting);
     expect(await it.introspect(workload)).toEqual({ active: false });
     expect(it.asked).toHaveLength(asks);
+  });
+
+  test.each(['delegated', 'autonomous'] as const)('while what a %s session rests on is fresh', async (model) => {
+    expect(await start({ standing: live({}, { session: { ...session, model, freshAt: NOW - domain.limits.freshness[model] + 1 } }) }).introspect()).toMatchObject({ active: true });
   });
 
   test('is nobody\'s word but the database\'s: when it does not answer, there is no answer', async () => {
@@ -78,6 +85,8 @@ describe('who introspects', () => {
     { name: 'another token of the same lease', setting: { standing: { ...own, lease: { ...own.lease, credentialHash: 'of another' } } }, code: 'token_unknown' },
     { name: 'a revoked token', setting: { standing: { ...own, revokedBy: `session:${session.id}` } }, code: 'revoked' },
     { name: 'a token of a session that is over', setting: { standing: { ...own, ended: true } }, code: 'revoked' },
+    { name: 'a token that is suspended', setting: { standing: { ...own, suspendedBy: `workload:${other.id}` } }, code: 'revoked' },
+    { name: 'a token of a task that is stale', setting: { standing: { ...own, session: { ...session, model: 'autonomous', freshAt: NOW - domain.limits.freshness.autonomous } } }, code: 'revoked' },
     { name: 'a token whose lease ends now', setting: { standing: { ...own, lease: { ...own.lease, expiresAt: NOW } } }, code: 'revoked' },
     { name: 'a token of a workload that is not registered any more', setting: { standing: own, view: viewOf({ workloads: [deployer] }) }, code: 'workload_unknown' },
     { name: 'a live token of a registered workload', setting: { standing: own }, code: 'accepted' },

@@ -70,6 +70,48 @@ describe('a token request', () => {
     expect([outcome(most), outcome(more)]).toEqual(['accepted', code]);
   });
 
+  type Pairs = readonly (readonly [string, string])[];
+  const TYPE = 'urn:ietf:params:oauth:token-type';
+  const [CHILD, SESSION] = ['spiffe://prod.acme.example/agents/child', 'A'.repeat(22)];
+  /** The usual form with these in place of what it has, or beside it. */
+  const with_ = (...pairs: Pairs): Pairs => [...GOOD.filter(([key]) => !pairs.some(([name]) => name === key)), ...pairs];
+  const actor: Pairs = [['actor_token', 'a.b.c'], ['actor_token_type', `${TYPE}:jwt`]];
+  const spent: Pairs = [['subject_token_type', `${TYPE}:access_token`]];
+  const renewed: Pairs = [['subject_token', SESSION], ['subject_token_type', 'urn:mayfly:token-type:session']];
+  test.each<{ readonly name: string; readonly form: Pairs; readonly code: string }>([
+    { name: 'an actor', form: with_(...actor), code: 'accepted' },
+    { name: 'an actor by its ID token', form: with_(['actor_token', 'a.b.c'], ['actor_token_type', `${TYPE}:id_token`]), code: 'accepted' },
+    { name: 'an actor without its type', form: with_(['actor_token', 'a.b.c']), code: 'parameter_missing' },
+    { name: 'an actor of an unknown type', form: with_(['actor_token', 'a.b.c'], ['actor_token_type', `${TYPE}:saml2`]), code: 'token_type_unsupported' },
+    { name: 'an actor that shows an access token, which is no evidence', form: with_(['actor_token', 'a.b.c'], ['actor_token_type', `${TYPE}:access_token`]), code: 'token_type_unsupported' },
+    { name: 'two actors', form: [...with_(...actor), ['actor_token', 'd.e.f']], code: 'parameter_repeated' },
+    { name: 'a session token', form: with_(...spent), code: 'accepted' },
+    { name: 'a session token and an actor', form: with_(...spent, ...actor), code: 'accepted' },
+    { name: 'a session token to hand on', form: with_(...spent, ['requested_actor', CHILD]), code: 'accepted' },
+    { name: 'a session token to hand on to no SPIFFE ID', form: with_(...spent, ['requested_actor', 'agents/child']), code: 'parameter_invalid' },
+    { name: 'a session token to hand on to a SPIFFE ID that would be mended', form: with_(...spent, ['requested_actor', `${CHILD}/../x`]), code: 'parameter_invalid' },
+    { name: 'a session token to hand on to two', form: [...with_(...spent, ['requested_actor', CHILD]), ['requested_actor', `${CHILD}2`]], code: 'parameter_repeated' },
+    { name: 'evidence to hand on', form: with_(['requested_actor', CHILD]), code: 'actor_unexpected' },
+    { name: 'a session\'s id to hand on', form: with_(...renewed, ...actor, ['requested_actor', CHILD]), code: 'actor_unexpected' },
+    { name: 'an actor and one to hand on to', form: with_(...spent, ...actor, ['requested_actor', CHILD]), code: 'actor_unexpected' },
+    { name: 'a session\'s id and an actor', form: with_(...renewed, ...actor), code: 'accepted' },
+    { name: 'a session\'s id alone', form: with_(...renewed), code: 'actor_missing' },
+    { name: 'a task', form: with_(['session', SESSION]), code: 'accepted' },
+    { name: 'a task that is no id', form: with_(['session', `${SESSION}A`]), code: 'session_unknown' },
+    { name: 'a task\'s purpose', form: with_(['purpose', 'mend the tests – all of them']), code: 'accepted' },
+    { name: 'a purpose of 500 characters', form: with_(['purpose', 'x'.repeat(500)]), code: 'accepted' },
+    { name: 'a purpose of 501 characters', form: with_(['purpose', 'x'.repeat(501)]), code: 'parameter_invalid' },
+    { name: 'a purpose of two lines', form: with_(['purpose', 'a\nb']), code: 'parameter_invalid' },
+    { name: 'a purpose of two lines, otherwise parted', form: with_(['purpose', 'a\u2028b']), code: 'parameter_invalid' },
+    { name: 'a purpose with half a character', form: with_(['purpose', 'a\ud800']), code: 'parameter_invalid' },
+    { name: 'a task and a purpose', form: with_(['session', SESSION], ['purpose', 'mend']), code: 'parameter_invalid' },
+    { name: 'a task and an actor', form: with_(['session', SESSION], ...actor), code: 'parameter_invalid' },
+    { name: 'a task and a session token', form: with_(['session', SESSION], ...spent), code: 'parameter_invalid' },
+    { name: 'a purpose and a session\'s id', form: with_(['purpose', 'mend'], ...renewed, ...actor), code: 'parameter_invalid' },
+    { name: 'two tasks', form: [...with_(['session', SESSION]), ['session', SESSION]], code: 'parameter_repeated' },
+    { name: 'a deferred answer', form: with_(['completion_mode', 'deferred']), code: 'parameter_unsupported' },
+  ])('with $name: $code', ({ form, code }) => { expect(outcome(form)).toBe(code); });
+
   test.each([
     { name: 'an audience sent twice as resource', form: [...GOOD, ['resource', 'https://api.example']] },
     { name: 'an empty actor_token, which is absent', form: [...GOOD, ['actor_token', '']] },
