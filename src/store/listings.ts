@@ -1,18 +1,19 @@
 import type { Clock } from '../core/clock.ts';
-import type { LeaseId, SessionId } from '../core/ids.ts';
+import type { DomainId, LeaseId, ResourceId, SessionId } from '../core/ids.ts';
 import { formatCursor, parseCursor } from './cursor.ts';
 import type { Cursor } from './cursor.ts';
 import type { Hop, Lease, Session } from './generated/postgresql/client.ts';
 import { toBudget, toHop, toLease, toSession } from './map.ts';
-import type { HopRow, Target } from './rows.ts';
+import type { HopRow, SessionRow, Target } from './rows.ts';
 import type { PrismaReader } from './reads.ts';
 import type { Dialect } from './sql/dialect.ts';
 import { leaseRevokedBy, leaseStandings, leaseSuspendedBy, sessionStandings } from './sql/reads.ts';
 import type { Conditions, Query } from './sql/reads.ts';
-import { encodeTime } from './sql/tables.ts';
-import type { LeaseStanding, Page, PageRequest, SessionStanding, StoreReads } from './store.ts';
+import { listedLeases } from './sql/status.ts';
+import { decodeTime, encodeTime } from './sql/tables.ts';
+import type { LeaseStanding, ListedLease, Page, PageRequest, SessionStanding, StoreReads } from './store.ts';
 
-export interface Listings extends Pick<StoreReads, 'leases' | 'session' | 'sessions'> { lease(id: LeaseId): Promise<LeaseStanding | undefined> }
+export interface Listings extends Pick<StoreReads, 'leases' | 'listedLeases' | 'session' | 'sessions'> { lease(id: LeaseId): Promise<LeaseStanding | undefined> }
 
 /** Reads that judge revocation. It is judged in the statement that reads the row, from the revocations alone (design, section 7). */
 export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Clock): Listings => {
@@ -38,6 +39,12 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
         return newestFirst(where, narrowed === undefined ? undefined : 'l.issued_at', 'l.id', page);
       }));
       return toPage(rows.map(standing), page, ({ lease }) => ({ at: lease.issuedAt, id: lease.id }));
+    },
+    async listedLeases(after, limit) {
+      const now = clock.now();
+      const rows = await run(listedLeases(dialect, after, limit, encodeTime(now)));
+      const last = rows.at(-1);
+      return { items: rows.flatMap((row) => toListedLease(row as unknown as ListedRow, now) ?? []), next: rows.length < limit || last === undefined ? undefined : String(last['id']) };
     },
     async session(id) {
       const [row] = await run(sessionStandings(dialect, (where) => {
@@ -85,8 +92,27 @@ const toLeaseStanding = (row: RawRow, now: number): LeaseStanding => {
   const lease = toLease(part<Lease>(row, 'lease'));
   const hop = toHop(part<Hop>(row, 'hop'));
   const { session, revokedBy, suspendedBy } = toSessionStanding(row);
-  return { lease, session, hop, revokedBy, suspendedBy, ended: session.endedAt !== null || session.expiresAt <= now || hop.expiresAt <= now };
+  return { lease, session, hop, revokedBy, suspendedBy, ended: isOver(session, hop, now) };
 };
+
+/** Session and hop are there where the lease matters. */
+type ListedRow = Readonly<Pick<Lease, 'id' | 'domainId' | 'audience' | 'resourceId' | 'kid' | 'statusList' | 'statusIndex' | 'expiresAt'>>
+  & Readonly<Pick<Session, 'freshAt' | 'endedAt' | 'beganVersion'>> & { readonly model: string | null; readonly path: string | null; readonly sessionExpiresAt: Date; readonly hopExpiresAt: Date };
+
+const toListedLease = (row: ListedRow, now: number): ListedLease | undefined => {
+  const { statusList, statusIndex, model, path } = row;
+  if (statusList === null || statusIndex === null || model === null || path === null) return undefined;
+  return {
+    lease: {
+      id: row.id as LeaseId, domainId: row.domainId as DomainId, audience: row.audience, resourceId: row.resourceId as ResourceId | null, kid: row.kid, expiresAt: decodeTime(row.expiresAt), statusList, statusIndex: Number(statusIndex),
+    },
+    session: { model: model as SessionRow['model'], freshAt: row.freshAt === null ? null : decodeTime(row.freshAt), beganVersion: Number(row.beganVersion) },
+    hop: { path: JSON.parse(path) as readonly Target[] },
+    ended: isOver({ endedAt: row.endedAt === null ? null : decodeTime(row.endedAt), expiresAt: decodeTime(row.sessionExpiresAt) }, { expiresAt: decodeTime(row.hopExpiresAt) }, now),
+  };
+};
+
+const isOver = (session: Pick<SessionRow, 'endedAt' | 'expiresAt'>, hop: Pick<HopRow, 'expiresAt'>, now: number): boolean => session.endedAt !== null || session.expiresAt <= now || hop.expiresAt <= now;
 
 const toSessionStanding = (row: RawRow): SessionStanding => ({ session: toSession(part<Session>(row, 'session')), revokedBy: row.revokedBy ?? undefined, suspendedBy: row.suspendedBy ?? undefined });
 

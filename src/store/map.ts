@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, Target } from './rows.ts';
+import type { AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target } from './rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
@@ -47,9 +47,12 @@ export const toLease = (row: Prisma.Lease): LeaseRow => ({
   id: row.id as LeaseId, kind: row.kind, domainId: row.domainId as DomainId, sessionId: row.sessionId as SessionId, hopId: row.hopId as HopId, workloadId: row.workloadId as WorkloadId,
   owner: row.owner, issuerId: row.issuerId as IssuerId, resourceId: row.resourceId as ResourceId | null, audience: row.audience, scope: row.scope, ceiling: list<CeilingPair>(row.ceiling),
   decision: object(row.decision), replayKey: row.replayKey, replayUntil: optionalTime(row.replayUntil),
-  credentialHash: row.credentialHash, kid: row.kid, jkt: row.jkt, handle: row.handle, handleKekId: row.handleKekId,
+  credentialHash: row.credentialHash, kid: row.kid, jkt: row.jkt, statusList: row.statusList, statusIndex: row.statusIndex, handle: row.handle, handleKekId: row.handleKekId,
   issuedAt: row.issuedAt.getTime(), expiresAt: row.expiresAt.getTime(),
 });
+
+export const toStatusList = (row: Pick<Prisma.StatusList, 'id' | 'domainId' | 'blocks' | 'until'>): StatusListRow =>
+  ({ id: row.id, domainId: row.domainId as DomainId, blocks: row.blocks, until: row.until.getTime() });
 
 export const toDenial = (row: Prisma.Denial): DenialRow => ({
   id: row.id as DecisionId, at: row.at.getTime(), domainId: row.domainId as DomainId, workloadId: row.workloadId as WorkloadId | null,

@@ -5,7 +5,7 @@ import type { HopId, LeaseId, SessionId } from '../core/ids.ts';
 import { InvalidCursor } from './cursor.ts';
 import type { PrismaClient } from './generated/postgresql/client.ts';
 import { createListings } from './listings.ts';
-import { toAudit, toCheckpoint, toDenial, toEntry, toHop, toKey, toLease, toRevocation, toStanding } from './map.ts';
+import { toAudit, toCheckpoint, toDenial, toEntry, toHop, toKey, toLease, toRevocation, toStanding, toStatusList } from './map.ts';
 import type { EntryRow, RevocationRow } from './rows.ts';
 import type { Dialect } from './sql/dialect.ts';
 import { chainNames, currentEntries, entriesAt, sessionsWith } from './sql/reads.ts';
@@ -13,7 +13,7 @@ import { StoreUnavailable } from './store.ts';
 import type { SessionUses, StoreReads } from './store.ts';
 
 /** What is used of the generated clients: the part in which both are of one type. */
-export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'denial' | 'auditEntry' | 'checkpoint' | '$queryRawUnsafe' | '$disconnect'>;
+export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'statusList' | 'denial' | 'auditEntry' | 'checkpoint' | '$queryRawUnsafe' | '$disconnect'>;
 
 /** Reads over Prisma, on either engine. A read that fails is {@link StoreUnavailable}. */
 export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock): StoreReads => {
@@ -55,6 +55,7 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       const row = await prisma.hop.findUnique({ where: { id } });
       return row === null ? undefined : toHop(row);
     }),
+    listedLeases: (after, limit) => reading(() => listings.listedLeases(after, limit)),
     session: (id) => reading(() => listings.session(id)),
     sessionEnd: (id) => reading(async () => {
       const row = await prisma.session.findUnique({ where: { id }, select: { endedAt: true, endedBy: true, endedReason: true } });
@@ -72,6 +73,11 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       const row = await prisma.lease.findUnique({ where: { id: leaseOf(id) } });
       return row === null ? undefined : toLease(row);
     }),
+    statusList: (id) => reading(async () => {
+      const row = await prisma.statusList.findUnique({ where: { id } });
+      return row === null ? undefined : toStatusList(row);
+    }),
+    statusLists: (domainId) => reading(async () => (await prisma.statusList.findMany({ where: { domainId, until: { gt: new Date(clock.now()) } }, orderBy: { id: 'asc' } })).map(toStatusList)),
     denial: (id) => reading(async () => {
       const row = await prisma.denial.findUnique({ where: { id } });
       return row === null ? undefined : toDenial(row);

@@ -140,10 +140,22 @@ export interface LeaseRow {
   readonly credentialHash: string;
   readonly kid: string | null;
   readonly jkt: string | null;
+  /** The entry of a status list that tells of it; only access tokens have one. */
+  readonly statusList: string | null;
+  readonly statusIndex: number | null;
   readonly handle: string | null;
   readonly handleKekId: string | null;
   readonly issuedAt: number;
   readonly expiresAt: number;
+}
+
+/** Of a status list, what whoever serves it must know. */
+export interface StatusListRow {
+  readonly id: string;
+  readonly domainId: DomainId;
+  readonly blocks: number;
+  /** When the last token that any of its blocks may still be used for has expired. */
+  readonly until: number;
 }
 
 export interface DenialRow {

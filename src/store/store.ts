@@ -3,7 +3,7 @@ import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type {
-  AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, Target,
+  AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
 } from './rows.ts';
 
 /** The database did not confirm. Nothing was issued; the caller gets 503. */
@@ -110,6 +110,25 @@ export type SignCheckpoint = (statement: NamedCheckpoint & { readonly before: Na
 /** Entries `n` to `to` that end a stopped chain and that nothing shows to be ours: they are never sealed. */
 export interface UnprovenTail { readonly chain: string; readonly n: number; readonly to: number }
 
+/** Asks for a block of the domain's open status list; `list` and `order` (its block numbers, shuffled) make one where none is open. */
+export interface BlockClaim {
+  readonly domainId: DomainId;
+  readonly list: string;
+  readonly order: readonly number[];
+  /** When the last token that the block may be used for has expired. */
+  readonly until: number;
+}
+/** A block that is this process's alone, for ever. */
+export interface ClaimedBlock { readonly list: string; readonly block: number }
+
+/** An unexpired lease that a status list tells of, with what its status depends on. */
+export interface ListedLease {
+  readonly lease: Pick<LeaseRow, 'id' | 'domainId' | 'audience' | 'resourceId' | 'kid' | 'expiresAt'> & { readonly statusList: string; readonly statusIndex: number };
+  readonly session: Pick<SessionRow, 'model' | 'freshAt' | 'beganVersion'>;
+  readonly hop: Pick<HopRow, 'path'>;
+  readonly ended: boolean;
+}
+
 /** Writes. Each resolves after its own transaction was confirmed durable, or throws {@link StoreUnavailable}. */
 export interface StoreWrites {
   /** Group commit: shares a transaction with whatever else arrived while the last one was in flight. */
@@ -137,6 +156,8 @@ export interface StoreWrites {
   checkpoint(sign: SignCheckpoint, now: number): Promise<CheckpointRow | undefined>;
   /** Seals the chains whose writer stopped before it could, each at its newest entry that a code proves; tells of the rest, once. */
   sealStopped(sign: SignCheckpoint, now: number, tell: (tail: UnprovenTail) => void): Promise<readonly CheckpointRow[]>;
+  /** One statement for each block, whoever asks: no block is ever given twice. */
+  claimStatusBlock(claim: BlockClaim): Promise<ClaimedBlock>;
   /** Erases sealed revocation handles of leases that are over or revoked. */
   eraseHandle(id: LeaseId): Promise<void>;
 }
@@ -166,6 +187,11 @@ export interface StoreReads {
   revocationsOf(targets: readonly Target[]): Promise<readonly RevocationRow[]>;
   sessions(filter: { readonly domainId?: DomainId; readonly holder?: SessionRow['holder'] }, page: PageRequest): Promise<Page<SessionStanding>>;
   leaseByDecision(id: DecisionId): Promise<LeaseRow | undefined>;
+  /** Those among the next `limit` leases after an id, by age, that status lists tell of; `next`: after which to look on. */
+  listedLeases(after: string, limit: number): Promise<{ readonly items: readonly ListedLease[]; readonly next: string | undefined }>;
+  statusList(id: string): Promise<StatusListRow | undefined>;
+  /** Of a domain, those whose tokens may not all have expired. */
+  statusLists(domainId: DomainId): Promise<readonly StatusListRow[]>;
   denial(id: DecisionId): Promise<DenialRow | undefined>;
   auditChains(): Promise<readonly string[]>;
   /** Entries of one chain above `after`, in order. */

@@ -45,7 +45,7 @@ export const makeIssuance = (name: string, sessionName: string = name, parts: Pa
     lease: {
       id: leaseId, kind: 'access-token', domainId: DOMAIN, sessionId, hopId, workloadId: WORKLOAD, owner: 'payments@acme.example', issuerId: ISSUER, resourceId: RESOURCE,
       audience: 'https://deploy.acme.example', scope: 'deploy:read deploy:write', ceiling: [], decision: { policies: [{ name: 'deployer-deploys', version: 3 }], nothing: null, count: 2 },
-      replayKey: `key ${name}`, replayUntil: NOW + HOUR, credentialHash: sha256(name).toString('base64url'), kid: 'kid-1', jkt: null, handle: null, handleKekId: null,
+      replayKey: `key ${name}`, replayUntil: NOW + HOUR, credentialHash: sha256(name).toString('base64url'), kid: 'kid-1', jkt: null, statusList: null, statusIndex: null, handle: null, handleKekId: null,
       issuedAt: NOW, expiresAt: NOW + 5 * MINUTE, ...parts.lease,
     },
     proofs: parts.proofs ?? [],

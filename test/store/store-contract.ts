@@ -5,6 +5,7 @@ import { describeIssuing } from './contract/issuing.ts';
 import { describeJobs } from './contract/jobs.ts';
 import { describeRegistry } from './contract/registry.ts';
 import { describeStanding } from './contract/standing.ts';
+import { describeStatusLists } from './contract/status-lists.ts';
 import { describeTasks } from './contract/tasks.ts';
 import type { MakePlace } from './place.ts';
 
@@ -15,6 +16,7 @@ export const describeStore = (makePlace: MakePlace): void => {
   describeTasks(makePlace);
   describeRegistry(makePlace);
   describeJobs(makePlace);
+  describeStatusLists(makePlace);
   describeAuditing(makePlace);
   describeForging(makePlace);
   describeFailing(makePlace);

@@ -138,12 +138,27 @@ CREATE TABLE "lease" (
     "credential_hash" TEXT NOT NULL,
     "kid" TEXT,
     "jkt" TEXT,
+    "status_list" TEXT,
+    "status_index" INTEGER,
     "handle" TEXT,
     "handle_kek_id" TEXT,
     "issued_at" TIMESTAMPTZ(3) NOT NULL,
     "expires_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "lease_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "status_list" (
+    "id" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "open" BOOLEAN,
+    "blocks" INTEGER NOT NULL,
+    "claimed" INTEGER NOT NULL,
+    "block_order" TEXT NOT NULL,
+    "until" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "status_list_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateTable
@@ -246,6 +261,9 @@ CREATE INDEX "lease_session_id_idx" ON "lease"("session_id");
 
 -- CreateIndex
 CREATE INDEX "lease_workload_id_issued_at_idx" ON "lease"("workload_id", "issued_at");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "status_list_domain_id_open_key" ON "status_list"("domain_id", "open");
 
 -- CreateIndex
 CREATE INDEX "replay_expires_at_idx" ON "replay"("expires_at");

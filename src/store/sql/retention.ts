@@ -29,6 +29,7 @@ export const retentionStatements = (dialect: Dialect) => {
       statement(dialect, 'purge_session', `DELETE FROM session WHERE id IN (${goneSessions.replace(room, `AND NOT EXISTS (SELECT 1 FROM hop h WHERE h.session_id = s.id) ${room}`)}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_revocation', `DELETE FROM revocation WHERE seq IN (SELECT seq FROM revocation WHERE purge_after < ${bound('now')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_denial', `DELETE FROM denial WHERE id IN (SELECT id FROM denial WHERE "at" < ${bound('history')} ORDER BY "at" ${room}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_status_list', `DELETE FROM status_list WHERE id IN (SELECT id FROM status_list WHERE until < ${bound('now')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_job', `DELETE FROM job WHERE name IN (SELECT name FROM job WHERE name LIKE 'audit:%' AND until < ${bound('jobs')} ${room}) RETURNING 1 AS gone`),
     ] satisfies readonly Statement[],
     /** Per chain with entries under an old checkpoint: its first entry, the last old checkpoint, and where a stretch of at most `room` entries ends. */

@@ -3,6 +3,7 @@ import type { Dialect } from './dialect.ts';
 import { issueStatements } from './issue.ts';
 import { registryStatements } from './registry.ts';
 import { retentionStatements } from './retention.ts';
+import { statusStatements } from './status.ts';
 
 /** Every hand-written statement, in one engine's spelling. */
 export const buildStatements = (dialect: Dialect) => ({
@@ -10,5 +11,6 @@ export const buildStatements = (dialect: Dialect) => ({
   registry: registryStatements(dialect),
   audit: auditStatements(dialect),
   retention: retentionStatements(dialect),
+  status: statusStatements(dialect),
 });
 export type Statements = ReturnType<typeof buildStatements>;

@@ -1,5 +1,5 @@
 import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
-import type { IssuanceOutcome, RegistryOutcome } from '../store.ts';
+import type { ClaimedBlock, IssuanceOutcome, RegistryOutcome } from '../store.ts';
 import type { Durability } from './connection.ts';
 
 /**
@@ -31,6 +31,7 @@ export type SingleOperation =
   | { readonly kind: 'release-job'; readonly name: string; readonly holder: string }
   | { readonly kind: 'purge'; readonly now: number; readonly limit: number; readonly name: string; readonly fence: number }
   | { readonly kind: 'erase-handle'; readonly id: string }
+  | { readonly kind: 'claim-block'; readonly claim: string }
   | { readonly kind: 'own-head' }
   | { readonly kind: 'stopped'; readonly now: number }
   | { readonly kind: 'proven'; readonly chain: string; readonly after: number }
@@ -55,6 +56,7 @@ export interface Replies {
   readonly 'release-job': null;
   readonly purge: { readonly deleted: number; readonly more: boolean };
   readonly 'erase-handle': null;
+  readonly 'claim-block': ClaimedBlock;
   readonly 'own-head': { readonly head: SealableHead | null; readonly newest: NamedCheckpoint | null };
   readonly stopped: { readonly chains: readonly StoppedChain[]; readonly newest: NamedCheckpoint | null };
   /** The newest entry that a code proves among those looked at; `next`: after which to look on. */
@@ -69,7 +71,7 @@ export type Reply = Replies[Operation['kind']];
 export const laneOf = (operation: Operation): 'shared' | 'registry' | 'single' => LANES[operation.kind];
 const LANES = {
   issue: 'shared', open: 'shared', spend: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'take-job': 'single', 'release-job': 'single',
-  purge: 'single', 'erase-handle': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single',
+  purge: 'single', 'erase-handle': 'single', 'claim-block': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single',
 } as const satisfies Record<Operation['kind'], string>;
 
 export const isShared = (operation: Operation): operation is SharedOperation => laneOf(operation) === 'shared';

@@ -31,6 +31,8 @@ const run = async (query: Query, { chain, chainWriter, statements, codes }: Sing
     case 'erase-handle':
       await query(statements.registry.eraseHandle, JSON.stringify([operation.id]));
       return null;
+    case 'claim-block':
+      return claimBlock(query, statements.status, operation);
     case 'seal':
       return (await query(statements.audit.seal, `[${operation.row}]`)).length > 0;
     case 'own-head': {
@@ -50,6 +52,14 @@ const run = async (query: Query, { chain, chainWriter, statements, codes }: Sing
 
 type Take = Extract<SingleOperation, { kind: 'take-job' }>;
 type Purge = Extract<SingleOperation, { kind: 'purge' }>;
+
+const claimBlock = async (query: Query, statements: Statements['status'], { claim }: Extract<SingleOperation, { kind: 'claim-block' }>): Promise<Replies['claim-block']> => {
+  const [row] = await query(statements.claimBlock, claim);
+  const order: unknown = JSON.parse(String(row?.block_order));
+  const block: unknown = Array.isArray(order) ? order[Number(row?.claimed) - 1] : undefined;
+  if (row === undefined || typeof block !== 'number') throw new Error('the database gave no block of a status list');
+  return { list: String(row.id), block };
+};
 
 const findProven = async (query: Query, statements: Statements, codes: AuditCodes, { chain, after }: Extract<SingleOperation, { kind: 'proven' }>): Promise<Replies['proven']> => {
   const rows = await query(statements.audit.coded, JSON.stringify([{ chain, after }]));

@@ -2,7 +2,7 @@ import { auditText } from '../../core/hash-chain.ts';
 import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
 import type { AuditEvent, CheckpointRow } from '../rows.ts';
 import { BUDGET, CHECKPOINT, DENIAL, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, encodeRow, encodeTime, storable } from '../sql/tables.ts';
-import type { Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
+import type { BlockClaim, Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import type { Perform } from './group-commit.ts';
 import type { EncodedEvent, EncodedProof, Operation, Replies, SealableHead } from './operations.ts';
@@ -56,6 +56,7 @@ export const createWrites = (perform: Perform): StoreWrites => {
     takeJob: async (name, holder, until, now) => (await perform({ kind: 'take-job', name, holder, until, now })) ?? undefined,
     async releaseJob(name, holder) { await perform({ kind: 'release-job', name, holder }); },
     purge: (now, limit, job) => perform({ kind: 'purge', now, limit, name: job.name, fence: job.fence }),
+    claimStatusBlock: (claim) => perform({ kind: 'claim-block', claim: encodeBlockClaim(claim) }),
     async eraseHandle(id) { await perform({ kind: 'erase-handle', id }); },
     async checkpoint(sign, now) {
       const { head, newest } = await perform({ kind: 'own-head' });
@@ -111,6 +112,9 @@ const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'chang
     once: (change.once ?? []).map(encodeProof),
   };
 };
+
+const encodeBlockClaim = ({ domainId, list, order, until }: BlockClaim): string =>
+  JSON.stringify([{ id: list, domain_id: domainId, blocks: order.length, block_order: JSON.stringify(order), until: encodeTime(until) }]);
 
 const encodeProof = (thing: OneTime): EncodedProof => ({ key: thing.key, row: encodeRow(REPLAY, thing) });
 
