@@ -33,6 +33,7 @@ import { authorityLimits } from '../src/registry/limits.ts';
 import { createLog } from '../src/telemetry/log.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { signToken } from '../src/tokens/sign.ts';
+import type { StatusEntry } from '../src/tokens/status-list.ts';
 import { BENCH_LIMITS } from './limits.ts';
 import { DOMAIN, ISSUER, ORGANIZATION, PLATFORM, SCOPE, apiOf } from './scenery.ts';
 
@@ -70,7 +71,8 @@ const view = only<DomainView>({ domain, ring, problems: [] });
 const store = { deny: () => Promise.resolve() };
 const denials = createDenials({ clock, random, store, log });
 const attest = createAttest({ clock, verify: createVerifyEvidence({ clock, catalogue: attestorCatalogue, keys: createIssuerKeys({ fetch: createGuardedFetch(), clock, isDevelopment: () => true }) }) });
-const provider = createAccessTokenProvider({ signAccessToken: (_domain, claims) => signToken(claims, ring) });
+const entry: StatusEntry = { list: 'AAAAAAAAAAAAAAAAAAAAAA', index: 1, uri: `${domain.issuer}/status/AAAAAAAAAAAAAAAAAAAAAA` };
+const provider = createAccessTokenProvider({ signAccessToken: (_domain, claims) => signToken(claims, ring), takeStatusEntry: () => Promise.resolve(entry) });
 const limitByWorkload = createRateLimit(clock, BENCH_LIMITS.per_workload);
 
 const exchange: Exchange = async ({ request }) => {

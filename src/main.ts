@@ -87,7 +87,7 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
     await prepareFirstStart({ clock, random, externalUrl, snapshot: node.snapshot, firstKeys: node.firstKeys, change: node.change });
     checkExternalUrl(externalUrl, node.snapshot);
     store.onRegistryChange(() => { follow().catch((cause: unknown) => { log.warn({ err: cause }, 'the registry could not be read'); }); });
-    const background = startBackground({ clock, store, node, encryption, follow, jobs: true, holder: newId('chain', clock, random), log, metrics });
+    const background = startBackground({ clock, store, node, encryption, follow, jobs: true, issues: config.workers === 1, holder: newId('chain', clock, random), log, metrics });
     stops.push(() => background.stop());
 
     const allMetrics = async (): Promise<string> => AggregatorRegistry.aggregate([await metrics.registry.getMetricsAsJSON(), ...(await workers?.metrics() ?? [])]).metrics();

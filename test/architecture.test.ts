@@ -10,7 +10,7 @@ const RANKS: Readonly<Record<string, number>> = {
   core: 0,
   config: 1, keys: 1, tokens: 1, outbound: 1, telemetry: 1,
   attestation: 2, registry: 2, authority: 2, policy: 2, credentials: 2, revocation: 2, audit: 2, store: 2,
-  snapshot: 3, exchange: 4, signals: 4, admin: 5, jobs: 5,
+  snapshot: 3, exchange: 4, signals: 4, admin: 5, jobs: 5, status: 5,
   http: 6,
   boot: 7,
   'main.ts': 8,

@@ -117,6 +117,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   admin_unauthenticated: 'show a token of an issuer that proves admins, made out to <issuer>/admin, or use the local socket',
   admin_denied: 'a policy of the system domain, or of the domain itself, has to permit this admin action',
   not_found: 'look it up with the matching listing',
+  format_unsupported: 'the verifier asks for status lists as CWT; only JWT is sent', history_unsupported: 'the verifier asks for the status list of a former time; which leases were revoked when is in the audit log',
   conflict: 'somebody else changed the registry meanwhile; repeat the command',
   manifest_invalid: 'mend the places that are listed; nothing was applied',
   lint_error: 'mend the findings, or accept each with a reason and a date; nothing was applied',

@@ -29,6 +29,8 @@ export interface BackgroundDeps {
   readonly follow: () => Promise<void>;
   /** The jobs of the installation; false in a serving process beside a primary, which runs them. */
   readonly jobs: boolean;
+  /** Whether this process issues tokens itself; not a primary beside workers. */
+  readonly issues: boolean;
   readonly holder: string;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -74,6 +76,8 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
   const loops: readonly Loop[] = [
     startLoop('snapshot', POLL, deps.follow, deps),
     startLoop('checkpoint', CHECKPOINT_LOOK, sealWhenDue, deps),
+    // Begun now, beside the loop: the first token shall not wait for its status entry.
+    ...(deps.issues ? [startOnce('status-blocks', () => node.keepStatusBlocks(), deps), startLoop('status-blocks', SECOND, () => node.keepStatusBlocks(), deps)] : []),
     startLoop('denial-counts', MINUTE, () => node.denials.flush(), deps),
     ...(deps.jobs ? jobs.map((each) => startJob(each, job)) : []),
     // Without taking the job, whose lease a process that was killed still has: its last entries shall not stay unsealed so long. Sealing twice does no harm.

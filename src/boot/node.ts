@@ -63,6 +63,8 @@ import { createPoll } from '../signals/poll.ts';
 import { createReceive } from '../signals/receive.ts';
 import { createVerifySet } from '../signals/received-set.ts';
 import { createSnapshot } from '../snapshot/snapshot.ts';
+import { createStatusEntries } from '../status/entries.ts';
+import { createStatusLists } from '../status/lists.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { DenialRow, KeyRow } from '../store/rows.ts';
 import type { RegistryChange, RegistryOutcome, Store } from '../store/store.ts';
@@ -71,7 +73,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { createInSpan } from '../telemetry/trace.ts';
 import { signAwsToken } from '../tokens/aws.ts';
 import { createNonces } from '../tokens/nonce.ts';
-import { signToken } from '../tokens/sign.ts';
+import { signAs, signToken } from '../tokens/sign.ts';
 import { verifyToken } from '../tokens/verify.ts';
 import { auditCodeKeys } from './kek.ts';
 import { adminUrlOf } from './place.ts';
@@ -102,12 +104,14 @@ export const createNode = (deps: NodeDeps) => {
   const ringOf = (id: DomainId) => snapshot.domainById(id)?.ring;
   const domainByIssuer = (iss: string) => snapshot.domains().find(({ domain }) => domain.issuer === iss);
   const noDomain = { ok: false, error: NO_DOMAIN } as const;
+  const statusEntries = createStatusEntries({ clock, random, store, log });
   const providers = createProviders({
     clock, fetch,
     signAccessToken: (domainId, claims, algorithm) => {
       const ring = ringOf(domainId);
       return ring === undefined ? noDomain : signToken(claims, ring, algorithm);
     },
+    takeStatusEntry: (domain) => statusEntries.take(domain),
     signAwsToken: (domainId, facts) => {
       const ring = ringOf(domainId);
       return ring === undefined ? noDomain : signAwsToken(facts, ring);
@@ -166,9 +170,9 @@ export const createNode = (deps: NodeDeps) => {
     },
     mint: createMint({
       providers, sessionTokenLifetime: SESSION_TOKEN_SECONDS,
-      signSessionToken: (ticket, ceiling) => {
+      signSessionToken: async (ticket, ceiling) => {
         const ring = ringOf(ticket.domain.id);
-        return ring === undefined ? noDomain : signSessionToken(ticket, ceiling, ring);
+        return ring === undefined ? noDomain : signSessionToken(ticket, ceiling, ring, await statusEntries.take(ticket.domain));
       },
     }),
     sealHandle: (lease, handle) => encryption.seal(Buffer.from(handle), `lease-handle/${lease}`),
@@ -233,8 +237,17 @@ export const createNode = (deps: NodeDeps) => {
       spend: createSpend({ clock, store, verify: (token, view) => verify(token, { kind: 'session' }, view) }),
       introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),
       checkPossession,
+      statusLists: createStatusLists({
+        clock, snapshot, store, metrics,
+        sign(claims, view) {
+          const signed = signAs('status', claims, view.ring);
+          return signed.ok ? { ok: true, value: signed.value.token } : signed;
+        },
+      }),
       revokeToken: createRevokeToken({ clock, store, change, honouredNote, readToken: (token, view) => verify(token, { kind: 'any' }, view) }),
     },
+    /** Has entries of status lists at hand before anybody asks for a token. */
+    keepStatusBlocks: () => statusEntries.keepAhead(snapshot.domains()),
     close: () => fetch.close(),
   };
 };

@@ -60,7 +60,7 @@ export const serveAsWorker = async ({ config, externalUrl, version }: WorkerStar
     await follow();
     // The first reading of a large registry takes longer than a snapshot may be old; the second finds little to do.
     await follow();
-    const background = startBackground({ clock, store, node, encryption, follow, jobs: false, holder: newId('chain', clock, random), log, metrics });
+    const background = startBackground({ clock, store, node, encryption, follow, jobs: false, issues: true, holder: newId('chain', clock, random), log, metrics });
     stops.push(() => background.stop());
     const published = { contentType: metrics.registry.contentType, metrics: async () => (await line.ask('all-metrics', undefined)) ?? metrics.registry.metrics() };
     const { publicApp } = createApps({ config, clock, random, log, metrics, published, store, node, version });

@@ -37,7 +37,7 @@ export const REFUSAL_CODES = [
   'set_malformed', 'set_too_large', 'set_header_not_allowed', 'set_alg_not_allowed', 'set_typ_wrong', 'set_issuer_wrong', 'set_key_unknown', 'set_signature_invalid', 'set_claim_missing', 'set_claim_invalid',
   'set_audience_wrong', 'set_time_wrong', 'set_events_wrong', 'set_unauthenticated', 'set_receiver_unknown', 'set_keys_unavailable', 'set_secret_missing',
   // admin plane
-  'admin_unauthenticated', 'admin_denied', 'not_found', 'conflict', 'manifest_invalid', 'lint_error',
+  'admin_unauthenticated', 'admin_denied', 'not_found', 'format_unsupported', 'history_unsupported', 'conflict', 'manifest_invalid', 'lint_error',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 

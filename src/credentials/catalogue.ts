@@ -1,12 +1,12 @@
 import type { Provider } from './provider.ts';
 import { createAccessTokenProvider } from './providers/access-token.ts';
-import type { SignAccessToken } from './providers/access-token.ts';
+import type { AccessTokenDeps } from './providers/access-token.ts';
 import { createDomainProvider } from './providers/domain.ts';
 import { createAwsStsProvider } from './providers/aws-sts.ts';
 import type { AwsStsDeps } from './providers/aws-sts.ts';
 
 /** What providers need of the rest; each takes its part. */
-export interface ProviderPorts extends AwsStsDeps { readonly signAccessToken: SignAccessToken }
+export interface ProviderPorts extends AwsStsDeps, AccessTokenDeps {}
 
 /** Every kind of credential. To add one: its file in providers/, and its entry here. */
 export const PROVIDERS = [

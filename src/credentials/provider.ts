@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ActClaim } from '../tokens/claims.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
+import type { StatusEntry } from '../tokens/status-list.ts';
 import type { HopId, LeaseId, SessionId, SpiffeId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { Result } from '../core/result.ts';
@@ -49,6 +50,8 @@ export interface IssuedCredential {
   readonly expiresAt: number;
   /** What the target's API needs to revoke it; kept encrypted and erased at the end. */
   readonly handle: string | undefined;
+  /** The entry of a status list that it names; only access tokens do. */
+  readonly status?: StatusEntry;
 }
 
 export type RevokeOutcome = { readonly kind: 'revoked' } | { readonly kind: 'recorded'; readonly honouredUntil: number; readonly note: string };

@@ -1,15 +1,14 @@
-import { isStale } from '../authority/session.ts';
 import { sameSecret, sha256url } from '../core/bytes.ts';
 import type { Clock } from '../core/clock.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import type { AuthorityLimits } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { LeaseStanding, StoreReads } from '../store/store.ts';
 import type { TokenClaims } from '../tokens/claims.ts';
 import type { OwnToken } from '../tokens/verify.ts';
+import { isActive, judgeLease } from './standing.ts';
 
 /** RFC 7662 section 2.2; anything that is not plainly active is `{ active: false }` and nothing else. */
 export type Introspection = { readonly active: false } | ({ readonly active: true } & TokenClaims & { readonly token_type: 'Bearer' | 'DPoP' });
@@ -25,10 +24,6 @@ export interface IntrospectDeps {
 /** The lease is that of these very bytes: what else our key may have signed, by a twin of its signature or in a thief's hands, was not issued. */
 export const isIssued = (standing: LeaseStanding | undefined, token: string): standing is LeaseStanding =>
   standing !== undefined && sameSecret(standing.lease.credentialHash, sha256url(token));
-
-/** Active is judged in the database, so that a revocation holds on every node from its commit on (design section 3, invariant 9). */
-export const isActive = (standing: LeaseStanding, now: number, limits: AuthorityLimits): boolean =>
-  standing.revokedBy === undefined && standing.suspendedBy === undefined && !standing.ended && standing.lease.expiresAt > now && !isStale(standing.session, limits, now);
 
 export const createIntrospect = (deps: IntrospectDeps) => {
   /** The caller: a workload with a live token for `<issuer>/introspect`. */
@@ -48,8 +43,7 @@ export const createIntrospect = (deps: IntrospectDeps) => {
     const resource = view.resource(verified.value.audience);
     if (resource === undefined || resource.expires <= deps.clock.now() || !resource.servedBy.includes(workload)) return INACTIVE;
     const standing = await deps.store.leaseStanding(verified.value.jti);
-    // A resource registered anew under an old audience is another one: tokens of the removed one stay dead.
-    if (!isIssued(standing, token) || !isActive(standing, deps.clock.now(), view.domain.limits) || standing.lease.resourceId !== resource.id) return INACTIVE;
+    if (!isIssued(standing, token) || standing.lease.resourceId === null || judgeLease(standing, view, deps.clock.now()) !== 'valid') return INACTIVE;
     return { active: true, ...verified.value.claims, token_type: verified.value.jkt === undefined ? 'Bearer' : 'DPoP' };
   };
 

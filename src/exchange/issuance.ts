@@ -58,6 +58,8 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       credentialHash,
       kid: issued.kid ?? null,
       jkt: facts.handsOnTo === undefined ? binding?.jkt ?? null : null,
+      statusList: issued.status?.list ?? null,
+      statusIndex: issued.status?.index ?? null,
       handle: facts.sealedHandle?.sealed ?? null,
       handleKekId: facts.sealedHandle?.kekId ?? null,
       issuedAt: facts.issuedAt,

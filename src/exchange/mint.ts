@@ -22,7 +22,7 @@ export interface Mint {
 export interface MintPorts {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly sessionTokenLifetime: number;
-  signSessionToken(ticket: Ticket, ceiling: readonly CeilingPair[]): Result<IssuedCredential, Refusal>;
+  signSessionToken(ticket: Ticket, ceiling: readonly CeilingPair[]): Result<IssuedCredential, Refusal> | Promise<Result<IssuedCredential, Refusal>>;
 }
 
 export const createMint = (ports: MintPorts): Mint => ({

@@ -8,6 +8,8 @@ import type { KeyRing } from '../keys/key-ring.ts';
 import type { CeilingPair } from '../store/rows.ts';
 import { buildSessionClaims, CEILING_TYPE } from '../tokens/claims.ts';
 import { signToken } from '../tokens/sign.ts';
+import { statusClaim } from '../tokens/status-list.ts';
+import type { StatusEntry } from '../tokens/status-list.ts';
 import type { Ticket } from './mint.ts';
 
 export const SESSION_TOKEN_SECONDS = (5 * MINUTE) / SECOND;
@@ -20,7 +22,7 @@ export const HANDOVER_TOKEN = 'handover_token';
  * A token for this domain's own issuer: worth nothing at any resource, it may be exchanged for what its ceiling names (design
  * section 5). One that hands on names who may act and is bound to no key: who takes it up proves its own.
  */
-export const signSessionToken = (ticket: Ticket, ceiling: readonly CeilingPair[], ring: Pick<KeyRing, 'current'>): Result<IssuedCredential, Refusal> => {
+export const signSessionToken = (ticket: Ticket, ceiling: readonly CeilingPair[], ring: Pick<KeyRing, 'current'>, status: StatusEntry): Result<IssuedCredential, Refusal> => {
   const { handsOnTo, subject } = ticket;
   const binding = handsOnTo === undefined ? ticket.binding : undefined;
   const signed = signToken(buildSessionClaims({
@@ -28,11 +30,11 @@ export const signSessionToken = (ticket: Ticket, ceiling: readonly CeilingPair[]
     act: subject.act, mayAct: handsOnTo === undefined ? undefined : mayActOf(handsOnTo, ticket.domain.issuer), jkt: binding?.jkt, authTime: subject.authTime, acr: subject.acr,
     authorizationDetails: ceiling.map((pair) => ({ type: CEILING_TYPE, audience: pair.audience, scopes: pair.scopes })),
     authority: { model: subject.model, principal: subject.principal, depth: subject.depth },
-    issuedAt: ticket.issuedAt, expiresAt: ticket.expiresAt,
+    issuedAt: ticket.issuedAt, expiresAt: ticket.expiresAt, status: statusClaim(status),
   }), ring);
   if (!signed.ok) return signed;
   return ok({
     kind: handsOnTo === undefined ? SESSION_TOKEN : HANDOVER_TOKEN, issuedTokenType: 'urn:ietf:params:oauth:token-type:access_token', tokenType: binding === undefined ? 'Bearer' : 'DPoP',
-    credential: signed.value.token, kid: signed.value.kid, expiresAt: ticket.expiresAt, handle: undefined,
+    credential: signed.value.token, kid: signed.value.kid, expiresAt: ticket.expiresAt, handle: undefined, status,
   });
 };

@@ -7,8 +7,9 @@ import type { Result } from '../core/result.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { LeaseStanding, StoreReads, StoreWrites } from '../store/store.ts';
 import type { OwnToken } from '../tokens/verify.ts';
-import { isActive, isIssued } from './introspect.ts';
+import { isIssued } from './introspect.ts';
 import { SESSION_TOKEN } from './session-token.ts';
+import { isActive } from './standing.ts';
 
 export interface SpendDeps {
   readonly clock: Clock;

@@ -17,6 +17,8 @@ export const authorizationServerMetadata = (domain: Domain): object => ({
   revocation_endpoint_auth_methods_supported: ['none'],
   dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
   authorization_details_types_supported: [CEILING_TYPE],
+  // Token Status List section 9.1.
+  status_list_aggregation_endpoint: `${domain.issuer}/status`,
 });
 
 /** OpenID Connect Discovery 1.0 section 3, for verifiers that look nowhere else (AWS IAM is one). No ID token is ever issued. */
@@ -25,5 +27,5 @@ export const openidConfiguration = (domain: Domain): object => ({
   response_types_supported: ['id_token'],
   subject_types_supported: ['public'],
   id_token_signing_alg_values_supported: ['ES256', 'RS256'],
-  claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'sid', 'act', 'cnf', 'authority'],
+  claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'sid', 'act', 'cnf', 'status', 'authority'],
 });

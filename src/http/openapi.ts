@@ -1,5 +1,5 @@
 import { createDocument } from 'zod-openapi';
-import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject } from 'zod-openapi';
+import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject, ZodOpenApiResponseObject } from 'zod-openapi';
 import { z } from 'zod';
 import { applyBody, auditQuery, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from './admin-schemas.ts';
 
@@ -56,6 +56,10 @@ const oauth = (summary: string, request: z.ZodType, response: z.ZodType): ZodOpe
   responses: { 200: { description: 'Done', content: json(response) }, default: { description: 'Refused', content: json(oauthError) } },
 });
 
+const statusCall = (summary: string, path: z.ZodObject, content: NonNullable<ZodOpenApiResponseObject['content']>): ZodOpenApiOperationObject => ({
+  summary, tags: ['trust domain'], requestParams: { path }, responses: { 200: { description: 'Done', content }, default: { description: 'Refused', content: json(oauthError) } },
+});
+
 /** OpenAPI 3.1 of everything the server answers, made from the schemas that check the requests. */
 export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: string): object => createDocument({
   openapi: '3.1.0',
@@ -68,6 +72,8 @@ export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: 
     '/{domain}/token': { post: oauth('Exchange evidence for a credential (RFC 8693)', tokenRequest, tokenResponse) },
     '/{domain}/introspect': { post: oauth('Introspect a token (RFC 7662)', z.object({ token: z.string(), token_type_hint: z.string().optional() }), z.looseObject({ active: z.boolean() })) },
     '/{domain}/revoke': { post: oauth('Revoke a credential (RFC 7009)', z.object({ token: z.string(), client_id: z.string().optional(), token_type_hint: z.string().optional() }), z.unknown()) },
+    '/{domain}/status': { get: statusCall('Where every status list is', pathOf('domain'), json(z.object({ status_lists: z.array(z.url()) }).meta({ id: 'StatusLists', description: 'Token Status List section 9.3' }))) },
+    '/{domain}/status/{list}': { get: statusCall('A status list token', pathOf('domain', 'list'), { 'application/statuslist+jwt': { schema: z.string().meta({ description: 'Token Status List section 5.1' }) } }) },
     '/admin/v1/apply': { post: call('Make the registry what a manifest says', { body: applyBody, answer: applied }) },
     ...Object.assign({}, ...[...entries].map(([section, schema]) => entryPaths(section, section === 'resources' ? 'audience' : 'name', schema))) as ZodOpenApiPathsObject,
     '/{domain}/session/spend': { post: oauth('Tell what a task has spent; Authorization: a session token of it', z.object({ amount: z.string().regex(/^[1-9]\d{0,14}$/) }), z.object({ spent: z.int(), most: z.int(), left: z.int() })) },

@@ -118,6 +118,8 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   admin_unauthenticated: row(401, 'invalid_token', 'Send Authorization: Bearer with an OIDC token of an issuer that proves admins (DPoP and a proof where it is bound to a key), or use the local socket.'),
   admin_denied: row(403, 'insufficient_scope', 'No policy of the system domain permits this to you.'),
   not_found: row(404, 'not_found', 'There is no such thing here.'),
+  format_unsupported: row(406, 'invalid_request', 'This is sent in one format only: send Accept: application/statuslist+jwt, or none.'),
+  history_unsupported: row(501, 'invalid_request', 'Status lists of former times are not kept. Ask without time.'),
   conflict: row(409, 'conflict', 'The registry changed meanwhile. Look at the difference again and repeat.'),
   manifest_invalid: row(422, 'manifest_invalid', 'The manifest has problems. Nothing was applied.'),
   lint_error: row(422, 'lint_error', 'The manifest trusts too much. Mend the findings, or accept each with a reason and a date.'),

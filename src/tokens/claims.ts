@@ -3,6 +3,7 @@ import { parseId, parseSessionId, parseSpiffeId } from '../core/ids.ts';
 import type { LeaseId, SessionId, SpiffeId } from '../core/ids.ts';
 import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { StatusClaim } from './status-list.ts';
 
 /** One link of the actor chain, outermost first (RFC 8693 section 4.1). */
 export interface ActClaim { readonly iss: string; readonly sub: string; readonly act?: ActClaim }
@@ -36,7 +37,8 @@ export interface TokenClaims {
   readonly authorization_details?: readonly JsonObject[];
   readonly auth_time?: number;
   readonly acr?: string;
-  readonly status?: JsonObject;
+  /** Where a verifier that stays offline learns what became of it; every token that is signed has one. */
+  readonly status?: StatusClaim;
   readonly sid: SessionId;
   readonly authority: AuthorityClaim;
 }
@@ -54,7 +56,7 @@ export interface TokenFacts {
   readonly authorizationDetails: readonly JsonObject[] | undefined;
   readonly authTime?: number | undefined;
   readonly acr?: string | undefined;
-  readonly status?: JsonObject | undefined;
+  readonly status: StatusClaim;
   readonly authority: AuthorityClaim;
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -82,7 +84,9 @@ export const buildSessionClaims = (facts: TokenFacts): TokenClaims => build(fact
 /** Throws {@link ClaimsFault} unless the claims may be signed. */
 export const lintClaims = (claims: TokenClaims): TokenClaims => {
   const unknown = Object.keys(claims).find((name) => !CLAIMS.has(name));
-  const problem = unknown === undefined ? findClaimsProblem(claims) : `unknown claim ${unknown}`;
+  // Tokens of an earlier version, which are verified still, had no status; none is signed without it any more.
+  const lacking = claims.status === undefined ? 'status is missing' : undefined;
+  const problem = unknown === undefined ? findClaimsProblem(claims) ?? lacking : `unknown claim ${unknown}`;
   if (problem !== undefined) throw new ClaimsFault(problem);
   return claims;
 };
@@ -115,13 +119,13 @@ const build = (facts: TokenFacts, audience: string, scope: string | undefined): 
   ...(facts.authorizationDetails === undefined || facts.authorizationDetails.length === 0 ? {} : { authorization_details: facts.authorizationDetails }),
   ...(facts.authTime === undefined ? {} : { auth_time: seconds(facts.authTime) }),
   ...(facts.acr === undefined ? {} : { acr: facts.acr }),
-  ...(facts.status === undefined ? {} : { status: facts.status }),
+  status: facts.status,
   sid: facts.sessionId,
   authority: facts.authority,
 });
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length > 0 && value.length <= 2048;
-const isDate = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const onlyMembers = (value: Record<string, unknown>, names: readonly string[]): boolean => Object.keys(value).every((name) => names.includes(name));
 const isParty = (value: unknown): boolean => isObject(value) && isText(value['iss']) && isText(value['sub']) && onlyMembers(value, ['iss', 'sub']);
 const isAct = (value: unknown, depth = 1): boolean =>
@@ -131,19 +135,22 @@ const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 const isScope = (value: unknown): boolean => typeof value === 'string' && SCOPE.test(value) && new Set(value.split(' ')).size === value.split(' ').length;
 const isDetails = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every((detail) => isObject(detail) && isText(detail['type']));
 const isAuthority = (value: unknown): boolean =>
-  isObject(value) && onlyMembers(value, ['model', 'principal', 'depth', 'domains']) && isText(value['model']) && isText(value['principal']) && isDate(value['depth'])
+  isObject(value) && onlyMembers(value, ['model', 'principal', 'depth', 'domains']) && isText(value['model']) && isText(value['principal']) && isWhole(value['depth'])
   && (value['domains'] === undefined || isDomains(value['domains']));
 /** No more domains than a chain can have actors. */
 const isDomains = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.length <= MAX_ACT_DEPTH + 1
   && value.every((domain) => isObject(domain) && onlyMembers(domain, ['iss', 'stage']) && isText(domain['iss']) && isText(domain['stage']));
 
+const isStatusList = (value: unknown): boolean => isObject(value) && onlyMembers(value, ['idx', 'uri']) && isWhole(value['idx']) && isText(value['uri']);
+const isStatus = (value: unknown): boolean => isObject(value) && onlyMembers(value, ['status_list']) && isStatusList(value['status_list']);
+
 const RULES: readonly (readonly [keyof TokenClaims, (value: unknown) => boolean])[] = [
-  ['iss', isText], ['sub', isText], ['aud', isText], ['exp', isDate], ['iat', isDate],
+  ['iss', isText], ['sub', isText], ['aud', isText], ['exp', isWhole], ['iat', isWhole],
   ['jti', (value) => isText(value) && parseId('lease', value) !== undefined],
   ['client_id', (value) => isText(value) && parseSpiffeId(value) !== undefined],
   ['scope', isScope], ['act', isAct], ['may_act', isParty],
   ['cnf', (value) => isObject(value) && onlyMembers(value, ['jkt']) && typeof value['jkt'] === 'string' && /^[A-Za-z0-9_-]{43}$/.test(value['jkt'])],
-  ['authorization_details', isDetails], ['auth_time', isDate], ['acr', isText], ['status', isObject],
+  ['authorization_details', isDetails], ['auth_time', isWhole], ['acr', isText], ['status', isStatus],
   ['sid', (value) => isText(value) && parseSessionId(value) !== undefined],
   ['authority', isAuthority],
 ];

@@ -8,7 +8,7 @@ import { createGuardedFetch } from '../../src/outbound/fetch.ts';
 import { START } from '../keys/make-ring.ts';
 
 const noKey = () => err(refusal('domain_not_ready', 'no key'));
-const ports: ProviderPorts = { clock: { now: () => START }, fetch: createGuardedFetch(), signAccessToken: noKey, signAwsToken: noKey };
+const ports: ProviderPorts = { clock: { now: () => START }, fetch: createGuardedFetch(), signAccessToken: noKey, takeStatusEntry: () => Promise.reject(new Error('not asked for')), signAwsToken: noKey };
 
 test('holds every provider under its own name', () => {
   expect([...createProviders(ports)].map(([kind, provider]) => [kind, provider.kind])).toEqual(PROVIDERS.map(({ kind }) => [kind, kind]));

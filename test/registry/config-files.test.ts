@@ -19,7 +19,7 @@ import { attestors, deps, entriesOf, KEEP, NOW, PRUNE, rowsAfter, systemRow, val
 /** The rooms as they are wired for real; only signing, which planning never asks for, is left out. */
 const noSigner = () => err(refusal('provider_misconfigured', 'not asked for'));
 const fetch = createGuardedFetch();
-const providers = createProviders({ clock: deps.clock, fetch, signAccessToken: noSigner, signAwsToken: noSigner });
+const providers = createProviders({ clock: deps.clock, fetch, signAccessToken: noSigner, takeStatusEntry: () => Promise.reject(new Error('not asked for')), signAwsToken: noSigner });
 const tables = new Map(ATTESTORS.flatMap((attestor) => (attestor.kind === 'oidc' ? [] : [[attestor.kind, attestor.attributeTable()] as const])));
 const check = createPolicyValidator(createPolicySchema(tables));
 const real: PlannerDeps = { ...deps, providers, validatePolicy: check, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]) };

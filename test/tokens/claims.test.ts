@@ -12,7 +12,7 @@ const chain = (depth: number): ActClaim => (depth === 1 ? act(WORKLOAD) : act(WO
 test('builds the claims of RFC 9068 and nothing beside them', () => {
   expect(claims).toEqual({
     iss: ISSUER, sub: WORKLOAD, aud: API, iat: START / SECOND, exp: START / SECOND + 300, jti: LEASE, client_id: WORKLOAD, scope: 'deploy:read deploy:write', sid: SESSION,
-    authority: { model: 'bounded', principal: 'payments@acme.example', depth: 0 },
+    status: { status_list: { idx: 7, uri: `${ISSUER}/status/AAAAAAAAAAAAAAAAAAAAAA` } }, authority: { model: 'bounded', principal: 'payments@acme.example', depth: 0 },
   });
   expect(lintClaims(claims)).toBe(claims);
 });
@@ -48,7 +48,7 @@ describe('the lint', () => {
     { name: 'one hour of life', change: { exp: claims.iat + HOUR / SECOND } },
     { name: 'authorization_details', change: { authorization_details: [{ type: 'payment' }] } },
     { name: 'auth_time and acr', change: { auth_time: claims.iat, acr: 'urn:x' } },
-    { name: 'a status', change: { status: { status_list: { idx: 0, uri: 'https://sts.acme.example/prod/status/1' } } } },
+    { name: 'the first entry of a status list', change: { status: { status_list: { idx: 0, uri: 'https://sts.acme.example/prod/status/1' } } } },
   ])('passes $name', ({ change }) => {
     const set = { ...claims, ...change };
     expect(lintClaims(set)).toBe(set);
@@ -100,6 +100,14 @@ describe('the lint', () => {
     { name: 'authority without principal', change: { authority: { model: 'bounded', depth: 0 } } },
     { name: 'a subject of 2,049 characters', change: { sub: 'x'.repeat(2049) } },
     { name: 'a negative depth', change: { authority: { ...claims.authority, depth: -1 } } },
+    { name: 'no status', change: { status: undefined } },
+    { name: 'a status of another kind', change: { status: { revoked: false } } },
+    { name: 'a status of two kinds', change: { status: { ...claims.status, revoked: false } } },
+    { name: 'a status list without an entry', change: { status: { status_list: { uri: ISSUER } } } },
+    { name: 'a status list without a place', change: { status: { status_list: { idx: 0 } } } },
+    { name: 'a negative entry of a status list', change: { status: { status_list: { idx: -1, uri: ISSUER } } } },
+    { name: 'an entry of a status list as text', change: { status: { status_list: { idx: '0', uri: ISSUER } } } },
+    { name: 'a status list with more members', change: { status: { status_list: { idx: 0, uri: ISSUER, bits: 2 } } } },
     { name: 'an unknown claim', change: { admin: true } },
   ])('throws on $name', ({ change }) => {
     expect(() => lintClaims({ ...claims, ...change } as unknown as TokenClaims)).toThrow(ClaimsFault);
@@ -112,7 +120,13 @@ describe('the lint', () => {
   test.each(['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'act', 'may_act', 'cnf', 'authorization_details', 'auth_time', 'acr', 'status', 'sid', 'authority'])('takes nothing of another type for %s, and never fails over it', (name) => {
     const others: readonly unknown[] = [null, true, -1, '', [], {}, { length: 1 }];
     const taken = others.filter((value) => findClaimsProblem({ ...claims, act: act(WORKLOAD), [name]: value }) !== `${name} is missing or not as it must be`);
-    expect(taken).toEqual(name === 'status' ? [{}, { length: 1 }] : []);
+    expect(taken).toEqual([]);
+  });
+
+  test('asks for a status of what is signed, not of what is verified: tokens of an earlier version had none', () => {
+    const { status: _status, ...former } = claims;
+    expect(findClaimsProblem(former)).toBeUndefined();
+    expect(() => lintClaims(former)).toThrow('status is missing');
   });
 
   test('tells what is wrong without telling the value', () => {

@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { LeaseId, SessionId, SpiffeId } from '../../src/core/ids.ts';
 import { MINUTE } from '../../src/core/duration.ts';
 import type { TokenFacts } from '../../src/tokens/claims.ts';
+import { statusClaim, statusListUri } from '../../src/tokens/status-list.ts';
 import { START } from '../keys/make-ring.ts';
 
 export const ISSUER = 'https://sts.acme.example/prod';
@@ -15,7 +16,7 @@ export const JKT = 'A'.repeat(43);
 
 export const makeFacts = (change: Partial<TokenFacts> = {}): TokenFacts => ({
   issuer: ISSUER, leaseId: LEASE, sessionId: SESSION, clientId: WORKLOAD, subject: WORKLOAD, act: undefined, mayAct: undefined, jkt: undefined, authorizationDetails: undefined,
-  authority: { model: 'bounded', principal: 'payments@acme.example', depth: 0 }, issuedAt: START, expiresAt: START + 5 * MINUTE, ...change,
+  status: statusClaim({ index: 7, uri: statusListUri(ISSUER, 'AAAAAAAAAAAAAAAAAAAAAA') }), authority: { model: 'bounded', principal: 'payments@acme.example', depth: 0 }, issuedAt: START, expiresAt: START + 5 * MINUTE, ...change,
 });
 
 /** Signs any header and any payload text with a real key: what a token would look like if only one thing about it were wrong. */

@@ -6,14 +6,22 @@ import type { Refusal } from '../../core/refusal.ts';
 import { err, ok } from '../../core/result.ts';
 import type { Result } from '../../core/result.ts';
 import type { KeyAlgorithm } from '../../keys/signing-key.ts';
+import type { Domain } from '../../registry/entries.ts';
 import { MAX_TOKEN_SECONDS, buildResourceClaims } from '../../tokens/claims.ts';
 import type { TokenClaims } from '../../tokens/claims.ts';
 import type { SignedToken } from '../../tokens/sign.ts';
+import { statusClaim } from '../../tokens/status-list.ts';
+import type { StatusEntry } from '../../tokens/status-list.ts';
 import type { Provider } from '../provider.ts';
 import { isProviderAudience } from '../reserved-audiences.ts';
 
 /** Port: signs with the domain's current access key of this algorithm. */
-export type SignAccessToken = (domainId: DomainId, claims: TokenClaims, algorithm: KeyAlgorithm) => Result<SignedToken, Refusal>;
+type SignAccessToken = (domainId: DomainId, claims: TokenClaims, algorithm: KeyAlgorithm) => Result<SignedToken, Refusal>;
+
+/** Port: an entry of a status list of the domain that no other token is ever given. Rejects with the store's fault when there is none to be had. */
+export type TakeStatusEntry = (domain: Pick<Domain, 'id' | 'issuer'>) => Promise<StatusEntry>;
+
+export interface AccessTokenDeps { readonly signAccessToken: SignAccessToken; readonly takeStatusEntry: TakeStatusEntry }
 
 const TOKEN_TYPES = ['urn:ietf:params:oauth:token-type:access_token', 'urn:ietf:params:oauth:token-type:jwt'] as const;
 const options = z.strictObject({
@@ -21,7 +29,7 @@ const options = z.strictObject({
 });
 
 /** JWT access tokens of our own (RFC 9068): one audience, its scopes, the actor chain, and nothing that could be exchanged. */
-export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAccessToken: SignAccessToken }): Provider<z.output<typeof options>> => ({
+export const createAccessTokenProvider = ({ signAccessToken, takeStatusEntry }: AccessTokenDeps): Provider<z.output<typeof options>> => ({
   kind: 'access-token',
   tokenTypes: TOKEN_TYPES,
   options,
@@ -35,10 +43,11 @@ export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAc
     return undefined;
   },
 
-  issue(order, { algorithm }) {
+  async issue(order, { algorithm }) {
     const expiresAt = Math.min(order.expiresAt, order.hopExpiresAt);
     // Seconds are rounded down on both sides, so a token never outlives what it was ordered for.
-    if (expiresAt - order.issuedAt < SECOND) return Promise.resolve(err(refusal('lifetime_exhausted', 'the hop ends within a second')));
+    if (expiresAt - order.issuedAt < SECOND) return err(refusal('lifetime_exhausted', 'the hop ends within a second'));
+    const status = await takeStatusEntry(order.domain);
     const signed = signAccessToken(order.domain.id, buildResourceClaims(
       {
         issuer: order.domain.issuer,
@@ -52,14 +61,15 @@ export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAc
         authTime: order.subject.authTime,
         acr: order.subject.acr,
         authorizationDetails: undefined,
+        status: statusClaim(status),
         authority: { model: order.subject.model, principal: order.subject.principal, depth: order.subject.depth },
         issuedAt: order.issuedAt,
         expiresAt,
       },
       { audience: order.resource.audience, scopes: order.scopes },
     ), algorithm);
-    if (!signed.ok) return Promise.resolve(signed);
-    return Promise.resolve(ok({
+    if (!signed.ok) return signed;
+    return ok({
       kind: 'access_token',
       issuedTokenType: TOKEN_TYPES[0],
       tokenType: order.binding === undefined ? 'Bearer' as const : 'DPoP' as const,
@@ -67,11 +77,12 @@ export const createAccessTokenProvider = ({ signAccessToken }: { readonly signAc
       kid: signed.value.kid,
       expiresAt,
       handle: undefined,
-    }));
+      status,
+    });
   },
 
-  /** Nothing to call: introspection answers from the revocation, and who verifies offline waits for `exp`. */
-  revoke: (_handle, lease) => Promise.resolve({ kind: 'recorded', honouredUntil: lease.expiresAt, note: 'recorded; introspection says inactive at once, resources that verify offline honour the token until it expires' }),
+  /** Nothing to call: introspection and status lists answer from the revocation. */
+  revoke: (_handle, lease) => Promise.resolve({ kind: 'recorded', honouredUntil: lease.expiresAt, note: 'recorded; introspection says inactive at once, the status list within a minute, and resources that ask neither honour the token until it expires' }),
 });
 
 /** Compares as a URL parser would, so that upper case or a trailing slash makes no second name for the issuer. */

@@ -4,8 +4,9 @@ import { refusal } from '../../core/refusal.ts';
 import { err, ok } from '../../core/result.ts';
 import { buildResourceClaims } from '../../tokens/claims.ts';
 import type { DomainClaim } from '../../tokens/claims.ts';
+import { statusClaim } from '../../tokens/status-list.ts';
 import type { Order, Provider } from '../provider.ts';
-import type { SignAccessToken } from './access-token.ts';
+import type { AccessTokenDeps } from './access-token.ts';
 
 export const DOMAIN_PROVIDER = 'domain';
 /** Lease kind of a token that leaves for another trust domain. */
@@ -18,7 +19,7 @@ const options = z.strictObject({});
  * Tokens with which a chain of actors goes on in another trust domain (draft-ietf-oauth-identity-chaining section 2.3): made out to
  * that domain and to the one workload there that takes over, for a minute, once. What it may do there is decided there.
  */
-export const createDomainProvider = ({ signAccessToken }: { readonly signAccessToken: SignAccessToken }): Provider<z.output<typeof options>> => ({
+export const createDomainProvider = ({ signAccessToken, takeStatusEntry }: AccessTokenDeps): Provider<z.output<typeof options>> => ({
   kind: DOMAIN_PROVIDER,
   tokenTypes: TOKEN_TYPES,
   options,
@@ -32,19 +33,20 @@ export const createDomainProvider = ({ signAccessToken }: { readonly signAccessT
     return isIssuerUrl(audience, domain.stage === 'development') ? undefined : 'the audience is not the issuer URL of a trust domain: write it exactly as its metadata does, https, without trailing slash';
   },
 
-  issue(order) {
+  async issue(order) {
     const expiresAt = Math.min(order.expiresAt, order.hopExpiresAt, order.issuedAt + LIFETIME * SECOND);
-    if (expiresAt - order.issuedAt < SECOND) return Promise.resolve(err(refusal('lifetime_exhausted', 'the hop ends within a second')));
+    if (expiresAt - order.issuedAt < SECOND) return err(refusal('lifetime_exhausted', 'the hop ends within a second'));
     const { domain, subject, handsOnTo } = order;
-    if (handsOnTo === undefined) return Promise.resolve(err(refusal('crossing_unnamed', 'requested_actor is missing')));
+    if (handsOnTo === undefined) return err(refusal('crossing_unnamed', 'requested_actor is missing'));
+    const status = await takeStatusEntry(domain);
     const signed = signAccessToken(domain.id, buildResourceClaims({
       issuer: domain.issuer, leaseId: order.leaseId, sessionId: order.sessionId, clientId: order.workload.spiffeId, subject: subject.sub, act: subject.act,
-      mayAct: { iss: order.resource.audience, sub: handsOnTo }, jkt: undefined, authTime: subject.authTime, acr: subject.acr, authorizationDetails: undefined,
+      mayAct: { iss: order.resource.audience, sub: handsOnTo }, jkt: undefined, authTime: subject.authTime, acr: subject.acr, authorizationDetails: undefined, status: statusClaim(status),
       authority: { model: subject.model, principal: subject.principal, depth: subject.depth, domains: domainsPassed(order) },
       issuedAt: order.issuedAt, expiresAt,
     }, { audience: order.resource.audience, scopes: [] }), 'ES256');
-    if (!signed.ok) return Promise.resolve(signed);
-    return Promise.resolve(ok({ kind: CROSSING_TOKEN, issuedTokenType: TOKEN_TYPES[0], tokenType: 'N_A' as const, credential: signed.value.token, kid: signed.value.kid, expiresAt, handle: undefined }));
+    if (!signed.ok) return signed;
+    return ok({ kind: CROSSING_TOKEN, issuedTokenType: TOKEN_TYPES[0], tokenType: 'N_A' as const, credential: signed.value.token, kid: signed.value.kid, expiresAt, handle: undefined, status });
   },
 
   /** Within one installation the chain that went on with it falls in the same moment; elsewhere it lives for minutes. */

@@ -20,11 +20,13 @@ import type { ReceiveEventsRouteDeps } from './receive-events.ts';
 import { createRevokeRoute } from './revoke.ts';
 import type { RevokeRouteDeps } from './revoke.ts';
 import { createSpendRoute } from './spend.ts';
+import { createStatusAggregationRoute, createStatusListRoute } from './status.ts';
+import type { StatusRouteDeps } from './status.ts';
 import type { SpendRouteDeps } from './spend.ts';
 import { createTokenRoute } from './token.ts';
 import type { TokenRouteDeps } from './token.ts';
 
-export type PublicRouteDeps = TokenRouteDeps & IntrospectRouteDeps & RevokeRouteDeps & SpendRouteDeps & ReceiveEventsRouteDeps & {
+export type PublicRouteDeps = TokenRouteDeps & IntrospectRouteDeps & RevokeRouteDeps & SpendRouteDeps & ReceiveEventsRouteDeps & StatusRouteDeps & {
   readonly clock: Clock;
   readonly snapshot: Snapshot;
 };
@@ -57,6 +59,8 @@ export const domainRoutes = (deps: PublicRouteDeps): readonly Route[] => [
   { method: 'post', path: '/:domain/revoke', caller: 'holder of the credential', limit: 'address', name: 'revoke', body: 'form', handle: handler(createRevokeRoute(deps)) },
   { method: 'post', path: '/:domain/session/spend', caller: 'holder of evidence or a session token', limit: 'address', name: 'spend', body: 'form', handle: handler(createSpendRoute(deps)) },
   { method: 'post', path: '/:domain/ssf/events/:issuer', caller: 'transmitter of events', limit: 'address', name: 'receive-events', body: 'set', handle: handler(createReceiveEventsRoute(deps)) },
+  { method: 'get', path: '/:domain/status', caller: 'anyone', limit: 'address', name: 'status-lists', body: 'none', handle: handler(createStatusAggregationRoute(deps)) },
+  { method: 'get', path: '/:domain/status/:list', caller: 'anyone', limit: 'address', name: 'status-list', body: 'none', handle: handler(createStatusListRoute(deps)) },
   { method: 'get', path: '/:domain/jwks.json', caller: 'anyone', limit: 'address', name: 'jwks', body: 'none', handle: document(deps, (view) => keySet(view, deps.clock.now())) },
   { method: 'get', path: '/.well-known/oauth-authorization-server/:domain', caller: 'anyone', limit: 'address', name: 'as-metadata', body: 'none', handle: document(deps, (view) => ok(authorizationServerMetadata(view.domain))) },
   { method: 'get', path: '/:domain/.well-known/openid-configuration', caller: 'anyone', limit: 'address', name: 'oidc-metadata', body: 'none', handle: document(deps, (view) => ok(openidConfiguration(view.domain))) },

@@ -8,14 +8,22 @@ import type { Provider } from '../../../src/credentials/provider.ts';
 import { openKeyRing } from '../../../src/keys/key-ring.ts';
 import type { KeyRing } from '../../../src/keys/key-ring.ts';
 import type { SigningKey } from '../../../src/keys/signing-key.ts';
+import { StoreUnavailable } from '../../../src/store/store.ts';
 import { signToken } from '../../../src/tokens/sign.ts';
+import type { StatusEntry } from '../../../src/tokens/status-list.ts';
 import { START, makeRing } from '../../keys/make-ring.ts';
 import { domain, makeOrder, resource, workload } from '../make-order.ts';
 import { describeProvider } from '../provider-contract.ts';
 
 const { ring, rows, keys } = await makeRing([{ purpose: 'access' }, { purpose: 'access', algorithm: 'RS256' }]);
 const published = { keys: ring.published(START).map(({ publicJwk, kid }) => ({ ...publicJwk, kid })) };
-const providerOver = (over: () => KeyRing): Provider => createAccessTokenProvider({ signAccessToken: (_domainId, claims, algorithm) => signToken(claims, over(), algorithm) });
+/** Counts up, so that an entry taken twice shows. */
+let taken = 0;
+const takeStatusEntry = ({ issuer }: { readonly issuer: string }): Promise<StatusEntry> => {
+  taken += 1;
+  return Promise.resolve({ list: 'list-1', index: taken, uri: `${issuer}/status/list-1` });
+};
+const providerOver = (over: () => KeyRing): Provider => createAccessTokenProvider({ signAccessToken: (_domainId, claims, algorithm) => signToken(claims, over(), algorithm), takeStatusEntry });
 type Algorithm = 'ES256' | 'RS256';
 const verify = async (token: string, at: number, audience: string, algorithm: Algorithm = 'ES256'): Promise<JWTPayload> =>
   (await jwtVerify(token, createLocalJWKSet(published), { issuer: domain.issuer, audience, typ: 'at+jwt', algorithms: [algorithm], currentDate: new Date(at) })).payload;
@@ -37,7 +45,7 @@ describe.each([{ algorithm: 'ES256' as const }, { algorithm: 'RS256' as const }]
 }));
 
 const provider = providerOver(() => ring);
-const ES256 = { algorithm: 'ES256' };
+const ES256 = { algorithm: 'ES256' as const };
 const RS256 = { algorithm: 'RS256' };
 const claimsOf = async (change: Parameters<typeof makeOrder>[0]): Promise<JWTPayload> => {
   const issued = await provider.issue(makeOrder(change), ES256);
@@ -50,7 +58,19 @@ describe('the token', () => {
     expect(await claimsOf({})).toEqual({
       iss: domain.issuer, sub: workload.spiffeId, aud: 'https://deploy.acme.example', client_id: workload.spiffeId, scope: 'deploy:read',
       iat: START / 1000, exp: START / 1000 + 300, jti: makeOrder().leaseId, sid: makeOrder().sessionId, authority: { model: 'bounded', principal: workload.owner, depth: 0 },
+      status: { status_list: { idx: taken, uri: `${domain.issuer}/status/list-1` } },
     });
+  });
+
+  test('names the entry of a status list that was taken for it alone, and says which that is', async () => {
+    const issued = await provider.issue(makeOrder(), ES256);
+    expect(issued).toMatchObject({ ok: true, value: { status: { list: 'list-1', index: taken, uri: `${domain.issuer}/status/list-1` } } });
+    expect((await claimsOf({}))['status']).not.toEqual({ status_list: { idx: taken - 1, uri: `${domain.issuer}/status/list-1` } });
+  });
+
+  test('is not issued when there is no entry for it', async () => {
+    const empty = createAccessTokenProvider({ signAccessToken: (_domainId, claims, algorithm) => signToken(claims, ring, algorithm), takeStatusEntry: () => Promise.reject(new StoreUnavailable('no block')) });
+    await expect(empty.issue(makeOrder(), ES256)).rejects.toThrow(StoreUnavailable);
   });
 
   test('has no scope when none was decided', async () => {

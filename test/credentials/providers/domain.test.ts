@@ -9,6 +9,7 @@ import { START, makeRing } from '../../keys/make-ring.ts';
 import { domain, makeOrder, resource } from '../make-order.ts';
 import { describeProvider } from '../provider-contract.ts';
 
+const takeStatusEntry = ({ issuer }: { readonly issuer: string }) => Promise.resolve({ list: 'list-1', index: 7, uri: `${issuer}/status/list-1` });
 const { ring } = await makeRing([{ purpose: 'access' }]);
 const published = { keys: ring.published(START).map(({ publicJwk, kid }) => ({ ...publicJwk, kid })) };
 const OTHER = 'https://sts.acme.example/lab';
@@ -21,7 +22,7 @@ describeProvider('domain', async () => {
   let current = ring;
   await Promise.resolve();
   return {
-    provider: createDomainProvider({ signAccessToken: (_domainId, claims, algorithm) => signToken(claims, current, algorithm) }),
+    provider: createDomainProvider({ signAccessToken: (_domainId, claims, algorithm) => signToken(claims, current, algorithm), takeStatusEntry }),
     options: {},
     order,
     audiences: { wrong: `${OTHER}/`, right: OTHER },
@@ -33,7 +34,7 @@ describeProvider('domain', async () => {
   };
 });
 
-const provider = createDomainProvider({ signAccessToken: (_domainId, claims, algorithm) => signToken(claims, ring, algorithm) });
+const provider = createDomainProvider({ signAccessToken: (_domainId, claims, algorithm) => signToken(claims, ring, algorithm), takeStatusEntry });
 
 test('lives a minute, whatever is ordered, and is bound to no key: who goes on proves its own', async () => {
   const issued = await provider.issue(makeOrder({ ...order, expiresAt: START + 5 * MINUTE }), {});

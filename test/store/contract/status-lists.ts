@@ -105,13 +105,13 @@ export const describeStatusLists = (makePlace: MakePlace): void => {
       ];
       beforeAll(async () => {
         for (const row of rows) expect(await store.issue(row)).toBe('committed');
-        await store.endSession(rows[4]?.session.id ?? ('' as never), NOW, makeEvent('session.ended'));
+        await store.endSession(rows[4]?.session.id ?? ('' as never), { at: NOW, by: 'admin', reason: 'done', domainId: DOMAIN, purgeAfter: null }, makeEvent('session.ended'));
       });
 
       test('that have an entry and have not expired, with all that their status depends on', async () => {
         const { items } = await readAll(1_000);
         const [live, , , another, ended] = rows;
-        expect(new Map(items.map((item) => [item.lease.id, item]))).toEqual(new Map([
+        expect(new Map<string | undefined, unknown>(items.map((item) => [item.lease.id, item]))).toEqual(new Map<string | undefined, unknown>([
           [live?.lease.id, {
             lease: { id: live?.lease.id, domainId: DOMAIN, audience: live?.lease.audience, resourceId: RESOURCE, kid: 'kid-1', expiresAt: NOW + 5 * MINUTE, statusList: 'leases-1', statusIndex: 7 },
             session: { model: 'delegated', freshAt: NOW - MINUTE, beganVersion: await store.registryVersion() }, hop: { path: live?.hop.path }, ended: false,
