@@ -12,6 +12,7 @@ const tasks: Record<string, (name: string) => Promise<unknown>> = {
   issue: (name) => Promise.all([`${name}-1`, `${name}-2`, `${name}-1-again`].map((lease) => store.issue(makeIssuance(lease, name, { lease: { replayKey: lease.replace('-again', '') } })).catch((cause: Error) => `${cause.name}: ${cause.message}`))),
   standing: async (name) => (await store.leaseStanding(makeIssuance(name).lease.id))?.lease.id,
   revoke: (name) => store.change({ at: NOW, by: 'worker', revocations: [{ target: `session:${name}`, domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [makeEvent('revocation.made')] }),
+  claim: (name) => Promise.all(Array.from({ length: 50 }, (_, index) => store.claimStatusBlock({ domainId: DOMAIN, list: `${name}-${index}`, order: [2, 0, 1], until: NOW }))),
   seen: () => Promise.resolve(seen),
   checkpoint: async () => (await store.checkpoint(() => Promise.reject(new Error('must not be asked')), NOW)) ?? null,
 };

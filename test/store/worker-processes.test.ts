@@ -12,6 +12,7 @@ import type { Channel, StoreMessage } from '../../src/store/writer/channel.ts';
 import { ipcChannel } from '../../src/store/writer/channel.ts';
 import { createRemoteWrites, serveRemoteWrites } from '../../src/store/writer/remote.ts';
 import { StoreUnavailable } from '../../src/store/store.ts';
+import type { ClaimedBlock } from '../../src/store/store.ts';
 import { DOMAIN, NOW, makeEvent, makeIssuance } from './make-rows.ts';
 import { codes, makeSealer, openStore } from './place.ts';
 
@@ -85,6 +86,14 @@ describe('worker processes beside a primary', () => {
     await Promise.all(workers.map((worker) => once(worker, 'exit')));
     const outcome = await store.change({ at: NOW, by: 'primary', revocations: [{ target: 'session:c', domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [] });
     expect(outcome.status).toBe('committed');
+  });
+
+  test('are never given a block of a status list that another process was given', async () => {
+    const own = Promise.all(Array.from({ length: 50 }, (_, index) => store.claimStatusBlock({ domainId: DOMAIN, list: `own-${index}`, order: [2, 0, 1], until: NOW })));
+    const given = (await Promise.all([ask(first(), 'claim', 'one'), ask(second(), 'claim', 'two'), own])).flat() as readonly ClaimedBlock[];
+    expect(given).toHaveLength(150);
+    expect(new Set(given.map(({ list, block }) => `${list}/${block}`)).size).toBe(150);
+    expect(Map.groupBy(given, ({ list }) => list).size).toBe(50);
   });
 
   test('leave sealing to the primary', async () => {

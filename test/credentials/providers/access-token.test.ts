@@ -70,7 +70,7 @@ describe('the token', () => {
 
   test('is not issued when there is no entry for it', async () => {
     const empty = createAccessTokenProvider({ signAccessToken: (_domainId, claims, algorithm) => signToken(claims, ring, algorithm), takeStatusEntry: () => Promise.reject(new StoreUnavailable('no block')) });
-    await expect(empty.issue(makeOrder(), ES256)).rejects.toThrow(StoreUnavailable);
+    await expect(empty.issue(makeOrder(), { algorithm: 'ES256' })).rejects.toThrow(StoreUnavailable);
   });
 
   test('has no scope when none was decided', async () => {
