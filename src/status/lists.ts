@@ -44,8 +44,10 @@ interface Pass {
 
 /** No token lives longer, so leases with older ids are over; ids are made some seconds before their commit, by clocks that differ. */
 const OLDEST = MAX_TOKEN_SECONDS * SECOND + 5 * MINUTE;
-/** Leases that are looked at before others get their turn. */
-const PAGE = 250;
+/** Leases that are looked at before others get their turn: on SQLite reading them is all this process does meanwhile. */
+const PAGE = 100;
+/** After this nobody commits a lease any more whose id is so old. */
+const SETTLED = 5 * MINUTE;
 /** A pass shows every revocation this node knows; a session that was ended, and one that has become stale, shows in the next. */
 const KEPT = STATUS_LIST_TTL / 3;
 /** Where looking takes long, four parts of five are left to everything else, however often something is revoked. */
@@ -54,6 +56,8 @@ const REST = 4;
 export const createStatusLists = (deps: StatusListsDeps) => {
   const { clock, snapshot, store, metrics } = deps;
   let last: Pass | undefined;
+  /** Up to this id every lease is over, for good: where tokens live for minutes, nearly all of the last hour. */
+  let over = '';
   let looking: { readonly version: number; readonly pass: Promise<Pass> } | undefined;
 
   const statusOf = ({ lease, session, hop, ended }: ListedLease, now: number): Status => {
@@ -69,13 +73,18 @@ export const createStatusLists = (deps: StatusListsDeps) => {
     const at = clock.now();
     const { version } = snapshot;
     const marks = new Map<string, Mark[]>();
-    for (let after: string | undefined = firstIdAt('lease', at - OLDEST); after !== undefined; ) {
+    const settled = firstIdAt('lease', at - SETTLED);
+    const oldest = firstIdAt('lease', at - OLDEST);
+    let onlyOver = true;
+    for (let after: string | undefined = oldest > over ? oldest : over; after !== undefined; ) {
       const page: Awaited<ReturnType<typeof store.listedLeases>> = await store.listedLeases(after, PAGE);
       const now = clock.now();
       for (const listed of page.items) {
         const status = statusOf(listed, now);
         if (status !== 'valid') note(marks, listed, status);
       }
+      onlyOver &&= page.items.length === 0 && page.next !== undefined && page.next < settled;
+      if (onlyOver) over = page.next ?? over;
       after = page.next;
       await setImmediate();
     }

@@ -9,11 +9,14 @@ import type { PrismaReader } from './reads.ts';
 import type { Dialect } from './sql/dialect.ts';
 import { leaseRevokedBy, leaseStandings, leaseSuspendedBy, sessionStandings } from './sql/reads.ts';
 import type { Conditions, Query } from './sql/reads.ts';
-import { listedLeases } from './sql/status.ts';
+import { leaseAhead, listedLeases } from './sql/status.ts';
 import { decodeTime, encodeTime } from './sql/tables.ts';
 import type { LeaseStanding, ListedLease, Page, PageRequest, SessionStanding, StoreReads } from './store.ts';
 
 export interface Listings extends Pick<StoreReads, 'leases' | 'listedLeases' | 'session' | 'sessions'> { lease(id: LeaseId): Promise<LeaseStanding | undefined> }
+
+/** Leases that do not matter are looked at by so many at once as would matter of those that do. */
+const PASSED_BY = 10;
 
 /** Reads that judge revocation. It is judged in the statement that reads the row, from the revocations alone (design, section 7). */
 export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Clock): Listings => {
@@ -42,9 +45,13 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
     },
     async listedLeases(after, limit) {
       const now = clock.now();
-      const rows = await run(listedLeases(dialect, after, limit, encodeTime(now)));
-      const last = rows.at(-1);
-      return { items: rows.flatMap((row) => toListedLease(row as unknown as ListedRow, now) ?? []), next: rows.length < limit || last === undefined ? undefined : String(last['id']) };
+      const ahead = leaseAhead(dialect, after, limit * PASSED_BY);
+      const upTo = (await prisma.$queryRawUnsafe<{ id: string | null }[]>(ahead.sql, ...ahead.parameters))[0]?.id ?? undefined;
+      if (upTo === undefined) return { items: [], next: undefined };
+      const { sql, parameters } = listedLeases(dialect, { after, upTo, at: encodeTime(now), limit });
+      const [row] = await prisma.$queryRawUnsafe<{ found: string }[]>(sql, ...parameters);
+      const items = (JSON.parse(row?.found ?? '[]') as ListedValues[]).map((values) => toListedLease(values, now)).sort((a, b) => (a.lease.id < b.lease.id ? -1 : 1));
+      return { items, next: items.length < limit ? upTo : items.at(-1)?.lease.id };
     },
     async session(id) {
       const [row] = await run(sessionStandings(dialect, (where) => {
@@ -95,22 +102,16 @@ const toLeaseStanding = (row: RawRow, now: number): LeaseStanding => {
   return { lease, session, hop, revokedBy, suspendedBy, ended: isOver(session, hop, now) };
 };
 
-/** Session and hop are there where the lease matters. */
-type ListedRow = Readonly<Pick<Lease, 'id' | 'domainId' | 'audience' | 'resourceId' | 'kid' | 'statusList' | 'statusIndex' | 'expiresAt'>>
-  & Readonly<Pick<Session, 'freshAt' | 'endedAt' | 'beganVersion'>> & { readonly model: string | null; readonly path: string | null; readonly sessionExpiresAt: Date; readonly hopExpiresAt: Date };
+/** As {@link listedLeases} gives them: texts, numbers and null. */
+type ListedValues = readonly [id: string, domainId: string, audience: string, resourceId: string | null, kid: string | null, statusList: string, statusIndex: number, expiresAt: string,
+  model: string, freshAt: string | null, endedAt: string | null, sessionExpiresAt: string, beganVersion: number, path: string, hopExpiresAt: string];
 
-const toListedLease = (row: ListedRow, now: number): ListedLease | undefined => {
-  const { statusList, statusIndex, model, path } = row;
-  if (statusList === null || statusIndex === null || model === null || path === null) return undefined;
-  return {
-    lease: {
-      id: row.id as LeaseId, domainId: row.domainId as DomainId, audience: row.audience, resourceId: row.resourceId as ResourceId | null, kid: row.kid, expiresAt: decodeTime(row.expiresAt), statusList, statusIndex: Number(statusIndex),
-    },
-    session: { model: model as SessionRow['model'], freshAt: row.freshAt === null ? null : decodeTime(row.freshAt), beganVersion: Number(row.beganVersion) },
-    hop: { path: JSON.parse(path) as readonly Target[] },
-    ended: isOver({ endedAt: row.endedAt === null ? null : decodeTime(row.endedAt), expiresAt: decodeTime(row.sessionExpiresAt) }, { expiresAt: decodeTime(row.hopExpiresAt) }, now),
-  };
-};
+const toListedLease = ([id, domainId, audience, resourceId, kid, statusList, statusIndex, expiresAt, model, freshAt, endedAt, sessionExpiresAt, beganVersion, path, hopExpiresAt]: ListedValues, now: number): ListedLease => ({
+  lease: { id: id as LeaseId, domainId: domainId as DomainId, audience, resourceId: resourceId as ResourceId | null, kid, expiresAt: decodeTime(expiresAt), statusList, statusIndex },
+  session: { model: model as SessionRow['model'], freshAt: freshAt === null ? null : decodeTime(freshAt), beganVersion },
+  hop: { path: JSON.parse(path) as readonly Target[] },
+  ended: isOver({ endedAt: endedAt === null ? null : decodeTime(endedAt), expiresAt: decodeTime(sessionExpiresAt) }, { expiresAt: decodeTime(hopExpiresAt) }, now),
+});
 
 const isOver = (session: Pick<SessionRow, 'endedAt' | 'expiresAt'>, hop: Pick<HopRow, 'expiresAt'>, now: number): boolean => session.endedAt !== null || session.expiresAt <= now || hop.expiresAt <= now;
 

@@ -187,7 +187,7 @@ export interface StoreReads {
   revocationsOf(targets: readonly Target[]): Promise<readonly RevocationRow[]>;
   sessions(filter: { readonly domainId?: DomainId; readonly holder?: SessionRow['holder'] }, page: PageRequest): Promise<Page<SessionStanding>>;
   leaseByDecision(id: DecisionId): Promise<LeaseRow | undefined>;
-  /** Those among the next `limit` leases after an id, by age, that status lists tell of; `next`: after which to look on. */
+  /** After an id, at most `limit` of the leases that status lists tell of and that have not expired, by age; `next`: after which to look on. There may be more though there were none. */
   listedLeases(after: string, limit: number): Promise<{ readonly items: readonly ListedLease[]; readonly next: string | undefined }>;
   statusList(id: string): Promise<StatusListRow | undefined>;
   /** Of a domain, those whose tokens may not all have expired. */

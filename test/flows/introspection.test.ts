@@ -67,7 +67,7 @@ describe('a resource server', () => {
     const { authority, sid, ...shown } = await ask(token);
     expect(shown).toEqual({
       active: true, token_type: 'Bearer', iss: lab.issuer, sub: DEPLOYER, client_id: DEPLOYER, aud: API, scope: 'deploy:read deploy:write',
-      exp: claimsOf(token)['exp'], iat: claimsOf(token)['iat'], jti: claimsOf(token)['jti'],
+      exp: claimsOf(token)['exp'], iat: claimsOf(token)['iat'], jti: claimsOf(token)['jti'], status: claimsOf(token)['status'],
     });
     expect({ authority, sid }).toEqual({ authority: { model: 'bounded', principal: OWNER, depth: 0 }, sid: claimsOf(token)['sid'] });
     expect(await ask('not a token')).toEqual({ active: false });

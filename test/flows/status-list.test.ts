@@ -275,3 +275,20 @@ test('tokens and lists outlive a restart, and no entry is given twice', async ()
   expect(await verifier.statusOf(before)).toBe('valid');
   for (let turn = 0; turn < 5; turn += 1) await take();
 });
+
+test('no token leaves without an entry of a status list, and nothing is used up by asking', async () => {
+  alterDatabase(lab, "CREATE TRIGGER no_blocks BEFORE INSERT ON status_list BEGIN SELECT RAISE(ABORT, 'no block'); END");
+  await lab.mayfly.restart();
+  const leases = async (): Promise<number> => ((await lab.mayfly.admin('GET', 'leases?limit=1000')).body['items'] as readonly unknown[]).length;
+  const before = await leases();
+  const [evidence, other] = [lab.agent('ci/runner'), lab.agent('ci/runner')];
+  for (const values of [{ subject_token: evidence, scope: 'deploy:read' }, { subject_token: other, audience: '', authorization_details: ceilingOf(READ) }]) {
+    const refused = await lab.ask(values);
+    expect([refused.status, refused.body['error'], refused.body['access_token'], refused.headers['retry-after']]).toEqual([503, 'temporarily_unavailable', undefined, '1']);
+    expect(await lab.mayfly.reason(refused)).toBe('store_unavailable');
+  }
+  expect(await leases()).toBe(before);
+  alterDatabase(lab, 'DROP TRIGGER no_blocks');
+  expect(await verifier.statusOf(issued(await lab.ask({ subject_token: evidence, scope: 'deploy:read' })))).toBe('valid');
+  issued(await lab.ask({ subject_token: other, audience: '', authorization_details: ceilingOf(READ) }));
+});

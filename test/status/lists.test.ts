@@ -47,8 +47,8 @@ const start = (leases: readonly ListedLease[] = [listed(0), listed(1), listed(2)
         asked.push(`leases after ${after.slice(0, 16)}`);
         await hooks.before();
         const rest = leases.filter(({ lease }) => lease.id > after);
-        const items = rest.slice(0, pageSize);
-        return { items, next: rest.length > pageSize ? items.at(-1)?.lease.id : undefined };
+        const page = rest.slice(0, pageSize);
+        return { items: page.filter(({ lease }) => lease.expiresAt > state.now), next: rest.length > pageSize ? page.at(-1)?.lease.id : undefined };
       },
       statusList: (id) => { asked.push(`list ${id}`); return Promise.resolve(rows.get(id)); },
       statusLists: (id) => Promise.resolve([...rows.values()].filter(({ domainId }) => domainId === id)),
@@ -147,6 +147,31 @@ describe('a list', () => {
     it.state.ring = ring;
     it.state.version += 1;
     expect((await it.serve()).ok).toBe(true);
+  });
+});
+
+describe('leases that are over', () => {
+  const at = (time: number, expiresAt: number): ListedLease => listed(time % 1_000, { id: `${firstIdAt('lease', time)}${'0'.repeat(20)}` as LeaseId, expiresAt }, { ended: true });
+  const placesOf = (asked: readonly string[]): readonly string[] => asked.filter((line) => line.startsWith('leases')).map((line) => line.slice('leases after '.length));
+
+  test('are passed by once, where all before them are over too, and never those that a commit may still come before', async () => {
+    const times = [50 * MINUTE, 40 * MINUTE, 6 * MINUTE, 4 * MINUTE, 1].map((ago) => START - ago);
+    const it = start([...times.slice(0, 4).map((time) => at(time, START)), at(times[4] ?? 0, START + HOUR)], 1);
+    await it.serve();
+    it.asked.length = 0;
+    it.state.version += 1;
+    await it.serve();
+    expect(placesOf(it.asked)).toEqual([times[2], times[3]].map((time) => firstIdAt('lease', time ?? 0)));
+  });
+
+  test('are looked at again where one before them is not over', async () => {
+    const times = [50 * MINUTE, 40 * MINUTE, 30 * MINUTE].map((ago) => START - ago);
+    const it = start([at(times[0] ?? 0, START + HOUR), at(times[1] ?? 0, START), at(times[2] ?? 0, START + HOUR)], 1);
+    await it.serve();
+    it.asked.length = 0;
+    it.state.version += 1;
+    await it.serve();
+    expect(placesOf(it.asked)).toEqual([START - 65 * MINUTE, times[0], times[1]].map((time) => firstIdAt('lease', time ?? 0)));
   });
 });
 

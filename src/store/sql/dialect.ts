@@ -13,6 +13,8 @@ export interface Dialect {
   strings(expression: string, alias: string): string;
   /** Whether a column's value is among a JSON array of strings: by the column's index, whatever the planner thinks of the array. */
   among(column: string, expression: string): string;
+  /** All rows as one JSON text: an array of arrays of these expressions. */
+  arrays(expressions: readonly string[]): string;
   /** Spells `$1` as the engine wants it. */
   parameters(sql: string): string;
 }

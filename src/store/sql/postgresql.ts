@@ -8,6 +8,7 @@ export const postgresqlDialect: Dialect = {
   strings: (expression, alias) => `jsonb_array_elements_text((${expression})::text::jsonb) AS ${alias}(value)`,
   // Not a join with the array's members, which may turn out the other way round.
   among: (column, expression) => `${column} = ANY (ARRAY(SELECT jsonb_array_elements_text((${expression})::text::jsonb)))`,
+  arrays: (expressions) => `coalesce(json_agg(json_build_array(${expressions.join(', ')})), '[]')::text`,
   parameters: (sql) => sql,
 };
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { HOUR, MINUTE } from '../../../src/core/duration.ts';
-import type { DomainId } from '../../../src/core/ids.ts';
+import { firstIdAt } from '../../../src/core/ids.ts';
+import type { DomainId, LeaseId } from '../../../src/core/ids.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { ListedLease } from '../../../src/store/store.ts';
 import { DOMAIN, NOW, RESOURCE, makeEvent, makeIssuance } from '../make-rows.ts';
@@ -121,13 +122,24 @@ export const describeStatusLists = (makePlace: MakePlace): void => {
         ]));
       });
 
-      test('page by page, of so many leases whether or not they matter, in the order of their age', async () => {
+      test('page by page, in the order of their age', async () => {
         const whole = await readAll(1_000);
         const paged = await readAll(2);
         expect(paged.items).toEqual(whole.items);
         expect(whole.items.map(({ lease }) => lease.id)).toEqual(whole.items.map(({ lease }) => lease.id).sort());
         expect(paged.pages).toBe(3);
-        expect(await store.listedLeases(whole.items.at(-1)?.lease.id ?? '', 10)).toEqual({ items: [], next: undefined });
+        expect(await store.listedLeases(firstIdAt('lease', NOW + 1), 10)).toEqual({ items: [], next: undefined });
+      });
+
+      test('passing by those that do not matter, so many at a time', async () => {
+        const dead = Array.from({ length: 45 }, (_, index) => makeIssuance(`s-dead-${index}`, 's-dead', { lease: { id: `${firstIdAt('lease', NOW + 1)}${String(index).padStart(20, '0')}` as LeaseId, statusList: 'leases-1', statusIndex: index, expiresAt: NOW } }));
+        for (const row of dead) expect(await store.issue(row)).toBe('committed');
+        const pages: (readonly [number, string | undefined])[] = [];
+        for (let after: string | undefined = firstIdAt('lease', NOW + 1); after !== undefined; after = pages.at(-1)?.[1]) {
+          const { items, next } = await store.listedLeases(after, 2);
+          pages.push([items.length, next]);
+        }
+        expect(pages).toEqual([[0, dead[19]?.lease.id], [0, dead[39]?.lease.id], [0, dead[44]?.lease.id], [0, undefined]]);
       });
     });
   });
