@@ -20,7 +20,7 @@ describe('the rows of an exchange', () => {
     expect(lease).toEqual({
       id: LEASE, kind: 'access_token', domainId: domain.id, sessionId: session.id, hopId: hop.id, workloadId: deployer.id, owner: OWNER, issuerId: ISSUER_ID, resourceId: api.id,
       audience: API, scope: 'deploy:read deploy:write', ceiling: [], decision: { asked: 'x' }, replayKey: 'replay-1', replayUntil: caller().replayUntil, credentialHash: sha256url(issued.credential),
-      kid: 'kid-7', jkt: null, handle: null, handleKekId: null, issuedAt: NOW, expiresAt: NOW + 1000,
+      kid: 'kid-7', jkt: null, statusList: null, statusIndex: null, handle: null, handleKekId: null, issuedAt: NOW, expiresAt: NOW + 1000,
     });
   });
 

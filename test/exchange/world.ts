@@ -118,7 +118,7 @@ export const standing = (lease: Partial<LeaseRow> = {}, more: Partial<Omit<Lease
   session, hop, revokedBy: undefined, suspendedBy: undefined, ended: false, ...more,
   lease: {
     id: LEASE, kind: 'session_token', domainId: DOMAIN, sessionId: session.id, hopId: hop.id, workloadId: deployer.id, owner: OWNER, issuerId: ISSUER_ID, resourceId: null, audience: domain.issuer, scope: '',
-    ceiling: hop.ceiling, decision: { evidence: { ...evidenceFacts(evidence()) } }, replayKey: null, replayUntil: null, credentialHash: sha256url(OWN_TOKEN), kid: 'kid-1', statusList: null, statusIndex: null, jkt: null, handle: null, handleKekId: null,
+    ceiling: hop.ceiling, decision: { evidence: { ...evidenceFacts(evidence()) } }, replayKey: null, replayUntil: null, credentialHash: sha256url(OWN_TOKEN), kid: 'kid-1', jkt: null, statusList: null, statusIndex: null, handle: null, handleKekId: null,
     issuedAt: NOW - MINUTE, expiresAt: NOW + 4 * MINUTE, ...lease,
   },
 });
