@@ -6,7 +6,7 @@ import { checkPolicies } from './validate.ts';
 import type { PolicyCheck, ValidPolicy } from './validate.ts';
 
 /** A stored policy that is valid under the schema. */
-export interface CompiledPolicy extends Pick<ValidPolicy, 'effect' | 'head' | 'statement'> {
+export interface CompiledPolicy extends Pick<ValidPolicy, 'effect' | 'head' | 'statement' | 'approval'> {
   readonly citation: PolicyCitation;
   readonly cedar: string;
   /** Milliseconds from which it no longer counts; undefined for every forbid: forgetting one would open what it closes. */
@@ -45,6 +45,7 @@ const compiledPolicy = (policy: Policy, valid: ValidPolicy): CompiledPolicy => (
   effect: valid.effect,
   head: valid.head,
   statement: valid.statement,
+  approval: valid.approval,
   citation: Object.freeze({ name: policy.name, version: policy.version }),
   cedar: policy.cedar,
   expires: valid.effect === 'permit' ? policy.expires : undefined,

@@ -24,8 +24,8 @@ export interface Question {
     /** What a task was opened for. */
     readonly purpose?: string | undefined;
   };
-  /** `actor`: to whom authority is handed on. */
-  readonly request: { readonly bound: boolean; readonly time: number; readonly lifetime: number; readonly actor?: string | undefined };
+  /** `actor`: to whom authority is handed on. `approval`: the name somebody would approve it under. */
+  readonly request: { readonly bound: boolean; readonly time: number; readonly lifetime: number; readonly actor?: string | undefined; readonly approval?: string | undefined };
 }
 
 export interface AdminQuestion {
@@ -40,6 +40,16 @@ export interface AdminQuestion {
 
 export interface PolicyCitation { readonly name: string; readonly version: number }
 
+/** What a permit asks of people before it counts: somebody for each name, within a time. */
+export interface ApprovalDemand {
+  /** Sorted. */
+  readonly names: readonly string[];
+  /** Milliseconds from asking: to approve, to redeem, and for what was issued on it to end. */
+  readonly ttl: number;
+  /** Whoever is accountable for the session may be among them. */
+  readonly byPrincipal: boolean;
+}
+
 /** One answer of the policy engine. Anything but `allow: true` is a no. */
 export interface Answer {
   readonly allow: boolean;
@@ -47,6 +57,8 @@ export interface Answer {
   readonly policies: readonly PolicyCitation[];
   /** Set when Cedar reported a failure or any error: a denial and an alert, whatever else it said. */
   readonly errors: readonly string[];
+  /** Set with `allow: false`: it would be a yes on this approval. Whoever does not look at it refuses. */
+  readonly approval?: ApprovalDemand;
 }
 
 /** What `explain` adds for an admin: the permits that came closest, with the condition that did not hold. */

@@ -26,6 +26,7 @@ export interface Facts {
 export const factsOf = (schema: PolicySchema, question: Question): Result<Facts, string> => {
   const { domain, workload, person, resource, scope, session, request } = question;
   if (!isWorkloadAction(question.action)) return err(`no action is called ${JSON.stringify(question.action)}`);
+  if (question.action === 'approve' && person === undefined) return err('a workload never approves');
   if (workload.domainId !== domain.id) return err(`workload ${workload.name} is not of domain ${domain.name}`);
   if (resource.domainId !== domain.id) return err(`resource ${resource.audience} is not of domain ${domain.name}`);
   if (scope !== undefined && !resource.scopes.includes(scope)) return err(`${JSON.stringify(scope)} is no scope of ${resource.audience}`);
@@ -54,7 +55,7 @@ export const factsOf = (schema: PolicySchema, question: Question): Result<Facts,
         model: session.model, principal: session.principal, age_seconds: session.ageSeconds, depth: session.depth,
         ...(session.freshSeconds === undefined ? {} : { fresh_seconds: session.freshSeconds }), ...(session.purpose === undefined ? {} : { purpose: session.purpose }),
       },
-      request: { bound: request.bound, time, lifetime: request.lifetime, ...(request.actor === undefined ? {} : { actor: request.actor }) },
+      request: { bound: request.bound, time, lifetime: request.lifetime, ...(request.actor === undefined ? {} : { actor: request.actor }), ...(request.approval === undefined ? {} : { approval: request.approval }) },
     },
     time: request.time,
   });

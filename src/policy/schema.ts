@@ -43,7 +43,7 @@ type Request = {
   evidence: Evidence,
   chain: { actors: Set<String>, length: Long, first?: String, domains: Set<String>, stages: Set<String> },
   session: { model: String, principal: String, age_seconds: Long, depth: Long, fresh_seconds?: Long, purpose?: String },
-  request: { bound: Bool, time: datetime, lifetime: Long, actor?: String },
+  request: { bound: Bool, time: datetime, lifetime: Long, actor?: String, approval?: String },
 };
 type AdminRequest = { request: { time: datetime } };
 
@@ -55,7 +55,9 @@ entity Domain = { name: String, stage: String };
 entity Resource in [Domain] = { audience: String, owner: String, provider: String };
 entity Scope in [Resource, Domain] = { name: String, audience: String, owner: String, provider: String };
 
-action ${WORKLOAD_ACTIONS.map((action) => JSON.stringify(action)).join(', ')} appliesTo { principal: [Workload, Person], resource: [Scope, Resource], context: Request };
+action ${WORKLOAD_ACTIONS.filter((action) => action !== 'approve').map((action) => JSON.stringify(action)).join(', ')} appliesTo { principal: [Workload, Person], resource: [Scope, Resource], context: Request };
+// Workloads never approve.
+action "approve" appliesTo { principal: [Person], resource: [Scope, Resource], context: Request };
 
 action ${JSON.stringify(ADMIN_GROUP)};
 action ${JSON.stringify(ADMIN_READ_GROUP)} in [Action::${JSON.stringify(ADMIN_GROUP)}];

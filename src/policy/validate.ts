@@ -1,7 +1,8 @@
 import { policySetTextToParts, policyToJson, validate } from '@cedar-policy/cedar-wasm/nodejs';
 import type { DetailedError, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { ADMIN_VERBS } from './actions.ts';
-import type { PolicyProblem } from './decision.ts';
+import { readApproval } from './approval.ts';
+import type { ApprovalDemand, PolicyProblem } from './decision.ts';
 import { fixedIn } from './head.ts';
 import type { FixedHead } from './head.ts';
 import { findTooDeep } from './nesting.ts';
@@ -13,6 +14,8 @@ export interface ValidPolicy {
   /** Which principal and resource its head is fixed to; decides which requests it is evaluated for. */
   readonly head: FixedHead;
   readonly annotations: ReadonlyMap<string, string>;
+  /** What it asks of people before it counts. */
+  readonly approval: ApprovalDemand | undefined;
   /** Cedar's JSON form. */
   readonly statement: PolicyJson;
   /** Accepted, but worth a finding of lint: conditions that can never hold, look-alike characters. */
@@ -43,8 +46,9 @@ export const checkPolicies = (schema: PolicySchema, policies: readonly PolicyTex
     if (one?.statement === undefined) return refused(one?.problems ?? []);
     if (answer.type === 'failure') return refused(answer.errors.map((error) => problemOf(policy, error)));
     const of = (list: typeof answer.validationErrors): readonly PolicyProblem[] => distinct(list.filter(({ policyId }) => policyId === String(at)).map(({ error }) => problemOf(policy, error)));
-    const problems = of(answer.validationErrors);
-    return problems.length > 0 ? refused(problems) : accepted(one.statement, [...otherId(policy, one.statement), ...of(answer.validationWarnings)]);
+    const { demand, problems: annotated } = readApproval(one.statement, annotationsOf(one.statement));
+    const problems = [...annotated.map(({ annotation, ...problem }) => ({ policy: policy.name, ...problem, ...placeOfAnnotation(policy, annotation) })), ...of(answer.validationErrors)];
+    return problems.length > 0 ? refused(problems) : accepted(one.statement, demand, [...otherId(policy, one.statement), ...of(answer.validationWarnings)]);
   });
 };
 
@@ -81,14 +85,20 @@ const otherId = ({ name }: PolicyText, statement: PolicyJson): readonly PolicyPr
   return id === undefined || id === name ? [] : [{ policy: name, message: `is called ${JSON.stringify(id)} in its @id`, help: 'leave @id out: the name of the policy is its id', line: 1, column: 1 }];
 };
 
-const accepted = (statement: PolicyJson, warnings: readonly PolicyProblem[]): PolicyCheck =>
-  ({ effect: statement.effect, problems: [], valid: { effect: statement.effect, head: fixedIn(statement), annotations: annotationsOf(statement), statement, warnings } });
+const accepted = (statement: PolicyJson, approval: ApprovalDemand | undefined, warnings: readonly PolicyProblem[]): PolicyCheck =>
+  ({ effect: statement.effect, problems: [], valid: { effect: statement.effect, head: fixedIn(statement), annotations: annotationsOf(statement), approval, statement, warnings } });
 
 const refused = (problems: readonly PolicyProblem[]): PolicyCheck => ({ effect: undefined, problems, valid: undefined });
 
 /** An annotation without a value comes as null, against Cedar's own types. */
 const annotationsOf = (statement: PolicyJson): ReadonlyMap<string, string> =>
   new Map(Object.entries<string | null>(statement.annotations ?? {}).map(([name, value]) => [name, value ?? '']));
+
+/** Cedar keeps no place of an annotation. */
+const placeOfAnnotation = ({ cedar }: PolicyText, name: string): { line: number | undefined; column: number | undefined } => {
+  const at = cedar.indexOf(`@${name}`);
+  return at < 0 ? NOWHERE : placeOf(cedar, byteOffset(cedar, at));
+};
 
 const problemOf = ({ name, cedar }: PolicyText, error: DetailedError): PolicyProblem => {
   const place = error.sourceLocations?.[0];
