@@ -29,6 +29,9 @@ export const REFUSAL_CODES = [
   'details_malformed', 'details_unsupported', 'ceiling_exceeded', 'lifetime_exhausted', 'depth_exceeded',
   // authority taken back
   'revoked', 'suspended', 'session_ended', 'session_unknown', 'budget_exhausted', 'login_too_old',
+  // approvals by people (docs/approvals.md)
+  'approval_required', 'approval_pending', 'approval_too_fast', 'approval_denied', 'approval_expired', 'approval_cancelled', 'approval_redeemed', 'approval_changed', 'approval_damaged', 'approvals_crowded',
+  'deferral_unknown', 'deferral_key_mismatch', 'approver_denied', 'approver_excluded', 'approver_missing', 'approval_closed',
   // decisions that could not be made, and things that are down: always a "no"
   'policy_error', 'store_unavailable', 'snapshot_stale', 'domain_unknown', 'domain_not_ready', 'kek_missing',
   // providers

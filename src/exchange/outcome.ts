@@ -10,6 +10,8 @@ export const refuseOutcome = (outcome: Exclude<IssuanceOutcome, 'committed'>): R
     case 'revoked': return refusal('revoked', 'revoked before the commit');
     case 'suspended': return refusal('suspended', 'suspended, or shown too long ago, before the commit');
     case 'exhausted': return refusal('budget_exhausted', 'a budget of the task has no room left');
+    case 'crowded': return refusal('approvals_crowded', 'too many requests of this workload or session wait for people already', 60);
+    case 'unredeemable': return refusal('approval_redeemed', 'the approval was redeemed, cancelled or over before the commit');
     case 'ended': return refusal('session_ended', 'the session or hop ended before the commit, or ends before the credential would');
   }
 };

@@ -14,6 +14,8 @@ const NOT_ACCEPTED = request('The subject token is not accepted here. Check its 
 const OWN_TOKEN = request('The token is not accepted. Obtain a new one with fresh evidence.');
 // One text for targets that do not exist and targets that are not permitted: the answer must not tell which.
 const NO_TARGET = row(400, 'invalid_target', 'This target is unknown or not permitted to you. Check its spelling, or ask an admin to explain this decision.');
+/** One text for codes that do not exist, that are another client's or key's, and that are used up: nobody learns which. */
+const NO_CODE = row(400, 'invalid_grant', 'The deferral code is not one that can be redeemed by you. Ask anew.');
 const PROVIDER = 'The target could not issue a credential.';
 
 const SETS = Object.fromEntries(Object.entries(SET_ERRORS).map(([code, { status, err, description }]) => [code, row(status, err, description)])) as Readonly<Record<SetRefusalCode, PublicRefusal>>;
@@ -24,10 +26,10 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   parameter_missing: request('A required parameter is missing: a token request needs grant_type, subject_token and subject_token_type; introspection and revocation need token.'),
   parameter_repeated: request('A parameter is repeated. Only resource and audience may be.'),
   parameter_invalid: request('A parameter has a value that is not understood.'),
-  parameter_unsupported: request('A parameter is not supported here: completion_mode is not.'),
+  parameter_unsupported: request('A parameter is not supported here: client_notification_token is not, and with a deferral code nothing but client_id is sent.'),
   client_authentication_unsupported: row(400, 'invalid_client', 'There is no client authentication here: the subject token itself says who asks. Send no Authorization header, secret or assertion.'),
   credential_in_query: request('Send parameters in the body, never in the URL.'),
-  grant_type_unsupported: row(400, 'unsupported_grant_type', 'Use grant_type urn:ietf:params:oauth:grant-type:token-exchange.'),
+  grant_type_unsupported: row(400, 'unsupported_grant_type', 'Use grant_type urn:ietf:params:oauth:grant-type:token-exchange, or urn:ietf:params:oauth:grant-type:deferred with a deferral code.'),
   token_type_unsupported: request('A token type is not supported here. Use urn:ietf:params:oauth:token-type:jwt for platform tokens and ...:access_token for session tokens, and a requested_token_type that the target issues.'),
   request_too_large: row(413, 'invalid_request', 'The request is too large.'),
   rate_limited: row(429, 'temporarily_unavailable', 'Too many requests. Wait as Retry-After says.'),
@@ -99,6 +101,21 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   session_unknown: request('There is no such session of this workload.'),
   budget_exhausted: request('The task has used up one of its budgets.'),
   session_ended: request('The session behind this request is over. Start a new run.'),
+
+  approval_required: request('A person has to agree to this first. Ask again with completion_mode=deferred and a DPoP proof, then redeem the deferral code you get with grant_type urn:ietf:params:oauth:grant-type:deferred.'),
+  approval_pending: row(400, 'authorization_pending', 'Nobody has agreed yet. Ask again after interval seconds.'),
+  approval_too_fast: row(400, 'slow_down', 'You ask too often. Wait 5 seconds longer between two requests.'),
+  approval_denied: row(400, 'access_denied', 'A person said no to this request.'),
+  approval_expired: row(400, 'expired_token', 'The time for this request is over. Ask anew.'),
+  approval_cancelled: row(400, 'access_denied', 'The deferral code was revoked.'),
+  approval_redeemed: NO_CODE, approval_damaged: NO_CODE,
+  approval_changed: row(400, 'access_denied', 'What was agreed to is not what would be issued now. Ask anew.'),
+  approvals_crowded: row(429, 'temporarily_unavailable', 'Too many of your requests wait for people. Let them be answered first.'),
+  deferral_unknown: NO_CODE, deferral_key_mismatch: NO_CODE,
+  approver_missing: row(401, 'invalid_token', 'Send Authorization: Bearer with a token that says which person you are, of an issuer of this trust domain that proves people or admins. The local socket alone is no person.'),
+  approver_denied: row(403, 'insufficient_scope', 'No policy of the trust domain permits you to approve this.'),
+  approver_excluded: row(403, 'insufficient_scope', 'The person acted for and whoever is accountable for the session do not decide on its requests.'),
+  approval_closed: row(409, 'conflict', 'This request is decided, redeemed or over.'),
 
   policy_error: unavailable('The decision could not be made. An admin can explain it.'),
   store_unavailable: unavailable('The request could not be recorded, so nothing was issued. Try again.'),

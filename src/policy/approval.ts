@@ -63,6 +63,6 @@ const readTtl = (written: string | undefined): number | undefined => {
 
 const actionsNamed = ({ action }: PolicyJson): readonly string[] => {
   if (action.op === 'All') return [];
-  const entities = 'entities' in action ? action.entities : [action.entity];
+  const entities = 'entities' in action ? action.entities : 'entity' in action ? [action.entity] : [];
   return entities.map((entity) => plainUid(entity).id);
 };

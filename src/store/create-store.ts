@@ -89,7 +89,8 @@ export const createStore = async ({ url, clock, random, codeKeys, connections, l
 
 const entriesOf = (operation: Operation, reply: Reply): number => {
   if (operation.kind === 'issue') return reply === 'committed' ? 1 : 0;
-  if (operation.kind === 'append' || operation.kind === 'end-session') return 1;
+  if (operation.kind === 'expire-approvals') return Number(reply);
+  if (operation.kind === 'append' || operation.kind === 'end-session' || operation.kind === 'answer-approval') return 1;
   return operation.kind === 'change' ? operation.events.length : 0;
 };
 

@@ -1,9 +1,9 @@
-import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, WorkloadId } from '../core/ids.ts';
+import type { ApprovalId, DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, WorkloadId } from '../core/ids.ts';
 import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target } from './rows.ts';
+import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target } from './rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
@@ -53,6 +53,13 @@ export const toLease = (row: Prisma.Lease): LeaseRow => ({
 
 export const toStatusList = (row: Pick<Prisma.StatusList, 'id' | 'domainId' | 'blocks' | 'until'>): StatusListRow =>
   ({ id: row.id, domainId: row.domainId as DomainId, blocks: row.blocks, until: row.until.getTime() });
+/** `frozen` stays the text that was hashed. */
+export const toApproval = (row: Prisma.Approval): ApprovalRow => ({
+  id: row.id as ApprovalId, domainId: row.domainId as DomainId, sessionId: row.sessionId as SessionId, hopId: row.hopId as HopId, workloadId: row.workloadId as WorkloadId, leaseId: row.leaseId as LeaseId,
+  codeHash: row.codeHash, jkt: row.jkt, frozen: row.frozen, hash: row.hash, names: list<string>(row.names), status: row.status as ApprovalStatus, revision: row.revision, votes: list<ApprovalVote>(row.votes),
+  closedBy: row.closedBy, reason: row.reason, askedAt: row.askedAt.getTime(), expiresAt: row.expiresAt.getTime(), decidedAt: optionalTime(row.decidedAt), redeemedAt: optionalTime(row.redeemedAt),
+  redeemedLease: row.redeemedLease as LeaseId | null, noticeAt: optionalTime(row.noticeAt), noticeAttempts: row.noticeAttempts,
+});
 
 export const toDenial = (row: Prisma.Denial): DenialRow => ({
   id: row.id as DecisionId, at: row.at.getTime(), domainId: row.domainId as DomainId, workloadId: row.workloadId as WorkloadId | null,

@@ -4,6 +4,7 @@ import { leaseOf } from '../core/ids.ts';
 import type { HopId, LeaseId, SessionId } from '../core/ids.ts';
 import { InvalidCursor } from './cursor.ts';
 import type { PrismaClient } from './generated/postgresql/client.ts';
+import { createApprovalReads } from './approval-reads.ts';
 import { createListings } from './listings.ts';
 import { toAudit, toCheckpoint, toDenial, toEntry, toHop, toKey, toLease, toRevocation, toStanding, toStatusList } from './map.ts';
 import type { EntryRow, RevocationRow } from './rows.ts';
@@ -13,11 +14,12 @@ import { StoreUnavailable } from './store.ts';
 import type { SessionUses, StoreReads } from './store.ts';
 
 /** What is used of the generated clients: the part in which both are of one type. */
-export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'statusList' | 'denial' | 'auditEntry' | 'checkpoint' | '$queryRawUnsafe' | '$disconnect'>;
+export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'statusList' | 'approval' | 'denial' | 'auditEntry' | 'checkpoint' | '$queryRawUnsafe' | '$disconnect'>;
 
 /** Reads over Prisma, on either engine. A read that fails is {@link StoreUnavailable}. */
 export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock): StoreReads => {
   const listings = createListings(prisma, dialect, clock);
+  const approvals = createApprovalReads(prisma);
   const registryVersion = async (): Promise<number> => Number((await prisma.registryVersion.findFirst())?.version ?? 0);
   return {
     registryVersion: () => reading(registryVersion),
@@ -69,6 +71,11 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
     }),
     revocationsOf: (targets) => reading(async () => (await prisma.revocation.findMany({ where: { target: { in: [...targets] } }, orderBy: { seq: 'asc' } })).map(toRevocation)),
     sessions: (filter, page) => reading(() => listings.sessions(filter, page)),
+    approval: (id) => reading(() => approvals.approval(id)),
+    approvalByCode: (codeHash) => reading(() => approvals.approvalByCode(codeHash)),
+    approvals: (filter, page) => reading(() => approvals.approvals(filter, page)),
+    standingApprovals: (hop, now) => reading(() => approvals.standingApprovals(hop, now)),
+    dueNotices: (now, limit) => reading(() => approvals.dueNotices(now, limit)),
     leaseByDecision: (id) => reading(async () => {
       const row = await prisma.lease.findUnique({ where: { id: leaseOf(id) } });
       return row === null ? undefined : toLease(row);

@@ -1,9 +1,9 @@
-import type { DecisionId, DomainId, HopId, LeaseId, PersonUrn, SessionId, WorkloadId } from '../core/ids.ts';
+import type { ApprovalId, DecisionId, DomainId, HopId, LeaseId, PersonUrn, SessionId, WorkloadId } from '../core/ids.ts';
 import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type {
-  AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
+  ApprovalRow, ApprovalStatus, ApprovalVote, AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
 } from './rows.ts';
 
 /** The database did not confirm. Nothing was issued; the caller gets 503. */
@@ -31,7 +31,16 @@ export interface Issuance {
   readonly fresh?: { readonly at: number | null; readonly after: number };
   /** What is charged to the budgets of a session, if it has any. */
   readonly charge?: { readonly session: SessionId; readonly agent: string; readonly resource: string | undefined };
+  /** A request that is put off until a person agrees, or the redemption of one. */
+  readonly approval?: Asked | Redeemed;
 }
+
+/** Written with the lease of its deferral code, unless its workload or session keeps people busy already. */
+export interface Asked { readonly kind: 'ask'; readonly row: ApprovalRow; readonly bounds: AskBounds }
+/** How many may wait at once for one workload and one session, and how many one workload may ask for since a moment. */
+export interface AskBounds { readonly waiting: number; readonly inSession: number; readonly recent: number; readonly since: number }
+/** The one time an approval is used: whoever comes second, or after its end, gets nothing. */
+export interface Redeemed { readonly kind: 'redeem'; readonly id: ApprovalId; readonly hash: string; readonly audit: AuditEvent }
 
 /** A task opened before anything is issued for it. */
 export interface Opening { readonly session: Omit<SessionRow, 'beganVersion'>; readonly path: readonly Target[]; readonly budgets: readonly BudgetRow[]; readonly audit: AuditEvent }
@@ -39,9 +48,24 @@ export interface Opening { readonly session: Omit<SessionRow, 'beganVersion'>; r
 /**
  * `replayed`: the evidence was used before; `proof_replayed`: one of `proofs` was. `revoked`: something on the path is revoked, or
  * the session began before a revocation. `ended`: session or hop is over, or ends before the lease would. `suspended`: what it rests
- * on is suspended, or was shown too long ago. `exhausted`: a budget of its task has no room left.
+ * on is suspended, or was shown too long ago. `exhausted`: a budget of its task has no room left. `crowded`: too many of its
+ * requests wait for people. `unredeemable`: the approval it redeems is used up, taken back or over.
  */
-export type IssuanceOutcome = 'committed' | 'replayed' | 'proof_replayed' | 'revoked' | 'ended' | 'suspended' | 'exhausted';
+export type IssuanceOutcome = 'committed' | 'replayed' | 'proof_replayed' | 'revoked' | 'ended' | 'suspended' | 'exhausted' | 'crowded' | 'unredeemable';
+
+/** What becomes of an approval, given it still is as `revision` says. Nothing, and false, if it is not, or is over. */
+export interface ApprovalAnswer {
+  readonly id: ApprovalId;
+  readonly revision: number;
+  readonly status: ApprovalStatus;
+  readonly votes: readonly ApprovalVote[];
+  readonly closedBy: string | null;
+  readonly reason: string | null;
+  readonly at: number;
+  readonly audit: AuditEvent;
+}
+/** A job and the fence it was taken under. */
+export interface HeldJob { readonly name: string; readonly fence: number }
 
 export interface NewEntryVersion {
   readonly id: string;
@@ -147,11 +171,16 @@ export interface StoreWrites {
    * False when it had ended before: the first end counts.
    */
   endSession(id: SessionId, end: SessionEnd & Pick<NewRevocation, 'domainId' | 'purgeAfter'>, audit: AuditEvent): Promise<boolean>;
+  answerApproval(answer: ApprovalAnswer): Promise<boolean>;
+  /** Ends approvals whose time is over, each with an audit entry, at most `limit`; how many. Checks the fence. */
+  expireApprovals(now: number, limit: number, job: HeldJob): Promise<number>;
+  /** When the webhook is to be told next of an approval; null: it was, or gives up. Checks the fence. */
+  noteNotice(id: ApprovalId, next: number | null, attempts: number, now: number, job: HeldJob): Promise<boolean>;
   /** Takes or keeps a job; undefined when another holder has it. */
   takeJob(name: string, holder: string, until: number, now: number): Promise<{ readonly fence: number } | undefined>;
   releaseJob(name: string, holder: string): Promise<void>;
   /** Deletes at most `limit` rows that are past their time; false in `more` when nothing was left. Checks the fence. */
-  purge(now: number, limit: number, job: { readonly name: string; readonly fence: number }): Promise<{ readonly deleted: number; readonly more: boolean }>;
+  purge(now: number, limit: number, job: HeldJob): Promise<{ readonly deleted: number; readonly more: boolean }>;
   /** Signs and stores a checkpoint at the writer's newest entry; undefined if nothing is new since the last. */
   checkpoint(sign: SignCheckpoint, now: number): Promise<CheckpointRow | undefined>;
   /** Seals the chains whose writer stopped before it could, each at its newest entry that a code proves; tells of the rest, once. */
@@ -193,6 +222,14 @@ export interface StoreReads {
   /** Of a domain, those whose tokens may not all have expired. */
   statusLists(domainId: DomainId): Promise<readonly StatusListRow[]>;
   denial(id: DecisionId): Promise<DenialRow | undefined>;
+  approval(id: ApprovalId): Promise<ApprovalRow | undefined>;
+  approvalByCode(codeHash: string): Promise<ApprovalRow | undefined>;
+  /** Newest first. `status`: as it is at `now`, when what is still open may be over. */
+  approvals(filter: { readonly domainId?: DomainId; readonly workloadId?: WorkloadId; readonly sessionId?: SessionId; readonly status?: ApprovalStatus; readonly now: number }, page: PageRequest): Promise<Page<ApprovalRow>>;
+  /** Redeemed approvals that stand for a hop and are not over. */
+  standingApprovals(hop: HopId, now: number): Promise<readonly ApprovalRow[]>;
+  /** Approvals of which the webhook is to be told by now, oldest first. */
+  dueNotices(now: number, limit: number): Promise<readonly ApprovalRow[]>;
   auditChains(): Promise<readonly string[]>;
   /** Entries of one chain above `after`, in order. */
   audit(chain: string, after: number, limit: number): Promise<readonly AuditRow[]>;

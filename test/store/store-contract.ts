@@ -1,3 +1,4 @@
+import { describeApprovals } from './contract/approvals.ts';
 import { describeAuditing } from './contract/auditing.ts';
 import { describeFailing } from './contract/failing.ts';
 import { describeForging } from './contract/forging.ts';
@@ -17,6 +18,7 @@ export const describeStore = (makePlace: MakePlace): void => {
   describeRegistry(makePlace);
   describeJobs(makePlace);
   describeStatusLists(makePlace);
+  describeApprovals(makePlace);
   describeAuditing(makePlace);
   describeForging(makePlace);
   describeFailing(makePlace);

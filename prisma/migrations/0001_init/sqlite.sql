@@ -150,6 +150,33 @@ CREATE TABLE "status_list" (
 );
 
 -- CreateTable
+CREATE TABLE "approval" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "domain_id" TEXT NOT NULL,
+    "session_id" TEXT NOT NULL,
+    "hop_id" TEXT NOT NULL,
+    "workload_id" TEXT NOT NULL,
+    "lease_id" TEXT NOT NULL,
+    "code_hash" TEXT NOT NULL,
+    "jkt" TEXT NOT NULL,
+    "frozen" TEXT NOT NULL,
+    "hash" TEXT NOT NULL,
+    "names" TEXT NOT NULL,
+    "status" TEXT NOT NULL,
+    "revision" INTEGER NOT NULL,
+    "votes" TEXT NOT NULL,
+    "closed_by" TEXT,
+    "reason" TEXT,
+    "asked_at" DATETIME NOT NULL,
+    "expires_at" DATETIME NOT NULL,
+    "decided_at" DATETIME,
+    "redeemed_at" DATETIME,
+    "redeemed_lease" TEXT,
+    "notice_at" DATETIME,
+    "notice_attempts" INTEGER NOT NULL
+);
+
+-- CreateTable
 CREATE TABLE "replay" (
     "key" TEXT NOT NULL PRIMARY KEY,
     "expires_at" DATETIME NOT NULL
@@ -246,6 +273,30 @@ CREATE INDEX "lease_workload_id_issued_at_idx" ON "lease"("workload_id", "issued
 
 -- CreateIndex
 CREATE UNIQUE INDEX "status_list_domain_id_open_key" ON "status_list"("domain_id", "open");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "approval_code_hash_key" ON "approval"("code_hash");
+
+-- CreateIndex
+CREATE INDEX "approval_domain_id_asked_at_idx" ON "approval"("domain_id", "asked_at");
+
+-- CreateIndex
+CREATE INDEX "approval_asked_at_idx" ON "approval"("asked_at");
+
+-- CreateIndex
+CREATE INDEX "approval_workload_id_asked_at_idx" ON "approval"("workload_id", "asked_at");
+
+-- CreateIndex
+CREATE INDEX "approval_session_id_idx" ON "approval"("session_id");
+
+-- CreateIndex
+CREATE INDEX "approval_hop_id_idx" ON "approval"("hop_id");
+
+-- CreateIndex
+CREATE INDEX "approval_status_expires_at_idx" ON "approval"("status", "expires_at");
+
+-- CreateIndex
+CREATE INDEX "approval_notice_at_idx" ON "approval"("notice_at");
 
 -- CreateIndex
 CREATE INDEX "replay_expires_at_idx" ON "replay"("expires_at");

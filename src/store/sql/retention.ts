@@ -24,6 +24,7 @@ export const retentionStatements = (dialect: Dialect) => {
       statement(dialect, 'purge_replay', `DELETE FROM replay WHERE "key" IN (SELECT "key" FROM replay WHERE expires_at < ${bound('now')} ORDER BY expires_at ${room}) RETURNING 1 AS gone`),
       // What expired before a time was issued before it, and ids sort by age: the primary key leads to the old ones.
       statement(dialect, 'purge_lease', `DELETE FROM lease WHERE id IN (SELECT id FROM lease WHERE id < ${bound('lease_ids')} AND expires_at < ${bound('leases')} AND (replay_until IS NULL OR replay_until < ${bound('now')}) ORDER BY id ${room}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_approval', `DELETE FROM approval WHERE id IN (SELECT id FROM approval WHERE asked_at < ${bound('leases')} AND expires_at < ${bound('leases')} ORDER BY asked_at ${room}) RETURNING 1 AS gone`),
       // Hops first: a session row is what finds them. Sessions start before they expire, so the index on the start leads there.
       statement(dialect, 'purge_hop', `DELETE FROM hop WHERE id IN (SELECT h.id FROM hop h WHERE h.session_id IN (${goneSessions}) AND h.expires_at < ${bound('leases')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_session', `DELETE FROM session WHERE id IN (${goneSessions.replace(room, `AND NOT EXISTS (SELECT 1 FROM hop h WHERE h.session_id = s.id) ${room}`)}) RETURNING 1 AS gone`),

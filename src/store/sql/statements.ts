@@ -1,3 +1,4 @@
+import { approvalStatements } from './approvals.ts';
 import { auditStatements } from './audit.ts';
 import type { Dialect } from './dialect.ts';
 import { issueStatements } from './issue.ts';
@@ -8,6 +9,7 @@ import { statusStatements } from './status.ts';
 /** Every hand-written statement, in one engine's spelling. */
 export const buildStatements = (dialect: Dialect) => ({
   issue: issueStatements(dialect),
+  approvals: approvalStatements(dialect),
   registry: registryStatements(dialect),
   audit: auditStatements(dialect),
   retention: retentionStatements(dialect),

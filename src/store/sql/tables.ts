@@ -1,5 +1,5 @@
 import { isObject } from '../../core/json.ts';
-import type { AuditRow, BudgetRow, BudgetUseRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow } from '../rows.ts';
+import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow } from '../rows.ts';
 
 /** Tables as hand-written SQL sees them: which column each property goes to, and in what form. */
 export type ColumnType = 'text' | 'json' | 'integer' | 'bigint' | 'boolean' | 'time';
@@ -82,6 +82,13 @@ export const LEASE = table<LeaseRow>('lease', {
   decision: json('decision'), replayKey: text('replay_key'), replayUntil: time('replay_until'),
   credentialHash: text('credential_hash'), kid: text('kid'), jkt: text('jkt'), statusList: text('status_list'), statusIndex: integer('status_index'), handle: text('handle'), handleKekId: text('handle_kek_id'),
   issuedAt: time('issued_at'), expiresAt: time('expires_at'),
+});
+
+export const APPROVAL = table<ApprovalRow>('approval', {
+  id: text('id'), domainId: text('domain_id'), sessionId: text('session_id'), hopId: text('hop_id'), workloadId: text('workload_id'), leaseId: text('lease_id'),
+  codeHash: text('code_hash'), jkt: text('jkt'), frozen: text('frozen'), hash: text('hash'), names: json('names'), status: text('status'), revision: integer('revision'), votes: json('votes'),
+  closedBy: text('closed_by'), reason: text('reason'), askedAt: time('asked_at'), expiresAt: time('expires_at'), decidedAt: time('decided_at'), redeemedAt: time('redeemed_at'),
+  redeemedLease: text('redeemed_lease'), noticeAt: time('notice_at'), noticeAttempts: integer('notice_attempts'),
 });
 
 export const BUDGET = table<BudgetRow>('budget', { sessionId: text('session_id'), kind: text('kind'), most: bigint('most'), used: bigint('used') });

@@ -18,8 +18,8 @@ export const createExecute = (chain: string, connection: Connection, codes: Audi
   const notifies = connection.dialect.engine === 'postgresql';
 
   const runTogether = async (operations: readonly Operation[]): Promise<readonly Reply[]> => {
-    if (operations.every(isShared)) return chainWriter.transaction('shared', (query, append) => runShared(query, append, statements.issue, operations));
-    if (operations.every(isRegistry)) return chainWriter.transaction('exclusive', (query, append) => runRegistry(query, append, statements.registry, operations, notifies));
+    if (operations.every(isShared)) return chainWriter.transaction('shared', (query, append) => runShared(query, append, statements, operations));
+    if (operations.every(isRegistry)) return chainWriter.transaction('exclusive', (query, append) => runRegistry(query, append, statements, operations, notifies));
     const replies: Reply[] = [];
     for (const operation of operations) {
       if (isShared(operation) || isRegistry(operation)) throw new TypeError('a batch holds operations of one lane');

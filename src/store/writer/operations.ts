@@ -1,5 +1,5 @@
 import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
-import type { ClaimedBlock, IssuanceOutcome, RegistryOutcome } from '../store.ts';
+import type { AskBounds, ClaimedBlock, HeldJob, IssuanceOutcome, RegistryOutcome } from '../store.ts';
 import type { Durability } from './connection.ts';
 
 /**
@@ -12,9 +12,14 @@ export interface EncodedProof { readonly key: string; readonly row: string }
 /** What one issuance uses of its task. */
 export interface Charge { readonly session: string; readonly agent: string; readonly resource: string | null }
 
+/** What one issuance asks people for, or redeems; `claim` is looked at, `row` written. */
+export type EncodedApproval =
+  | { readonly kind: 'ask'; readonly id: string; readonly workload: string; readonly session: string; readonly claim: string; readonly row: string; readonly bounds: Pick<AskBounds, 'waiting' | 'inSession' | 'recent'> }
+  | { readonly kind: 'redeem'; readonly id: string; readonly row: string; readonly event: EncodedEvent };
+
 /** Several of these share one transaction. */
 export type SharedOperation =
-  | { readonly kind: 'issue'; readonly id: string; readonly sessionId: string; readonly hopId: string; readonly replayKey: string | null; readonly claim: string; readonly session: string; readonly hop: string; readonly lease: string; readonly proofs: readonly EncodedProof[]; readonly fresh: string | null; readonly charge: Charge | null; readonly event: EncodedEvent }
+  | { readonly kind: 'issue'; readonly id: string; readonly sessionId: string; readonly hopId: string; readonly replayKey: string | null; readonly claim: string; readonly session: string; readonly hop: string; readonly lease: string; readonly proofs: readonly EncodedProof[]; readonly fresh: string | null; readonly charge: Charge | null; readonly approval: EncodedApproval | null; readonly event: EncodedEvent }
   | { readonly kind: 'open'; readonly id: string; readonly claim: string; readonly session: string; readonly budgets: readonly string[]; readonly event: EncodedEvent }
   | { readonly kind: 'spend'; readonly session: string; readonly amount: number; readonly event: EncodedEvent }
   | { readonly kind: 'consume'; readonly proofs: readonly EncodedProof[] }
@@ -23,7 +28,9 @@ export type SharedOperation =
 /** These hold the registry lock alone; several share one transaction, in order. */
 export type RegistryOperation =
   | { readonly kind: 'change'; readonly at: number; readonly by: string; readonly basedOn: number | null; readonly entries: readonly string[]; readonly keys: readonly string[]; readonly revocations: readonly string[]; readonly ends: readonly string[]; readonly enable: readonly string[]; readonly resume: readonly string[]; readonly once: readonly EncodedProof[]; readonly events: readonly EncodedEvent[] }
-  | { readonly kind: 'end-session'; readonly id: string; readonly at: number; readonly by: string; readonly reason: string; readonly revocation: string; readonly event: EncodedEvent };
+  | { readonly kind: 'end-session'; readonly id: string; readonly at: number; readonly by: string; readonly reason: string; readonly revocation: string; readonly event: EncodedEvent }
+  | { readonly kind: 'answer-approval'; readonly row: string; readonly event: EncodedEvent }
+  | { readonly kind: 'expire-approvals'; readonly now: number; readonly limit: number; readonly job: HeldJob };
 
 /** One transaction each. */
 export type SingleOperation =
@@ -32,6 +39,7 @@ export type SingleOperation =
   | { readonly kind: 'purge'; readonly now: number; readonly limit: number; readonly name: string; readonly fence: number }
   | { readonly kind: 'erase-handle'; readonly id: string }
   | { readonly kind: 'claim-block'; readonly claim: string }
+  | { readonly kind: 'note-notice'; readonly row: string; readonly now: number; readonly job: HeldJob }
   | { readonly kind: 'own-head' }
   | { readonly kind: 'stopped'; readonly now: number }
   | { readonly kind: 'proven'; readonly chain: string; readonly after: number }
@@ -52,11 +60,14 @@ export interface Replies {
   readonly append: null;
   readonly change: RegistryOutcome;
   readonly 'end-session': boolean;
+  readonly 'answer-approval': boolean;
+  readonly 'expire-approvals': number;
   readonly 'take-job': { readonly fence: number } | null;
   readonly 'release-job': null;
   readonly purge: { readonly deleted: number; readonly more: boolean };
   readonly 'erase-handle': null;
   readonly 'claim-block': ClaimedBlock;
+  readonly 'note-notice': boolean;
   readonly 'own-head': { readonly head: SealableHead | null; readonly newest: NamedCheckpoint | null };
   readonly stopped: { readonly chains: readonly StoppedChain[]; readonly newest: NamedCheckpoint | null };
   /** The newest entry that a code proves among those looked at; `next`: after which to look on. */
@@ -70,7 +81,7 @@ export type Reply = Replies[Operation['kind']];
 
 export const laneOf = (operation: Operation): 'shared' | 'registry' | 'single' => LANES[operation.kind];
 const LANES = {
-  issue: 'shared', open: 'shared', spend: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'take-job': 'single', 'release-job': 'single',
+  issue: 'shared', open: 'shared', spend: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'answer-approval': 'registry', 'expire-approvals': 'registry', 'note-notice': 'single', 'take-job': 'single', 'release-job': 'single',
   purge: 'single', 'erase-handle': 'single', 'claim-block': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single',
 } as const satisfies Record<Operation['kind'], string>;
 

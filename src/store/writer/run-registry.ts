@@ -5,11 +5,13 @@ import type { RegistryOutcome } from '../store.ts';
 import type { Append } from './chain-writer.ts';
 import type { Query } from './connection.ts';
 import type { EncodedEvent, RegistryOperation, Reply } from './operations.ts';
+import { expireApprovals } from './run-approvals.ts';
 
 /** Runs changes one after the other in one transaction that holds the registry lock alone; versions appear in this order. */
-export const runRegistry = async (query: Query, append: Append, statements: Statements['registry'], operations: readonly RegistryOperation[], notifies: boolean): Promise<readonly Reply[]> => {
+export const runRegistry = async (query: Query, append: Append, all: Pick<Statements, 'registry' | 'approvals' | 'retention'>, operations: readonly RegistryOperation[], notifies: boolean): Promise<readonly Reply[]> => {
   const events: EncodedEvent[] = [];
   const replies: Reply[] = [];
+  const statements = all.registry;
   const before = await readVersion(query, statements);
   let version = before;
   for (const operation of operations) {
@@ -20,6 +22,18 @@ export const runRegistry = async (query: Query, append: Append, statements: Stat
         events.push(operation.event);
       }
       replies.push(ended.length > 0);
+      continue;
+    }
+    if (operation.kind === 'answer-approval') {
+      const answered = await query(all.approvals.answer, `[${operation.row}]`);
+      if (answered.length > 0) events.push(operation.event);
+      replies.push(answered.length > 0);
+      continue;
+    }
+    if (operation.kind === 'expire-approvals') {
+      const expired = await expireApprovals(query, all, operation);
+      events.push(...expired);
+      replies.push(expired.length);
       continue;
     }
     const outcome = await applyChange(query, statements, operation, version);

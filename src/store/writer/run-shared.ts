@@ -5,25 +5,28 @@ import type { Query } from './connection.ts';
 import type { Append } from './chain-writer.ts';
 import { openLedger } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
-import type { EncodedProof, Reply, SharedOperation } from './operations.ts';
+import { findCrowded, findRedeemable, redeem } from './run-approvals.ts';
+import type { EncodedEvent, EncodedProof, Reply, SharedOperation } from './operations.ts';
 
 /**
  * The group commit: everything in it commits together, each item wins or loses alone, and a loser leaves nothing behind.
- * Order: judge, one-time things, leases, budgets, then the sessions and hops of those that won, what they used, and the audit.
+ * Order: judge, one-time things, whether approvals hold, leases, budgets, then the sessions and hops of those that won, what they used, and the audit.
  * Other nodes do the same; sorted inserts keep two batches from waiting for each other.
  */
-export const runShared = async (query: Query, append: Append, statements: Statements['issue'], operations: readonly SharedOperation[]): Promise<readonly Reply[]> => {
+export const runShared = async (query: Query, append: Append, { issue: statements, approvals }: Pick<Statements, 'issue' | 'approvals'>, operations: readonly SharedOperation[]): Promise<readonly Reply[]> => {
   const items = operations.map((operation): Item => ({ operation, outcome: 'open', hasSession: false, hasHop: false }));
   await judge(query, statements, items);
   const ledger = await openLedger(query, statements, items.filter(isOpen).map((item) => item.operation));
   for (const item of items.filter(isOpen)) if (!ledger.fits(item.operation)) item.outcome = 'exhausted';
   const consumed = await consume(query, statements, items);
+  await approve(query, approvals, items);
   await lease(query, statements, items);
   await reserve(query, statements, ledger, items);
   await giveBack(query, statements, items, consumed);
   await writeContext(query, statements, items);
+  await useApprovals(query, approvals, items);
   await ledger.settle(items.filter((item) => item.outcome === 'committed').map((item) => item.operation));
-  await append(items.flatMap((item) => (item.outcome === 'committed' && item.operation.kind !== 'consume' ? [item.operation.event] : [])));
+  await append(items.flatMap((item) => (item.outcome === 'committed' ? eventsOf(item.operation) : [])));
   return items.map((item) => replyTo(item, ledger));
 };
 
@@ -36,6 +39,32 @@ const isOpen = (item: Item): boolean => item.outcome === 'open';
 const isIssue = (item: Item): item is IssueItem => item.operation.kind === 'issue';
 const isJudged = (item: Item): item is JudgedItem => item.operation.kind === 'issue' || item.operation.kind === 'open';
 const proofsOf = ({ operation }: Item): readonly EncodedProof[] => ('proofs' in operation ? operation.proofs : []);
+
+const eventsOf = (operation: SharedOperation): readonly EncodedEvent[] => {
+  if (operation.kind === 'consume') return [];
+  return operation.kind === 'issue' && operation.approval?.kind === 'redeem' ? [operation.event, operation.approval.event] : [operation.event];
+};
+
+/** Whoever would crowd people loses, and whoever redeems what cannot be redeemed. Neither has written anything yet but one-time things, which are given back. */
+const approve = async (query: Query, statements: Statements['approvals'], items: readonly Item[]): Promise<void> => {
+  const concerned = items.filter(isIssue).filter(isOpen).filter((item) => item.operation.approval !== null);
+  if (concerned.length === 0) return;
+  const operations = concerned.map(({ operation }) => operation);
+  const crowded = await findCrowded(query, statements, operations);
+  const redeemable = await findRedeemable(query, statements, operations);
+  for (const item of concerned) {
+    if (crowded.has(item.operation.id)) item.outcome = 'crowded';
+    else if (item.operation.approval?.kind === 'redeem' && !redeemable.has(item.operation.id)) item.outcome = 'unredeemable';
+  }
+};
+
+/** Of those that won: what waits for people is written, what they agreed to is used up. */
+const useApprovals = async (query: Query, statements: Statements['approvals'], items: readonly Item[]): Promise<void> => {
+  const won = items.filter(isIssue).flatMap(({ operation, outcome }) => (operation.approval !== null && outcome === 'committed' ? [operation] : []));
+  const rows = won.flatMap(({ approval }) => (approval?.kind === 'ask' ? [approval.row] : []));
+  if (rows.length > 0) await query(statements.ask, joinRows(rows));
+  await redeem(query, statements, won);
+};
 
 const judge = async (query: Query, statements: Statements['issue'], items: readonly Item[]): Promise<void> => {
   const judged = items.filter(isJudged);

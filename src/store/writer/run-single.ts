@@ -8,6 +8,7 @@ import type { ChainWriter } from './chain-writer.ts';
 import type { Connection, Query } from './connection.ts';
 import { readNewestCheckpoint } from './newest-checkpoint.ts';
 import type { Reply, Replies, SingleOperation } from './operations.ts';
+import { noteNotice } from './run-approvals.ts';
 
 const LEASES_KEPT_MS = 90 * DAY;
 const HISTORY_KEPT_MS = 400 * DAY;
@@ -33,6 +34,8 @@ const run = async (query: Query, { chain, chainWriter, statements, codes }: Sing
       return null;
     case 'claim-block':
       return claimBlock(query, statements.status, operation);
+    case 'note-notice':
+      return noteNotice(query, statements, operation);
     case 'seal':
       return (await query(statements.audit.seal, `[${operation.row}]`)).length > 0;
     case 'own-head': {

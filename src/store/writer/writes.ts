@@ -1,11 +1,11 @@
 import { auditText } from '../../core/hash-chain.ts';
 import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
 import type { AuditEvent, CheckpointRow } from '../rows.ts';
-import { BUDGET, CHECKPOINT, DENIAL, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, encodeRow, encodeTime, storable } from '../sql/tables.ts';
-import type { BlockClaim, Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
+import { APPROVAL, BUDGET, CHECKPOINT, DENIAL, encodeRow, encodeTime, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, storable } from '../sql/tables.ts';
+import type { ApprovalAnswer, BlockClaim, Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import type { Perform } from './group-commit.ts';
-import type { EncodedEvent, EncodedProof, Operation, Replies, SealableHead } from './operations.ts';
+import type { EncodedApproval, EncodedEvent, EncodedProof, Operation, Replies, SealableHead } from './operations.ts';
 
 /** The store's writes in terms of operations, each encoded here, once. */
 export const createWrites = (perform: Perform): StoreWrites => {
@@ -53,6 +53,9 @@ export const createWrites = (perform: Perform): StoreWrites => {
       kind: 'end-session', id, at, by, reason, event: encodeEvent(audit),
       revocation: encodeRow(REVOCATION, { target: `session:${id}`, domainId, effect: 'revoked', at, by, reason: `ended: ${reason}`, purgeAfter }),
     }),
+    answerApproval: (answer) => perform(encodeAnswer(answer)),
+    expireApprovals: (now, limit, job) => perform({ kind: 'expire-approvals', now, limit, job }),
+    noteNotice: (id, next, attempts, now, job) => perform({ kind: 'note-notice', row: JSON.stringify({ id, notice_at: next === null ? null : encodeTime(next), notice_attempts: attempts }), now, job }),
     takeJob: async (name, holder, until, now) => (await perform({ kind: 'take-job', name, holder, until, now })) ?? undefined,
     async releaseJob(name, holder) { await perform({ kind: 'release-job', name, holder }); },
     purge: (now, limit, job) => perform({ kind: 'purge', now, limit, name: job.name, fence: job.fence }),
@@ -87,7 +90,7 @@ export const createWrites = (perform: Perform): StoreWrites => {
 
 const later = (own: NamedCheckpoint | null, stored: NamedCheckpoint | null): NamedCheckpoint | null => (own === null || (stored !== null && stored.at > own.at) ? stored : own);
 
-const encodeIssuance = ({ session, hop, lease, proofs, audit, login, fresh, charge }: Issuance): Extract<Operation, { kind: 'issue' }> => ({
+const encodeIssuance = ({ session, hop, lease, proofs, audit, login, fresh, charge, approval }: Issuance): Extract<Operation, { kind: 'issue' }> => ({
   kind: 'issue', id: lease.id, sessionId: session.id, hopId: hop.id, replayKey: lease.replayKey,
   claim: JSON.stringify({
     lease_id: lease.id, session_id: session.id, hop_id: hop.id, path: JSON.stringify(hop.path), lease_target: `lease:${lease.id}`, key_target: lease.kid === null ? null : `key:${lease.kid}`,
@@ -97,7 +100,20 @@ const encodeIssuance = ({ session, hop, lease, proofs, audit, login, fresh, char
   }),
   session: encodeRow(SESSION, session), hop: encodeRow(HOP, hop), lease: encodeRow(LEASE, lease), proofs: proofs.map(encodeProof),
   fresh: fresh === undefined || fresh.at === null ? null : JSON.stringify({ id: session.id, fresh_at: encodeTime(fresh.at) }),
-  charge: charge === undefined ? null : { session: charge.session, agent: charge.agent, resource: charge.resource ?? null }, event: encodeEvent(audit),
+  charge: charge === undefined ? null : { session: charge.session, agent: charge.agent, resource: charge.resource ?? null },
+  approval: approval === undefined ? null : encodeApproval(approval, { hop, lease }), event: encodeEvent(audit),
+});
+
+const encodeApproval = (approval: NonNullable<Issuance['approval']>, { hop, lease }: Pick<Issuance, 'hop' | 'lease'>): EncodedApproval => {
+  const now = encodeTime(lease.issuedAt);
+  if (approval.kind === 'redeem') return { kind: 'redeem', id: approval.id, row: JSON.stringify({ id: approval.id, hash: approval.hash, now, hop_id: hop.id, redeemed_lease: lease.id }), event: encodeEvent(approval.audit) };
+  const { row, bounds: { since, ...bounds } } = approval;
+  return { kind: 'ask', id: row.id, workload: row.workloadId, session: row.sessionId, claim: JSON.stringify({ id: row.id, workload_id: row.workloadId, session_id: row.sessionId, now, since: encodeTime(since) }), row: encodeRow(APPROVAL, row), bounds };
+};
+
+const encodeAnswer = ({ id, revision, status, votes, closedBy, reason, at, audit }: ApprovalAnswer): Extract<Operation, { kind: 'answer-approval' }> => ({
+  kind: 'answer-approval', event: encodeEvent(audit),
+  row: JSON.stringify({ id, revision, status, votes: JSON.stringify(votes), closed_by: closedBy === null ? null : storable(closedBy), reason: reason === null ? null : storable(reason), at: encodeTime(at) }),
 });
 
 const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'change' }> => {
