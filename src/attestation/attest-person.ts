@@ -24,19 +24,26 @@ export type AttestPerson = (token: string, candidates: (iss: string) => readonly
  * A person's token: an ID token (OpenID Connect Core section 2) of a listed application, or an access token (RFC 9068) made
  * out to this domain through one. It says who logged in and when; it is never by itself permission to act for them.
  */
-export const createAttestPerson = ({ clock, verify }: { readonly clock: Clock; readonly verify: VerifyEvidence }): AttestPerson => async (token, candidates, domain) => {
+export const createAttestPerson = ({ clock, verify, applications = (entry) => entry.audiences ?? [] }: AttestPersonDeps): AttestPerson => async (token, candidates, domain) => {
   const verified = await verify(token, { candidates, purpose: 'people' });
   if (!verified.ok) return verified;
   const { envelope, issuer } = verified.value;
   const now = seconds(clock.now());
   const refused = checkRegistered(envelope.claims, issuer, now);
   if (refused !== undefined) return err(refused);
-  const application = isAccessToken(envelope) ? findByAccessToken(envelope.claims, issuer.entry, domain) : findByIdToken(envelope.claims, issuer.entry);
+  const listed = { name: issuer.entry.name, applications: applications(issuer.entry) };
+  const application = isAccessToken(envelope) ? findByAccessToken(envelope.claims, listed, domain) : findByIdToken(envelope.claims, listed);
   if (!application.ok) return application;
   return readPerson(envelope, issuer, application.value, domain);
 };
 
+/** The application an approver logs in to: nobody presents its tokens for another. */
+export const approverApplications = (entry: Issuer): readonly Application[] => (entry.approverClients ?? []).map((clientId) => ({ clientId, presenters: [] }));
+
+/** `applications`: whose tokens count. */
+export interface AttestPersonDeps { readonly clock: Clock; readonly verify: VerifyEvidence; readonly applications?: (entry: Issuer) => readonly Application[] }
 type Application = NonNullable<Issuer['audiences']>[number];
+interface Listed { readonly name: string; readonly applications: readonly Application[] }
 
 const refuse = (code: RefusalCode, detail: string): { readonly ok: false; readonly error: Refusal } => err(refusal(code, detail));
 
@@ -58,14 +65,14 @@ const MAX_SUBJECT = 255;
 const isAccessToken = ({ header }: Envelope): boolean => /^(?:application\/)?at\+jwt$/i.test(header.typ ?? '');
 
 /** Made out to this domain and nobody else, by an application that is listed (RFC 9068 section 2.2: client_id is required). */
-const findByAccessToken = (claims: JWTPayload, entry: Issuer, domain: PersonDomain): Result<Application, Refusal> => {
+const findByAccessToken = (claims: JWTPayload, entry: Listed, domain: PersonDomain): Result<Application, Refusal> => {
   const audiences = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
   if (audiences.length !== 1 || audiences[0] !== domain.issuer) return refuse('evidence_audience_wrong', `an access token's aud must be exactly ${domain.issuer}`);
   return findListed(claims['client_id'], 'client_id', entry);
 };
 
 /** OpenID Connect Core section 3.1.3.7, 3 to 5: the application is azp where it is there, which several audiences demand, and must be one of them. */
-const findByIdToken = (claims: JWTPayload, entry: Issuer): Result<Application, Refusal> => {
+const findByIdToken = (claims: JWTPayload, entry: Listed): Result<Application, Refusal> => {
   const audiences: readonly unknown[] = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
   const { azp } = claims;
   if (azp === undefined && audiences.length !== 1) return refuse('evidence_audience_wrong', 'an ID token of several audiences without azp');
@@ -74,8 +81,8 @@ const findByIdToken = (claims: JWTPayload, entry: Issuer): Result<Application, R
   return findListed(client, azp === undefined ? 'aud' : 'azp', entry);
 };
 
-const findListed = (client: unknown, claim: string, entry: Issuer): Result<Application, Refusal> => {
-  const listed = entry.audiences?.find(({ clientId }) => clientId === client);
+const findListed = (client: unknown, claim: string, entry: Listed): Result<Application, Refusal> => {
+  const listed = entry.applications.find(({ clientId }) => clientId === client);
   return listed === undefined ? refuse('evidence_audience_wrong', `${claim} is no application listed by issuer ${entry.name}`) : ok(listed);
 };
 

@@ -70,13 +70,14 @@ const decodeIssuer: Decode = (row, { attestors }) => {
   const id = parseId('issuer', row.id);
   if (!body.success) return err(whyOf(body.error));
   if (id === undefined) return err('its id is not an issuer id');
-  const { name, kind, proves, issuer, audience, algorithms, replay, audiences, jwks, signals, allow_addresses, owner, expires, accept } = body.data;
+  const { name, kind, proves, issuer, audience, algorithms, replay, audiences, approver_clients, jwks, signals, allow_addresses, owner, expires, accept } = body.data;
   const options = parseOptions(attestors, 'attestor', kind, issuerOptions(row.body));
   if (!options.ok) return options;
   return ok({
     kind: 'issuer', id, version: row.version, domainId: row.domainId, name, attestor: kind, proves, issuer, audience,
     algorithms: algorithms && Object.freeze(algorithms), replay,
-    audiences: audiences && Object.freeze(audiences.map(({ client_id: clientId, presenters }) => Object.freeze({ clientId, presenters: Object.freeze(presenters) }))), jwks: jwks as JSONWebKeySet | undefined,
+    audiences: audiences && Object.freeze(audiences.map(({ client_id: clientId, presenters }) => Object.freeze({ clientId, presenters: Object.freeze(presenters) }))), approverClients: approver_clients && Object.freeze(approver_clients),
+    jwks: jwks as JSONWebKeySet | undefined,
     ...(signals === undefined ? {} : { signals: signalsOf(signals) }), allowAddresses: Object.freeze(allow_addresses),
     options: options.value, owner, expires: timeOf(expires), ...accepted(accept),
   } satisfies Issuer);

@@ -82,6 +82,8 @@ export interface Issuer extends Row<IssuerId> {
   readonly replay: 'once' | 'within-session' | undefined;
   /** For an issuer that proves people: the applications whose tokens count, and the workloads that may act with them. */
   readonly audiences?: readonly { readonly clientId: string; readonly presenters: readonly string[] }[] | undefined;
+  /** For an issuer that proves people: applications where approvers log in. No workload is a presenter of theirs. */
+  readonly approverClients?: readonly string[] | undefined;
   /** Pinned keys: no network is used for this issuer. */
   readonly jwks: JSONWebKeySet | undefined;
   /** Its security events, if it has a transmitter of them. */

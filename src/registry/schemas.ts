@@ -47,6 +47,7 @@ export const issuerSchema = z.looseObject({
     client_id: z.string().min(1).max(512).regex(/^[!-~]+$/).meta({ description: 'Application at the issuer whose tokens count', examples: ['coding-agent-app'] }),
     presenters: z.array(workloadName).min(1).max(200).meta({ description: 'Workloads that may act with its tokens', examples: [['agents/coder']] }),
   })).min(1).max(100).optional().meta({ description: 'For proves: people. Applications whose tokens count, and who may act with them', examples: [[{ client_id: 'coding-agent-app', presenters: ['agents/coder'] }]] }),
+  approver_clients: z.array(z.string().min(1).max(512).regex(/^[!-~]+$/)).min(1).max(20).optional().meta({ description: 'For proves: people. Applications where people log in who approve requests; no workload may hold their tokens', examples: [['approvals-app']] }),
   algorithms: z.array(z.enum(ALGORITHMS)).min(1).optional().meta({ description: 'JWS algorithms, fewer than the kind allows', examples: [['RS256']] }),
   replay: z.enum(['once', 'within-session']).optional().meta({ description: 'Whether a token pays for one credential or opens a session that later uses join', examples: ['once'] }),
   jwks,

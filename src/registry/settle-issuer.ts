@@ -40,6 +40,7 @@ export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) 
     ...(entry.algorithms === undefined ? {} : { algorithms: settleSet(entry.algorithms, 'algorithms', report) }),
     ...(entry.replay === undefined ? {} : { replay: entry.replay }),
     ...(entry.audiences === undefined ? {} : { audiences: settleAudiences(entry.audiences) }),
+    ...(entry.approver_clients === undefined ? {} : { approver_clients: settleSet(entry.approver_clients, 'approver_clients', report) }),
     ...(entry.jwks === undefined ? {} : { jwks: entry.jwks as unknown as JsonObject }),
     ...signals,
     ...(options as JsonObject),
@@ -49,12 +50,16 @@ export const settleIssuer: Settle<IssuerEntry> = (entry, domain, scene, report) 
 /** Who a person is comes from OpenID providers alone; which applications speak for them, and to whom, has to be listed (design section 5, People). */
 const checkPeople = (entry: IssuerEntry, domain: Domain, scene: Scene, report: Report): void => {
   if (entry.proves !== 'people') {
-    if (entry.audiences !== undefined) report('audiences', `is for issuers that prove people, and this one proves ${entry.proves}`, 'remove it, or write proves: people');
+    for (const field of ['audiences', 'approver_clients'] as const) if (entry[field] !== undefined) report(field, `is for issuers that prove people, and this one proves ${entry.proves}`, 'remove it, or write proves: people');
     return;
   }
   if (entry.kind !== PEOPLE_KIND) report('kind', `evidence of kind ${entry.kind} tells of workloads, not of people`, `use kind: ${PEOPLE_KIND}`);
   if (entry.audience !== undefined) report('audience', 'is fixed for issuers that prove people: the issuer URL of the domain for access tokens, the applications listed for ID tokens', 'remove this line, and list the applications under audiences');
-  if (entry.audiences === undefined) report('audiences', 'is missing: no token of this issuer would count', 'list the applications whose tokens count and the workloads that may act with them: [{ client_id: my-app, presenters: [agents/coder] }]');
+  if (entry.audiences === undefined && entry.approver_clients === undefined) report('audiences', 'is missing: no token of this issuer would count', 'list the applications whose tokens count and the workloads that may act with them: [{ client_id: my-app, presenters: [agents/coder] }]');
+  // An agent that holds a person's token must not be able to approve with it.
+  for (const [index, clientId] of (entry.approver_clients ?? []).entries()) {
+    if (entry.audiences?.some((other) => other.client_id === clientId) === true) report(`approver_clients[${index}]`, `${clientId} is listed under audiences: the workloads that present its tokens could approve with them`, 'register an application of its own for approvers');
+  }
   for (const [index, { client_id: clientId, presenters }] of (entry.audiences ?? []).entries()) {
     if (entry.audiences?.findIndex((other) => other.client_id === clientId) !== index) report(`audiences[${index}].client_id`, `${clientId} is listed twice`, 'put all presenters of an application into one entry');
     settleSet(presenters, `audiences[${index}].presenters`, report);
@@ -87,7 +92,10 @@ export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Repor
   for (const [key, other] of scene.issuers) {
     if (other.id === issuer.id) continue;
     const sameDoor = other.domainId === issuer.domainId && other.proves === issuer.proves;
-    if (issuer.proves === 'people' && other.proves === 'people' && other.domainId !== issuer.domainId) checkApplications(issuer, other, scene, report);
+    if (issuer.proves === 'people' && other.proves === 'people' && other.issuer === issuer.issuer) {
+      if (other.domainId === issuer.domainId) checkApproversApart(issuer, other, scene, report);
+      else checkApplications(issuer, other, scene, report);
+    }
     // A person's access token has a typ of its own, and so has a chain that comes from another domain: they share their audience with
     // the evidence of workloads.
     const apartByType = other.domainId === issuer.domainId && [issuer, other].some(({ proves }) => proves === 'people' || proves === 'domains') && [issuer, other].every(({ proves }) => proves !== 'admins');
@@ -109,13 +117,23 @@ export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Repor
 
 /** An application's ID token is made out to the application alone: trusted in two domains, it would be good in both. */
 const checkApplications = (issuer: Issuer, other: Issuer, scene: Scene, report: Report): void => {
-  if (other.issuer !== issuer.issuer) return;
-  for (const [index, { clientId }] of (issuer.audiences ?? []).entries()) {
-    if (other.audiences?.some((each) => each.clientId === clientId) === true) {
-      report(`audiences[${index}].client_id`, `${clientId} is listed by issuer ${nameOf(other, scene)} already`, 'use another application for each trust domain: a token of one must not count in the other');
-    }
+  const taken = clientsOf(other);
+  const told = (path: string, clientId: string): void => {
+    if (taken.includes(clientId)) report(path, `${clientId} is listed by issuer ${nameOf(other, scene)} already`, 'use another application for each trust domain: a token of one must not count in the other');
+  };
+  for (const [index, { clientId }] of (issuer.audiences ?? []).entries()) told(`audiences[${index}].client_id`, clientId);
+  for (const [index, clientId] of (issuer.approverClients ?? []).entries()) told(`approver_clients[${index}]`, clientId);
+};
+
+/** Of two entries of one issuer neither may let agents hold what the other lets people approve with. */
+const checkApproversApart = (issuer: Issuer, other: Issuer, scene: Scene, report: Report): void => {
+  const [own, others] = [issuer.audiences ?? [], other.audiences ?? []].map((audiences) => audiences.map(({ clientId }) => clientId));
+  for (const clientId of [...(issuer.approverClients ?? []).filter((client) => others?.includes(client)), ...(other.approverClients ?? []).filter((client) => own?.includes(client))]) {
+    report('approver_clients', `${clientId} is an application of agents at one of this entry and issuer ${nameOf(other, scene)}, and one of approvers at the other`, 'register an application of its own for approvers');
   }
 };
+
+const clientsOf = ({ audiences = [], approverClients = [] }: Issuer): readonly string[] => [...audiences.map(({ clientId }) => clientId), ...approverClients];
 
 const settleUrl = (entry: IssuerEntry, attestor: AttestorPort, domain: Domain, scene: Scene, report: Report): string | undefined => {
   const issuer = entry.issuer ?? attestor.defaultIssuer;
