@@ -1,4 +1,5 @@
 import { createAuthorize, createJudge } from '../admin/access.ts';
+import { createApprovalAdmin } from '../admin/approvals.ts';
 import { createAuditAdmin } from '../admin/audit.ts';
 import { createExplain } from '../admin/explain.ts';
 import { createKeyAdmin } from '../admin/keys.ts';
@@ -10,7 +11,7 @@ import { createTaskAdmin } from '../admin/tasks.ts';
 import { createSimulate } from '../admin/simulate.ts';
 import { createAttest } from '../attestation/attest.ts';
 import { createAttestCrossing } from '../attestation/attest-crossing.ts';
-import { createAttestPerson } from '../attestation/attest-person.ts';
+import { approverApplications, createAttestPerson } from '../attestation/attest-person.ts';
 import { createVerifyEvidence } from '../attestation/verify-evidence.ts';
 import { ATTESTORS, attestorCatalogue } from '../attestation/catalogue.ts';
 import { createSecrets } from '../config/secrets.ts';
@@ -25,20 +26,25 @@ import { createProviders } from '../credentials/catalogue.ts';
 import { AWS_DEFAULT_AUDIENCE } from '../credentials/reserved-audiences.ts';
 import { createWantedKeys } from '../credentials/wanted-keys.ts';
 import type { WantingResource } from '../credentials/wanted-keys.ts';
+import { createAgree } from '../exchange/agree.ts';
 import { createAuthenticate } from '../exchange/authenticate.ts';
 import { countFaults } from '../exchange/counted.ts';
+import { createDefer } from '../exchange/defer.ts';
 import { createDenials } from '../exchange/denials.ts';
 import { createDomainKeys } from '../exchange/domain-keys.ts';
 import { createExchange } from '../exchange/exchange.ts';
 import { findFalling, honouredEntries } from '../exchange/falling.ts';
 import { createIntrospect } from '../exchange/introspect.ts';
 import { createMint } from '../exchange/mint.ts';
+import { createRedeem } from '../exchange/redeem.ts';
+import { createResume } from '../exchange/resume.ts';
 import { createRevokeToken } from '../exchange/revoke-token.ts';
 import { createJoinStored } from '../exchange/stored-session.ts';
 import { createSpend } from '../exchange/spend.ts';
 import { traceExchange } from '../exchange/traced.ts';
 import { signSessionToken, SESSION_TOKEN_SECONDS } from '../exchange/session-token.ts';
 import { createFindAdmin } from '../http/admin-caller.ts';
+import { createFindApprover } from '../http/approver.ts';
 import { createPossessionCheck } from '../http/caller.ts';
 import type { DomainNonces } from '../http/domain-endpoints.ts';
 import { createRateLimit } from '../http/limits.ts';
@@ -156,6 +162,10 @@ export const createNode = (deps: NodeDeps) => {
   const denials = countFaults(createDenials({ clock, random, store, log }), metrics, (id) => snapshot.domainById(id)?.domain.name ?? id);
   const limitByWorkload = createRateLimit(clock, deps.config.limits.per_workload);
   const join = createJoinStored({ clock, store });
+  const admit = (workloadId: string) => {
+    const wait = limitByWorkload(workloadId);
+    return wait === undefined ? undefined : refusal('rate_limited', 'by workload', wait);
+  };
   const exchange = traceExchange(createExchange({
     clock, random, snapshot, store, denials, join,
     authenticate: createAuthenticate({
@@ -164,10 +174,7 @@ export const createNode = (deps: NodeDeps) => {
       attestCrossing: (token, view) => attestCrossing(token, (iss) => view.issuersFor(iss, 'domains'), view.domain), domainByIssuer,
       verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
     }),
-    admit(workloadId) {
-      const wait = limitByWorkload(workloadId);
-      return wait === undefined ? undefined : refusal('rate_limited', 'by workload', wait);
-    },
+    admit, resume: createResume({ clock, store }), agree: createAgree({ clock, snapshot, store }), defer: createDefer({ clock, random, store, join, notifies: () => false }),
     mint: createMint({
       providers, sessionTokenLifetime: SESSION_TOKEN_SECONDS,
       signSessionToken: async (ticket, ceiling) => {
@@ -210,6 +217,7 @@ export const createNode = (deps: NodeDeps) => {
   } };
   const admin = {
     authorize,
+    approvals: createApprovalAdmin({ clock, store, snapshot, judge, authorize, denials }),
     registry: createRegistryAdmin({
       clock, change, store, snapshot, authorize, judge, encryption, planMissing, honouredNote, lint: createLint(lintDeps), render: (plan) => renderPlan(plan, { colour: false }),
       planner: createPlanner({ ...catalogues, clock, random, externalUrl, reservedAudiences: new Set([AWS_DEFAULT_AUDIENCE]), validatePolicy }),
@@ -224,16 +232,17 @@ export const createNode = (deps: NodeDeps) => {
     audit: createAuditAdmin({ clock, store, authorize, openKey, codes: createAuditCodes(auditCodeKeys(encryption)) }),
   };
 
+  const adminDoor = { clock, snapshot, denials, checkPossession, externalUrl: adminUrlOf(deps.config), nonces: createNonces({ ...nonceSecrets, issuer: externalUrl, role: 'admin', clock }) };
+  const findAdmin = createFindAdmin({ ...adminDoor, store, attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }) });
+  const attestApprover = createAttestPerson({ clock, verify: verifyEvidence, applications: approverApplications });
+
   return {
-    snapshot, change, firstKeys, wantedKeys, catalogues, denials, admin,
+    snapshot, change, firstKeys, wantedKeys, catalogues, denials, admin, findAdmin,
     pollSignals: createPoll({ fetch, receive, secretOf }),
-    findAdmin: createFindAdmin({
-      clock, snapshot, store, denials, checkPossession, externalUrl: adminUrlOf(deps.config),
-      nonces: createNonces({ ...nonceSecrets, issuer: externalUrl, role: 'admin', clock }),
-      attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }),
-    }),
+    findApprover: createFindApprover({ ...adminDoor, findAdmin, attest: (token, candidates, view) => attestApprover(token, candidates, view.domain) }),
     publicDeps: {
       clock, snapshot, exchange, denials, nonces, metrics, receive, secretOf,
+      redeem: createRedeem({ clock, store, denials, admit, exchange }),
       spend: createSpend({ clock, store, verify: (token, view) => verify(token, { kind: 'session' }, view) }),
       introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),
       checkPossession,

@@ -63,8 +63,8 @@ export const bySessionId = (ports: CallerPorts) => async (asking: Asking, actorT
   const id = sessionIdSchema.safeParse(request.subjectToken);
   const found = id.success ? await ports.store.session(id.data as SessionRow['id']) : undefined;
   const jkt = binding?.jkt ?? null;
-  // The newest of its hops with this key: what it asked for last is what it goes on with.
-  const own = found?.hops.filter((hop) => hop.workloadId === actor.value.workload.id) ?? [];
+  // The newest of its hops with this key: what it asked for last is what it goes on with. One that only waits for people holds nothing.
+  const own = found?.hops.filter((hop) => hop.workloadId === actor.value.workload.id && hop.ceiling.length > 0) ?? [];
   const hop = own.filter((each) => each.jkt === jkt).at(-1);
   // A session of another domain, or one this actor has no part in, is answered like one that does not exist.
   if (found === undefined || found.session.domainId !== view.domain.id || own.length === 0) return err(refusal('session_unknown', `no session in which ${actor.value.workload.name} acts`));

@@ -1,6 +1,7 @@
 import type { Crossing } from '../attestation/attest-crossing.ts';
 import type { Evidence } from '../attestation/evidence.ts';
 import type { Person } from '../attestation/person.ts';
+import type { Frozen } from '../authority/approval.ts';
 import type { NewSession } from '../authority/session.ts';
 import type { Clock } from '../core/clock.ts';
 import { HOUR } from '../core/duration.ts';
@@ -11,7 +12,7 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Issuer, Workload } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { CeilingPair, ChainLink, HopRow, Target } from '../store/rows.ts';
+import type { ApprovalRow, CeilingPair, ChainLink, HopRow, Target } from '../store/rows.ts';
 import type { LeaseStanding, OneTime, StoreReads } from '../store/store.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
 import type { OwnToken } from '../tokens/verify.ts';
@@ -61,7 +62,12 @@ export interface Caller {
   readonly proofs: readonly OneTime[];
   /** Key a presented token is bound to. */
   readonly jkt: string | null;
+  /** The request is one that people were asked about, come back. */
+  readonly redeems?: Approved;
 }
+
+/** A request that was put off, as it was frozen. */
+export interface Approved { readonly row: ApprovalRow; readonly frozen: Frozen }
 
 export interface CallerPorts {
   readonly clock: Clock;

@@ -3,7 +3,9 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import type { Answer, PolicyCitation, Question } from '../policy/decision.ts';
+import type { Need, Needs } from '../authority/approval.ts';
+import { uniteDemands } from '../policy/approval.ts';
+import type { Answer, ApprovalDemand, PolicyCitation, Question } from '../policy/decision.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { CeilingPair } from '../store/rows.ts';
 import { withinCeiling } from './aim.ts';
@@ -16,6 +18,8 @@ export interface Verdict {
   readonly granted: readonly string[];
   readonly denied: readonly string[];
   readonly policies: readonly PolicyCitation[];
+  /** What of it is granted only on somebody's word. */
+  readonly approval: Needs | undefined;
 }
 
 /** One question of an exchange without its resource and scope. */
@@ -89,16 +93,21 @@ export const decideAsk = (view: DomainView, frames: readonly QuestionFrame[], as
   const policies: PolicyCitation[] = [];
   const errors: string[] = [];
   let refused: QuestionFrame | undefined;
+  const demands = new Map<string | undefined, ApprovalDemand>();
   const permits = (scope: string | undefined): boolean => {
+    const asked: ApprovalDemand[] = [];
     for (const frame of frames) {
       const answer = view.engine.decide({ ...frame, resource: ask.resource, scope });
       addCitations(policies, answer);
       errors.push(...answer.errors);
-      if (!answer.allow) {
+      if (answer.approval !== undefined) asked.push(answer.approval);
+      else if (!answer.allow) {
         refused ??= frame;
         return false;
       }
     }
+    const demand = uniteDemands(asked);
+    if (demand !== undefined) demands.set(scope, demand);
     return frames.length > 0;
   };
   const anythingPermitted = (): boolean => permits(undefined) || ask.resource.scopes.some((scope) => permits(scope));
@@ -108,7 +117,7 @@ export const decideAsk = (view: DomainView, frames: readonly QuestionFrame[], as
   };
 
   if (ask.scopes.length === 0) {
-    return permits(undefined) ? ok({ granted: [], denied: [], policies }) : fail('target_denied', `not permitted on ${ask.resource.audience}`);
+    return permits(undefined) ? ok({ granted: [], denied: [], policies, approval: needsOf(ask, [undefined], demands) }) : fail('target_denied', `not permitted on ${ask.resource.audience}`);
   }
   const unknown = ask.scopes.filter((scope) => !ask.resource.scopes.includes(scope));
   if (unknown.length > 0) {
@@ -116,14 +125,29 @@ export const decideAsk = (view: DomainView, frames: readonly QuestionFrame[], as
   }
   const granted = ask.scopes.filter((scope) => permits(scope));
   // One scope whose policy errs fails them all: left out in silence, the error would alert nobody (design section 6).
-  if (granted.length > 0 && errors.length === 0) return ok({ granted, denied: ask.scopes.filter((scope) => !granted.includes(scope)), policies });
+  if (granted.length > 0 && errors.length === 0) return ok({ granted, denied: ask.scopes.filter((scope) => !granted.includes(scope)), policies, approval: needsOf(ask, granted, demands) });
   return anythingPermitted() ? fail('scope_denied', `no asked scope is permitted at ${ask.resource.audience}`) : fail('target_denied', `no policy permits anything at ${ask.resource.audience}`);
 };
+
+/** Of what is granted: what needs people. Empty of demands in nearly every exchange. */
+const needsOf = ({ resource }: Ask, granted: readonly (string | undefined)[], demands: ReadonlyMap<string | undefined, ApprovalDemand>): Needs | undefined => {
+  if (demands.size === 0) return undefined;
+  const asked = granted.flatMap((scope): (readonly [Need, ApprovalDemand])[] => {
+    const demand = demands.get(scope);
+    return demand === undefined ? [] : [[{ audience: resource.audience, scope: scope ?? null, names: demand.names }, demand]];
+  });
+  const demand = uniteDemands(asked.map(([, each]) => each));
+  return demand && { things: asked.map(([need]) => need), ttl: demand.ttl, byPrincipal: demand.byPrincipal };
+};
+
+const uniteNeeds = (a: Needs | undefined, b: Needs | undefined): Needs | undefined =>
+  (a === undefined || b === undefined ? a ?? b : { things: [...a.things, ...b.things], ttl: Math.min(a.ttl, b.ttl), byPrincipal: a.byPrincipal && b.byPrincipal });
 
 /** The whole decision: one pair per audience, the policies that made it, and the scopes left out, as `<audience>#<scope>`. */
 export interface Decided {
   readonly pairs: readonly CeilingPair[];
   readonly policies: readonly PolicyCitation[];
+  readonly approval: Needs | undefined;
   readonly denied: readonly string[];
 }
 
@@ -137,6 +161,7 @@ export const decideAim = (view: DomainView, frames: readonly QuestionFrame[], ai
   const policies: PolicyCitation[] = [];
   const denied: string[] = [];
   let first: Refusal | undefined;
+  let approval: Needs | undefined;
   for (const ask of aimed.kind === 'resource' ? [aimed.ask] : aimed.asks) {
     const within = held === undefined ? ok(ask) : withinCeiling(ask, held);
     const verdict = within.ok ? decideAsk(view, frames, within.value) : within;
@@ -148,8 +173,9 @@ export const decideAim = (view: DomainView, frames: readonly QuestionFrame[], ai
     }
     pairs.push({ audience: ask.resource.audience, scopes: verdict.value.granted });
     addCitations(policies, verdict.value);
+    approval = uniteNeeds(approval, verdict.value.approval);
     const left = new Set(verdict.value.granted);
     denied.push(...ask.scopes.filter((scope) => !left.has(scope)).map((scope) => `${ask.resource.audience}#${scope}`));
   }
-  return pairs.length === 0 && first !== undefined ? err(first) : ok({ pairs, policies, denied });
+  return pairs.length === 0 && first !== undefined ? err(first) : ok({ pairs, policies, denied, approval });
 };

@@ -18,7 +18,10 @@ import type { StoreWrites } from '../store/store.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
 import { aim } from './aim.ts';
 import { checkCallerBinding, checkTargetTerms } from './binding.ts';
-import type { Authenticate } from './caller.ts';
+import { NOBODY_ASKED } from './agree.ts';
+import type { Agree } from './agree.ts';
+import type { Approved, Asking, Authenticate } from './caller.ts';
+import type { Defer, Deferral } from './defer.ts';
 import { loginClaims, openHop } from './hop.ts';
 import { decideAim, frameQuestions } from './decide.ts';
 import type { Denials } from './denials.ts';
@@ -27,6 +30,7 @@ import { describeIssuance } from './issuance.ts';
 import type { Mint } from './mint.ts';
 import { refuseOutcome, tellCrossing } from './outcome.ts';
 import type { ExchangeRequest } from './request.ts';
+import type { Resume } from './resume.ts';
 import { createSpent } from './spent.ts';
 import type { JoinStored } from './stored-session.ts';
 import { openTrail } from './trail.ts';
@@ -42,8 +46,8 @@ export interface Grant {
   readonly decisionId: DecisionId;
 }
 
-/** A refusal and the id under which an admin can ask why. */
-export interface Denied { readonly refusal: Refusal; readonly decisionId: DecisionId }
+/** A refusal and the id under which an admin can ask why; `deferral`: it is no more than a "not yet". */
+export interface Denied { readonly refusal: Refusal; readonly decisionId: DecisionId; readonly deferral?: Deferral }
 
 export interface ExchangeInput {
   readonly request: ExchangeRequest;
@@ -51,6 +55,8 @@ export interface ExchangeInput {
   /** Verified proof of possession, if the request carried one; consumed with the lease. */
   readonly binding: DpopBinding | undefined;
   readonly requestId: string;
+  /** A request that was put off and that people agreed to: it is taken up as it was. */
+  readonly approved?: Approved;
 }
 
 export interface ExchangeDeps {
@@ -59,6 +65,9 @@ export interface ExchangeDeps {
   readonly snapshot: Pick<Snapshot, 'blockedBy' | 'version'>;
   readonly authenticate: Authenticate;
   readonly join: JoinStored;
+  readonly resume: Resume;
+  readonly agree: Agree;
+  readonly defer: Defer;
   /** Rate limit by workload, after its evidence verified. */
   admit(workloadId: string): Refusal | undefined;
   readonly mint: Mint;
@@ -72,12 +81,13 @@ export type Exchange = (input: ExchangeInput) => Promise<Result<Grant, Denied>>;
  * The one path (design section 2): evidence -> attributes -> workload -> session + hop -> decision -> credential ->
  * lease + audit. Every issuance takes it and no other; docs/exchange.md tells the same steps.
  */
-export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Exchange => async ({ request, view, binding, requestId }) => {
+export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Exchange => async ({ request, view, binding, requestId, approved }) => {
   const trail = openTrail(view.domain.id, request, binding !== undefined);
   const deny = async (refused: Refusal): Promise<Result<Grant, Denied>> => err({ refusal: refused, decisionId: await deps.denials.record(refused, trail.context()) });
 
   // evidence -> attributes -> workload -> session
-  const authenticated = await deps.authenticate({ request, view, binding, snapshotVersion: deps.snapshot.version, learnt: (workload, evidence) => { trail.learn(workload, evidence); } });
+  const learnt: Asking['learnt'] = (workload, evidence) => { trail.learn(workload, evidence); };
+  const authenticated = approved === undefined ? await deps.authenticate({ request, view, binding, snapshotVersion: deps.snapshot.version, learnt }) : await deps.resume(approved, view, learnt);
   if (!authenticated.ok) return deny(authenticated.error);
   const caller = authenticated.value;
   trail.recognise(caller);
@@ -106,6 +116,18 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   const unfit = checkTargetTerms(aimed.value, terms, { binding, tokenType: request.requestedTokenType, actor: request.requestedActor });
   if (unfit !== undefined) return deny(unfit);
 
+  // approval: what policies grant only on people's word is issued once they agreed, and put off until then
+  const agreed = decided.value.approval === undefined && caller.redeems === undefined ? ok(NOBODY_ASKED) : await deps.agree({ caller, decided: decided.value, view, binding });
+  if (!agreed.ok && agreed.error.code === 'approval_required' && request.deferrable === true) {
+    const deferred = await deps.defer({
+      request, view, caller, binding, aim: aimed.value, decided: decided.value, lifetime: terms.lifetime, asked: trail.asked, evidence: factsJson(caller.evidence), requestId, registryVersion: deps.snapshot.version,
+    });
+    if (!deferred.ok) return deny(deferred.error);
+    spent.add(caller.replayKey);
+    return err({ refusal: refusal('approval_pending', agreed.error.detail), ...deferred.value });
+  }
+  if (!agreed.ok) return deny(agreed.error);
+
   for (let stored = terms.callsTarget; ; stored = true) {
     // session: its row, which nobody reads until a target is to be called or the commit finds that it ends sooner
     const joined = stored ? await deps.join(caller) : authenticated;
@@ -114,7 +136,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
 
     // hop: the caller's own, or a new one whose ceiling is exactly what was decided
     const hop = caller.hop ?? joinHop(openHop(joined.value, binding?.jkt ?? null, pairs, now), hops ?? []);
-    const endsAt = endOf(hop, session, caller.freshness);
+    const endsAt = Math.min(endOf(hop, session, caller.freshness), agreed.value.until);
     const expiresAt = Math.min(now + terms.lifetime * SECOND, endsAt);
     if (expiresAt < now + SECOND) return deny(refusal('lifetime_exhausted', 'the session or hop ends within a second'));
 
@@ -135,6 +157,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
       decision: {
         asked: trail.asked, denied, evidence: factsJson(caller.evidence), registry_version: deps.snapshot.version,
         policies: policies.map(({ name, version }) => ({ name, version })), bound: binding !== undefined,
+        ...(agreed.value.approvals.length === 0 ? {} : { approvals: agreed.value.approvals }),
       },
     }));
     if (outcome === 'ended' && hops === undefined) continue; // nothing was written: once more, with what is left of the session

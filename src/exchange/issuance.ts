@@ -67,6 +67,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
     },
     proofs: [...caller.proofs, ...(binding === undefined ? [] : [{ key: binding.replayKey, until: binding.replayUntil }])],
     ...restsOn(caller, resource?.audience, facts.issuedAt),
+    ...redeemed(facts),
     audit: {
       at: facts.issuedAt,
       action: 'exchange.issued',
@@ -74,7 +75,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       body: {
         lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: caller.session.id, hop: facts.hop.id,
         workload: caller.workload.spiffeId, owner: caller.workload.owner, principal: caller.session.principal,
-        audience, scope, expires: issued.expiresAt, ...(facts.handsOnTo === undefined ? {} : { handed_on_to: facts.handsOnTo }), hash: credentialHash, request: facts.requestId,
+        audience, scope, expires: issued.expiresAt, ...(facts.handsOnTo === undefined ? {} : { handed_on_to: facts.handsOnTo }), ...(caller.redeems === undefined ? {} : { approval: caller.redeems.row.id }), hash: credentialHash, request: facts.requestId,
       },
     },
   };
@@ -82,6 +83,13 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
 
 /** A task that went on in another domain goes on using what it was given where it was opened. */
 const chargedTo = ({ id, facts }: Caller['session']): SessionId => (typeof facts['charged'] === 'string' ? facts['charged'] as SessionId : id);
+/** The approval this uses up: its own row decides, in the commit, whether it still is to be had. */
+const redeemed = ({ caller: { redeems }, leaseId, issuedAt, view, requestId }: IssuanceFacts): Pick<Issuance, 'approval'> => (redeems === undefined ? {} : {
+  approval: {
+    kind: 'redeem', id: redeems.row.id, hash: redeems.row.hash,
+    audit: { at: issuedAt, action: 'approval.redeemed', domainId: view.domain.id, body: { approval: redeems.row.id, hash: redeems.row.hash, lease: leaseId, by: redeems.row.votes.map(({ name, person }) => ({ name, person })), request: requestId } },
+  },
+});
 
 /** What the commit holds the issuance to beside its rows: the login, how fresh things are, and the budgets of a task. */
 const restsOn = ({ login, freshness, session, workload }: Caller, resource: string | undefined, now: number): Pick<Issuance, 'login' | 'fresh' | 'charge'> => ({

@@ -9,6 +9,8 @@ import type { CeilingPair } from '../store/rows.ts';
 import { readJson } from '../tokens/compact.ts';
 
 export const TOKEN_EXCHANGE_GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
+/** Deferred Token Response (standards.md G3): polls with a deferral code. */
+export const DEFERRED_GRANT = 'urn:ietf:params:oauth:grant-type:deferred';
 export const TOKEN_TYPE = {
   accessToken: 'urn:ietf:params:oauth:token-type:access_token',
   jwt: 'urn:ietf:params:oauth:token-type:jwt',
@@ -43,7 +45,12 @@ export interface ExchangeRequest {
   readonly requestedTokenType: string | undefined;
   /** Pairs of `authorization_details` of type `urn:mayfly:ceiling`; undefined when none was sent. */
   readonly ceiling: readonly CeilingPair[] | undefined;
+  /** The caller takes a deferral code where a person has to agree first (`completion_mode=deferred`). */
+  readonly deferrable?: boolean;
 }
+
+/** A request that was put off before: all it says is which one. */
+export interface DeferredRequest { readonly code: string; readonly clientId: string | undefined }
 
 /** What the HTTP layer read from the body: every value of every parameter, in order. */
 export type Form = ReadonlyMap<string, readonly string[]>;
@@ -117,9 +124,13 @@ const MAX_PURPOSE = 500;
 const PURPOSE = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u;
 
 /** Parameters of capabilities that do not exist here: sent on purpose, so silence would be a lie. */
-const REFUSED = ['completion_mode'] as const;
+const REFUSED = ['client_notification_token'] as const;
 /** Clients are workloads and their evidence authenticates them: a second way to say who asks is a contradiction (RFC 6749 section 2.3). */
 const CLIENT_AUTHENTICATION = ['client_assertion', 'client_assertion_type', 'client_secret'] as const;
+
+const EXCHANGE = [
+  'subject_token', 'subject_token_type', 'client_id', 'scope', 'requested_token_type', 'authorization_details', 'actor_token', 'actor_token_type', 'requested_actor', 'session', 'purpose', 'completion_mode',
+] as const;
 
 type Values = Readonly<Record<string, string | undefined>>;
 
@@ -155,7 +166,7 @@ export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusa
   if (grantType.value !== TOKEN_EXCHANGE_GRANT) return err(refusal('grant_type_unsupported', 'grant_type is not token exchange'));
 
   const values: Record<string, string | undefined> = {};
-  for (const name of ['subject_token', 'subject_token_type', 'client_id', 'scope', 'requested_token_type', 'authorization_details', 'actor_token', 'actor_token_type', 'requested_actor', 'session', 'purpose', ...REFUSED, ...CLIENT_AUTHENTICATION]) {
+  for (const name of [...EXCHANGE, ...REFUSED, ...CLIENT_AUTHENTICATION]) {
     const value = single(form, name);
     if (!value.ok) return value;
     values[name] = value.value;
@@ -169,6 +180,8 @@ export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusa
   const subjectKind = SUBJECT_KINDS.get(subjectTokenType);
   if (subjectKind === undefined) return err(refusal('token_type_unsupported', 'subject_token_type'));
 
+  const mode = parseCompletionMode(values['completion_mode']);
+  if (!mode.ok) return mode;
   const actor = parseActor(values, subjectKind);
   if (!actor.ok) return actor;
   const task = parseTask(values, subjectKind);
@@ -180,5 +193,27 @@ export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusa
   if (!scopes.ok) return scopes;
   const ceiling = parseCeiling(values['authorization_details']);
   if (!ceiling.ok) return ceiling;
-  return ok({ subjectToken, subjectKind, clientId, ...actor.value, ...task.value, target: target.value, scopes: scopes.value, requestedTokenType, ceiling: ceiling.value });
+  return ok({ subjectToken, subjectKind, clientId, ...actor.value, ...task.value, target: target.value, scopes: scopes.value, requestedTokenType, ceiling: ceiling.value, ...(mode.value ? { deferrable: true } : {}) });
 };
+
+/** A list of modes; a mode that does not exist here is asked for on purpose. */
+const parseCompletionMode = (raw: string | undefined): Result<boolean, Refusal> => {
+  if (raw === undefined) return ok(false);
+  return raw.split(' ').every((mode) => mode === 'deferred') ? ok(true) : err(refusal('parameter_invalid', 'completion_mode is not deferred'));
+};
+
+/** A poll with a deferral code; undefined: the form is of another grant. What was asked is frozen: nothing of it can be said again, or otherwise. */
+export const parseDeferredRequest = (form: Form): Result<DeferredRequest | undefined, Refusal> => {
+  const grantType = single(form, 'grant_type');
+  if (!grantType.ok || grantType.value !== DEFERRED_GRANT) return grantType.ok ? ok(undefined) : grantType;
+  for (const name of CLIENT_AUTHENTICATION) if (hasValue(form, name)) return err(refusal('client_authentication_unsupported', name));
+  const extra = [...EXCHANGE, ...REFUSED, 'resource', 'audience'].find((name) => name !== 'client_id' && hasValue(form, name));
+  if (extra !== undefined) return err(refusal('parameter_unsupported', `${extra} with a deferral code`));
+  const code = single(form, 'deferral_code');
+  if (!code.ok) return code;
+  const clientId = single(form, 'client_id');
+  if (!clientId.ok) return clientId;
+  return code.value === undefined ? err(refusal('parameter_missing', 'deferral_code')) : ok({ code: code.value, clientId: clientId.value });
+};
+
+const hasValue = (form: Form, name: string): boolean => (form.get(name) ?? []).some((value) => value !== '');

@@ -12,6 +12,7 @@ import type { DomainView } from '../snapshot/domain-view.ts';
 import type { LeaseRow } from '../store/rows.ts';
 import type { LeaseStanding, NewRevocation, RegistryChange, RegistryOutcome, StoreReads } from '../store/store.ts';
 import type { OwnToken } from '../tokens/verify.ts';
+import { hashOfCode } from './deferral-code.ts';
 import { findFalling, honouredEntries } from './falling.ts';
 import type { HonouredNote } from './falling.ts';
 import { HANDOVER_TOKEN, SESSION_TOKEN } from './session-token.ts';
@@ -32,7 +33,7 @@ export interface RevokeTokenDeps {
   readonly clock: Clock;
   /** The lease a token of ours names, its signature verified; expiry does not matter here. */
   readToken(token: string, view: DomainView): Promise<Result<OwnToken, Refusal>>;
-  readonly store: Pick<StoreReads, 'leaseStanding' | 'leases'>;
+  readonly store: Pick<StoreReads, 'leaseStanding' | 'leases' | 'approvalByCode'>;
   /** Commits and brings the snapshots up to date. */
   change(change: RegistryChange): Promise<RegistryOutcome>;
   readonly honouredNote: HonouredNote;
@@ -48,10 +49,16 @@ const leaseNamedIn = (credential: string): LeaseId | undefined => {
   }
 };
 
+/** Revoking a deferral code cancels the request that waits (standards.md G3). */
+const leaseOfCode = async (store: Pick<StoreReads, 'approvalByCode'>, credential: string): Promise<LeaseId | undefined> => {
+  const hash = hashOfCode(credential);
+  return hash === undefined ? undefined : (await store.approvalByCode(hash))?.leaseId;
+};
+
 /** RFC 7009 section 2: possession of the credential and its `client_id` suffice. Unknown and finished credentials are no error. */
 export const createRevokeToken = (deps: RevokeTokenDeps) => async (credential: string, clientId: string | undefined, view: DomainView): Promise<Result<'revoked' | 'nothing', Refusal>> => {
   const token = await deps.readToken(credential, view);
-  const leaseId = token.ok ? token.value.jti : leaseNamedIn(credential);
+  const leaseId = token.ok ? token.value.jti : await leaseOfCode(deps.store, credential) ?? leaseNamedIn(credential);
   if (leaseId === undefined) return ok('nothing');
   const standing = await deps.store.leaseStanding(leaseId);
   if (standing === undefined || standing.lease.domainId !== view.domain.id || !sameSecret(standing.lease.credentialHash, sha256url(credential))) return ok('nothing');

@@ -1,4 +1,5 @@
-import { TOKEN_EXCHANGE_GRANT, CEILING_TYPE } from '../exchange/request.ts';
+import { DEFERRAL_TYPE } from '../exchange/deferral-code.ts';
+import { CEILING_TYPE, DEFERRED_GRANT, TOKEN_EXCHANGE_GRANT } from '../exchange/request.ts';
 import type { Domain } from '../registry/entries.ts';
 import { PROOF_ALGORITHMS } from '../tokens/dpop-key.ts';
 
@@ -8,13 +9,15 @@ export const authorizationServerMetadata = (domain: Domain): object => ({
   token_endpoint: `${domain.issuer}/token`,
   jwks_uri: `${domain.issuer}/jwks.json`,
   response_types_supported: [],
-  grant_types_supported: [TOKEN_EXCHANGE_GRANT],
+  grant_types_supported: [TOKEN_EXCHANGE_GRANT, DEFERRED_GRANT],
+  deferred_token_response_supported: true,
   token_endpoint_auth_methods_supported: ['none'],
   introspection_endpoint: `${domain.issuer}/introspect`,
   // Access token types of the IANA registry are allowed values here (RFC 8414 section 2).
   introspection_endpoint_auth_methods_supported: ['Bearer', 'DPoP'],
   revocation_endpoint: `${domain.issuer}/revoke`,
   revocation_endpoint_auth_methods_supported: ['none'],
+  revocation_endpoint_token_type_values_supported: ['access_token', DEFERRAL_TYPE],
   dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
   authorization_details_types_supported: [CEILING_TYPE],
   // Token Status List section 9.1.

@@ -7,14 +7,14 @@ import { PUBLIC_REFUSALS, retryAfterOf } from './problem.ts';
 export const noStore = (response: Response): Response => response.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
 
 /** RFC 6749 section 5.2: the error, one sentence with the mend, and the id an admin can ask about. */
-export const sendRefusal = (response: Response, refused: Refusal, decisionId?: DecisionId): void => {
+export const sendRefusal = (response: Response, refused: Refusal, decisionId?: DecisionId, more: object = {}): void => {
   const { error, sentence } = PUBLIC_REFUSALS[refused.code];
   // RFC 6749 section 5.2: whoever tried the Authorization header is answered in kind.
   const status = response.hasHeader('WWW-Authenticate') ? 401 : PUBLIC_REFUSALS[refused.code].status;
   const retryAfter = refused.retryAfter ?? retryAfterOf(refused.code);
   if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
   if (decisionId !== undefined) response.locals['decision'] = decisionId;
-  noStore(response).status(status).json({ error, error_description: sentence, ...(decisionId === undefined ? {} : { decision_id: decisionId }) });
+  noStore(response).status(status).json({ error, error_description: sentence, ...(decisionId === undefined ? {} : { decision_id: decisionId }), ...more });
 };
 
 const quote = (text: string): string => `"${text.replaceAll(/["\\]/g, '')}"`;

@@ -3,9 +3,11 @@ import type { Clock } from '../../core/clock.ts';
 import type { Refusal } from '../../core/refusal.ts';
 import { ok } from '../../core/result.ts';
 import type { Result } from '../../core/result.ts';
+import type { Deferral } from '../../exchange/defer.ts';
 import type { DenialContext, Denials } from '../../exchange/denials.ts';
 import type { Exchange, Grant } from '../../exchange/exchange.ts';
-import { CEILING_TYPE, parseExchangeRequest } from '../../exchange/request.ts';
+import type { Redeem } from '../../exchange/redeem.ts';
+import { CEILING_TYPE, parseDeferredRequest, parseExchangeRequest } from '../../exchange/request.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { DomainView } from '../../snapshot/domain-view.ts';
 import { StoreUnavailable } from '../../store/store.ts';
@@ -16,12 +18,14 @@ import type { DpopBinding } from '../../tokens/proof.ts';
 import { findDomain, findUnready } from '../domain-endpoints.ts';
 import type { NoncesOf } from '../domain-endpoints.ts';
 import { readForm } from '../form.ts';
+import { PUBLIC_REFUSALS } from '../problem.ts';
 import { noStore, sendRefusal } from '../reply.ts';
 
 export interface TokenRouteDeps {
   readonly clock: Clock;
   readonly snapshot: Pick<Snapshot, 'domain' | 'age'>;
   readonly exchange: Exchange;
+  readonly redeem: Redeem;
   readonly denials: Denials;
   readonly nonces: NoncesOf;
   readonly metrics: Pick<Metrics, 'exchanges' | 'exchangeSeconds'>;
@@ -36,6 +40,13 @@ const grantBody = ({ credential, expiresIn, scope, ceiling }: Grant): object => 
   ...(scope === undefined ? {} : { scope }),
   ...(ceiling === undefined ? {} : { authorization_details: ceiling.map((pair) => ({ type: CEILING_TYPE, audience: pair.audience, scopes: pair.scopes })) }),
 });
+
+/** Standards.md G3. `approval_id` is ours: what a person asks about it by; it opens nothing. */
+const deferralBody = ({ code, approval, expiresIn, interval }: Deferral): object => ({ ...(code === undefined ? {} : { deferral_code: code }), expires_in: expiresIn, interval, approval_id: approval });
+
+/** What became of the authority behind a request since it was asked: to its client, which cannot mend it, that is a "no" (standards.md H1, 10). */
+const deferredError = ({ code }: Refusal): { readonly error?: string } => (CHANGED.has(PUBLIC_REFUSALS[code].error) && !code.startsWith('parameter_') && code !== 'dpop_required' ? { error: 'access_denied' } : {});
+const CHANGED: ReadonlySet<string> = new Set(['invalid_request', 'invalid_scope', 'invalid_target', 'unauthorized_client']);
 
 /** RFC 6749 section 5.2: the challenge names the scheme the client used, one of the registered ones or else Basic. */
 const challengeFor = (authorization: string): string => `${/^(?:Basic|Bearer|DPoP|Digest|Negotiate)(?= |$)/i.exec(authorization)?.[0] ?? 'Basic'} realm="mayfly"`;
@@ -69,7 +80,9 @@ export const createTokenRoute = (deps: TokenRouteDeps) => {
       response.set('WWW-Authenticate', challengeFor(authorization));
       return refuse(refusal('client_authentication_unsupported', 'Authorization header'));
     }
-    const parsed = parseExchangeRequest(form.value);
+    const deferred = parseDeferredRequest(form.value);
+    if (!deferred.ok) return refuse(deferred.error);
+    const parsed = deferred.value === undefined ? parseExchangeRequest(form.value) : ok(deferred.value);
     if (!parsed.ok) return refuse(parsed.error);
     const binding = await readBinding(request, view);
     if (!binding.ok) {
@@ -79,10 +92,12 @@ export const createTokenRoute = (deps: TokenRouteDeps) => {
     if (binding.value !== undefined) response.set('DPoP-Nonce', deps.nonces(view).as.issue());
 
     try {
-      const outcome = await deps.exchange({ request: parsed.value, view, binding: binding.value, requestId: String(response.getHeader('X-Request-Id')) });
+      const asked = { view, binding: binding.value, requestId: String(response.getHeader('X-Request-Id')) };
+      const outcome = 'code' in parsed.value ? await deps.redeem({ ...asked, request: parsed.value }) : await deps.exchange({ ...asked, request: parsed.value });
       if (!outcome.ok) {
-        deps.metrics.exchanges.inc({ domain, outcome: 'denied', code: outcome.error.refusal.code });
-        sendRefusal(response, outcome.error.refusal, outcome.error.decisionId);
+        const { refusal: refused, decisionId, deferral } = outcome.error;
+        deps.metrics.exchanges.inc({ domain, outcome: deferral === undefined ? 'denied' : 'deferred', code: refused.code });
+        sendRefusal(response, refused, decisionId, { ...(deferral === undefined ? {} : deferralBody(deferral)), ...('code' in parsed.value ? deferredError(refused) : {}) });
         return;
       }
       deps.metrics.exchanges.inc({ domain, outcome: 'issued', code: '' });

@@ -1,0 +1,69 @@
+import { covers, isParty, isSameGrant, thaw } from '../authority/approval.ts';
+import type { Needs } from '../authority/approval.ts';
+import type { Clock } from '../core/clock.ts';
+import type { JsonObject } from '../core/json.ts';
+import { refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { StoreReads } from '../store/store.ts';
+import type { DpopBinding } from '../tokens/proof.ts';
+import { judgeVotes } from './approver.ts';
+import type { Approved, Caller } from './caller.ts';
+import type { Decided } from './decide.ts';
+
+/** People agreed, or nobody has to: until when what is issued on it may last, and on which approvals. */
+export interface Agreement { readonly until: number; readonly approvals: readonly JsonObject[] }
+export type Agree = (asked: { readonly caller: Caller; readonly decided: Decided; readonly view: DomainView; readonly binding: DpopBinding | undefined }) => Promise<Result<Agreement, Refusal>>;
+
+/** Nearly every exchange: no permit asks for anybody's word. */
+export const NOBODY_ASKED: Agreement = { until: Number.POSITIVE_INFINITY, approvals: [] };
+
+export interface AgreeDeps { readonly clock: Clock; readonly snapshot: Pick<Snapshot, 'endsLogin'>; readonly store: Pick<StoreReads, 'standingApprovals'> }
+
+/**
+ * Whether people agreed to what is about to be issued. Of an approval that is redeemed now: exactly to this, and those who did may
+ * still do so. Else an approval of a session token stands for its hop, with the key it was asked with, until it is over.
+ */
+export const createAgree = ({ clock, snapshot, store }: AgreeDeps): Agree => {
+  const counts = ({ row, frozen }: Approved, needs: Needs | undefined, view: DomainView): Refusal | undefined => {
+    const byParty = needs?.byPrincipal === false && row.votes.some((vote) => isParty(vote, frozen));
+    return byParty ? refusal('approval_changed', 'the policies of now do not take the word of the principal') : judgeVotes(view, snapshot, frozen, row.votes, clock.now());
+  };
+
+  const redeem = (approved: Approved, { pairs, approval }: Decided, view: DomainView): Result<Agreement, Refusal> => {
+    const { row, frozen } = approved;
+    if (!isSameGrant(pairs, frozen)) return err(refusal('approval_changed', 'the decision made anew does not give what was agreed to'));
+    if (approval !== undefined && !covers(frozen.needs, approval.things)) return err(refusal('approval_changed', 'the policies of now ask for more than was agreed to'));
+    const refused = counts(approved, approval, view);
+    return refused === undefined ? ok({ until: row.expiresAt, approvals: [citeApproval(approved)] }) : err(refused);
+  };
+
+  const find = async (hopId: NonNullable<Caller['hop']>['id'], binding: DpopBinding, needs: Needs, view: DomainView): Promise<readonly Approved[]> =>
+    (await store.standingApprovals(hopId, clock.now())).flatMap((row) => {
+      const frozen = thaw(row);
+      // What is damaged counts for nothing; whoever depends on it is told to ask.
+      if (!frozen.ok || !frozen.value.forHop || frozen.value.key !== binding.jkt || frozen.value.domain !== view.domain.id) return [];
+      const approved = { row, frozen: frozen.value };
+      return counts(approved, needs, view) === undefined ? [approved] : [];
+    });
+
+  return async ({ caller, decided, view, binding }) => {
+    const { approval } = decided;
+    if (caller.redeems !== undefined) return redeem(caller.redeems, decided, view);
+    if (approval === undefined) return ok(NOBODY_ASKED);
+    const standing = caller.hop === undefined || binding === undefined ? [] : await find(caller.hop.id, binding, approval, view);
+    // The one that lasts longest first: of what several cover, the shortest of these is the end.
+    const used = new Set<Approved>();
+    for (const need of approval.things) {
+      const covering = standing.filter(({ frozen }) => covers(frozen.needs, [need])).toSorted((a, b) => b.row.expiresAt - a.row.expiresAt)[0];
+      if (covering === undefined) return err(refusal('approval_required', `${need.audience}${need.scope === null ? '' : `#${need.scope}`} needs the word of ${need.names.join(' and ')}`));
+      used.add(covering);
+    }
+    return ok({ until: Math.min(...[...used].map(({ row }) => row.expiresAt)), approvals: [...used].map(citeApproval) });
+  };
+};
+
+const citeApproval = ({ row, frozen }: Approved): JsonObject => ({ id: row.id, hash: row.hash, asked_at: frozen.askedAt, by: row.votes.map(({ name, person, at }) => ({ name, person, at })) });

@@ -1,0 +1,35 @@
+import { missingNames } from '../authority/approval.ts';
+import type { Frozen } from '../authority/approval.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { DomainView } from '../snapshot/domain-view.ts';
+import type { ApprovalRow, ApprovalStatus } from '../store/rows.ts';
+
+/** What is still open when its time is over is over, whether or not the job has said so yet. */
+export const statusOf = ({ status, expiresAt }: Pick<ApprovalRow, 'status' | 'expiresAt'>, now: number): ApprovalStatus =>
+  ((status === 'pending' || status === 'approved') && expiresAt <= now ? 'expired' : status);
+
+/**
+ * What people are told of a request before they agree to it. All of it is the registry's word, or was proven: the one text that
+ * somebody else chose, what the task was opened for, stands under a name that says so.
+ */
+export const tellApproval = (view: DomainView, row: ApprovalRow, frozen: Frozen, now: number): JsonObject => {
+  const workload = view.workloadById(frozen.workload);
+  const status = statusOf(row, now);
+  return {
+    id: row.id, status, domain: view.domain.name, stage: view.domain.stage, asked_at: iso(frozen.askedAt), expires_at: iso(frozen.expiresAt),
+    approval_names: row.names, waits_for: status === 'pending' ? missingNames(row.names, row.votes) : [],
+    who: { workload: workload?.name ?? frozen.workload, spiffe_id: frozen.actor, kind: workload?.workloadKind ?? null, owner: workload?.owner ?? null, model: frozen.model },
+    on_behalf_of: frozen.person?.urn ?? null, principal: frozen.principal,
+    what: {
+      gets: frozen.asked.handOnTo !== null ? 'a session token handed on' : frozen.forHop ? 'a session token' : 'a credential', ...(frozen.asked.handOnTo === null ? {} : { handed_on_to: frozen.asked.handOnTo }),
+      grants: frozen.granted.map(({ audience, scopes }) => ({ audience, scopes, owner: view.resource(audience)?.owner ?? null })),
+      on_approval: frozen.needs.map(({ audience, scope, names }) => ({ audience, scope, names })),
+      lifetime_seconds: frozen.lifetime, bound_to: frozen.key,
+    },
+    why: frozen.purpose === null ? null : { told_by_opener: frozen.purpose },
+    chain: frozen.chain.map(({ sub, workloadId, evidence }) => ({ spiffe_id: sub, workload: view.workloadById(workloadId)?.name ?? workloadId, owner: view.workloadById(workloadId)?.owner ?? null, evidence })),
+    policies: frozen.policies.map(({ name, version }) => `${name}@${version}`), session: frozen.session, hash: row.hash,
+  };
+};
+
+const iso = (at: number): string => new Date(at).toISOString();
