@@ -11,6 +11,7 @@ import type { AppDeps } from '../http/app.ts';
 import { createRateLimit } from '../http/limits.ts';
 import { createOpenApi } from '../http/openapi.ts';
 import { adminRoutes } from '../http/routes/admin.ts';
+import { approvalRoutes } from '../http/routes/approvals.ts';
 import { domainRoutes, healthRoutes, metricsRoute } from '../http/routes/public.ts';
 import type { Route } from '../http/route.ts';
 import { domainSchema, issuerSchemaFor, policySchema, resourceSchemaFor, workloadSchema } from '../registry/schemas.ts';
@@ -66,7 +67,7 @@ export const createApps = (deps: AppsDeps): { readonly publicApp: Express; reado
   const health = { metricsRegistry: deps.published, readiness: readiness(deps) };
   const openapi = createOpenApi(entrySchemas(node.catalogues), deps.version);
   const openApiRoute: Route = { method: 'get', path: '/openapi.json', caller: 'anyone', limit: 'address', name: 'openapi', body: 'none', handle: (_request, response) => { response.json(openapi); } };
-  const admin = (findAdmin: FindAdmin): readonly Route[] => [...healthRoutes(health, findAdmin === localAdmin), metricsRoute(health), openApiRoute, ...adminRoutes({ findAdmin, ...node.admin })];
+  const admin = (findAdmin: FindAdmin): readonly Route[] => [...healthRoutes(health, findAdmin === localAdmin), metricsRoute(health), openApiRoute, ...approvalRoutes({ findAdmin, findApprover: node.findApprover, approvals: node.admin.approvals }), ...adminRoutes({ findAdmin, ...node.admin })];
   return {
     publicApp: createApp([...healthRoutes(health, false), ...(config.metrics.public ? [metricsRoute(health)] : []), openApiRoute, ...domainRoutes(node.publicDeps)], { ...common, jsonLimit: SMALL_JSON }),
     socketApp: createApp(admin(localAdmin), { ...common, jsonLimit: MANIFEST_LIMIT }),

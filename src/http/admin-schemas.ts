@@ -62,3 +62,11 @@ export const rotateBody = z.strictObject({ domain: z.string().max(64), purpose: 
 export const revokeKeyBody = z.strictObject({ reason: z.string().min(1).max(500) }).meta({ id: 'RevokeKeyRequest' });
 export const auditQuery = z.object({ chain: z.string().max(64).optional(), after: z.coerce.number().int().min(0).default(0) });
 export const verifyBody = z.strictObject({ checkpoints: z.array(z.string().max(4096)).max(100_000).default([]).meta({ description: 'Checkpoints kept outside, as compact JWS' }) }).meta({ id: 'VerifyRequest' });
+export const approvalsQuery = z.object({
+  domain, limit, after,
+  workload: z.string().max(512).optional(),
+  status: z.enum(['pending', 'approved', 'denied', 'redeemed', 'expired']).optional().meta({ description: 'Of this status alone' }),
+});
+const why = z.string().min(1).max(500).regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u).meta({ description: 'Kept in the audit log' });
+export const approveBody = z.strictObject({ reason: why.optional() }).meta({ id: 'ApproveRequest' });
+export const denyBody = z.strictObject({ reason: why }).meta({ id: 'DenyRequest' });

@@ -1,19 +1,23 @@
 import { createDocument } from 'zod-openapi';
 import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject, ZodOpenApiResponseObject } from 'zod-openapi';
 import { z } from 'zod';
-import { applyBody, auditQuery, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from './admin-schemas.ts';
+import { applyBody, approvalsQuery, approveBody, auditQuery, denyBody, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from './admin-schemas.ts';
 
 const problem = z.object({
   type: z.string(), title: z.string(), status: z.int(), code: z.string(), detail: z.string(), request_id: z.string(),
   problems: z.array(z.object({ path: z.string(), message: z.string(), mend: z.string() })).optional(),
   decision_id: z.string().optional().meta({ description: 'Where the proof of a bound token was refused: what to ask about' }),
 }).meta({ id: 'Problem', description: 'RFC 9457 problem; `code` is contract, texts are not' });
-const oauthError = z.object({ error: z.string(), error_description: z.string().optional(), decision_id: z.string().optional() }).meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2' });
+const oauthError = z.object({
+  error: z.string(), error_description: z.string().optional(), decision_id: z.string().optional(),
+  deferral_code: z.string().optional(), expires_in: z.int().optional(), interval: z.int().optional(), approval_id: z.string().optional(),
+}).meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2; the last four where people are asked first (Deferred Token Response)' });
 const tokenRequest = z.object({
-  grant_type: z.literal('urn:ietf:params:oauth:grant-type:token-exchange'), subject_token: z.string(), subject_token_type: z.string(), client_id: z.string().optional(),
+  grant_type: z.enum(['urn:ietf:params:oauth:grant-type:token-exchange', 'urn:ietf:params:oauth:grant-type:deferred']), subject_token: z.string().optional(), subject_token_type: z.string().optional(), client_id: z.string().optional(),
   actor_token: z.string().optional(), actor_token_type: z.string().optional(), requested_actor: z.string().optional(), session: z.string().optional(), purpose: z.string().optional(),
   audience: z.string().optional(), resource: z.string().optional(), scope: z.string().optional(), requested_token_type: z.string().optional(), authorization_details: z.string().optional(),
-}).meta({ id: 'TokenRequest', description: 'RFC 8693 section 2.1' });
+  completion_mode: z.literal('deferred').optional(), deferral_code: z.string().optional(),
+}).meta({ id: 'TokenRequest', description: 'RFC 8693 section 2.1; with the deferred grant nothing but deferral_code and client_id' });
 const tokenResponse = z.object({
   access_token: z.string(), issued_token_type: z.string(), token_type: z.enum(['Bearer', 'DPoP', 'N_A']), expires_in: z.int(), scope: z.string().optional(),
 }).meta({ id: 'TokenResponse', description: 'RFC 8693 section 2.2.1' });
@@ -80,6 +84,10 @@ export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: 
     '/admin/v1/sessions': { get: call('List sessions', { query: recordsQuery }), post: call('Open a task of an autonomous workload', { body: openTaskBody }) },
     '/admin/v1/sessions/{id}/end': { post: call('End a session before its time', { path: pathOf('id'), body: endSessionBody }) },
     '/admin/v1/sessions/{id}': { get: call('One session: state, budgets, the hops of its chain with their decisions and uses, and its newest leases', { path: pathOf('id') }) },
+    '/admin/v1/approvals': { get: call('List requests that wait for people, or did; a person sees those they may decide on', { query: approvalsQuery }) },
+    '/admin/v1/approvals/{id}': { get: call('One such request: who asks, on whose behalf, what for, until when', { path: pathOf('id') }) },
+    '/admin/v1/approvals/{id}/approve': { post: call('Agree, as the person whose token is shown', { path: pathOf('id'), body: approveBody }) },
+    '/admin/v1/approvals/{id}/deny': { post: call('Say no, as the person whose token is shown', { path: pathOf('id'), body: denyBody }) },
     '/admin/v1/leases': { get: call('List leases', { query: recordsQuery }) },
     '/admin/v1/leases/{id}': { get: call('One lease with its decision and facts', { path: pathOf('id') }) },
     '/admin/v1/revocations': { post: call('Take authority back', { body: revocationBody, answer: revoked }) },
