@@ -12,6 +12,7 @@ import { adminSocketOf, adminUrlOf, databaseUrlOf, externalUrlOf } from './boot/
 import { StartRefused } from './boot/refused.ts';
 import { createStops } from './boot/stops.ts';
 import { loadTls } from './boot/tls.ts';
+import { loadWebhooks } from './boot/webhooks.ts';
 import { startWorkers } from './boot/workers.ts';
 import type { Workers } from './boot/workers.ts';
 import { loadServerConfig } from './config/load.ts';
@@ -66,6 +67,7 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
   const config = loadConfig(options);
   const externalUrl = externalUrlOf(config);
   const tls = loadTls(config.tls);
+  const webhooks = loadWebhooks(config);
   const clock = options.clock ?? systemClock;
   const random = systemRandom;
   const log = options.log ?? createLog(config.log_level);
@@ -87,7 +89,7 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
     await prepareFirstStart({ clock, random, externalUrl, snapshot: node.snapshot, firstKeys: node.firstKeys, change: node.change });
     checkExternalUrl(externalUrl, node.snapshot);
     store.onRegistryChange(() => { follow().catch((cause: unknown) => { log.warn({ err: cause }, 'the registry could not be read'); }); });
-    const background = startBackground({ clock, store, node, encryption, follow, jobs: true, issues: config.workers === 1, holder: newId('chain', clock, random), log, metrics });
+    const background = startBackground({ clock, store, node, encryption, follow, jobs: true, issues: config.workers === 1, holder: newId('chain', clock, random), webhooks, log, metrics });
     stops.push(() => background.stop());
 
     const allMetrics = async (): Promise<string> => AggregatorRegistry.aggregate([await metrics.registry.getMetricsAsJSON(), ...(await workers?.metrics() ?? [])]).metrics();

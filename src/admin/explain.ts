@@ -106,8 +106,8 @@ export type Explain = ReturnType<typeof createExplain>;
 
 const unknownDecision = (raw: string): Refusal => refusal('not_found', `no decision ${raw}; refusals of unverified requests are kept in the memory of the node that made them`);
 
-const showAnswered = ({ allow, refused, policies, questions }: Answered): JsonObject => ({
-  permitted_now: allow, ...(refused === undefined ? {} : { refused: { principal: refused.principal, action: refused.action } }), policies: policies.map(showCitation), nearest: showNearest(refused?.nearest ?? []),
+const showAnswered = ({ allow, approval, refused, policies, questions }: Answered): JsonObject => ({
+  permitted_now: allow, ...(approval.length === 0 ? {} : { on_approval_of: approval }), ...(refused === undefined ? {} : { refused: { principal: refused.principal, action: refused.action } }), policies: policies.map(showCitation), nearest: showNearest(refused?.nearest ?? []),
   questions: questions.map((each) => ({ principal: each.principal, action: each.action, permitted_now: each.allow, policies: each.policies.map(showCitation), ...(each.allow ? {} : { nearest: showNearest(each.nearest) }) })),
 });
 const showCitation = ({ name, version }: PolicyCitation): JsonObject => ({ name, version });

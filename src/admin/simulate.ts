@@ -33,8 +33,9 @@ export interface SimulateRequest {
 
 type Near = readonly { readonly policy: string; readonly why: string }[];
 /** Whose question was refused first, if one was; with several to ask, each question with its answer. */
+/** `approval`: it would be a yes on the word of somebody for each of these names. */
 export interface ScopeAnswer {
-  readonly scope: string | null; readonly allow: boolean; readonly policies: readonly string[]; readonly errors: readonly string[]; readonly nearest: Near;
+  readonly scope: string | null; readonly allow: boolean; readonly approval?: readonly string[]; readonly policies: readonly string[]; readonly errors: readonly string[]; readonly nearest: Near;
   readonly refused?: { readonly principal: string; readonly action: string };
   readonly questions?: readonly { readonly principal: string; readonly action: string; readonly allow: boolean; readonly policies: readonly string[]; readonly nearest: Near }[];
 }
@@ -114,8 +115,8 @@ export type Simulate = ReturnType<typeof createSimulate>;
 
 interface Known { readonly attributes: Attributes | undefined; readonly workload: string | undefined }
 
-const showAnswer = (scope: string | undefined, { allow, refused, policies, errors, questions }: Answered): ScopeAnswer => ({
-  scope: scope ?? null, allow, ...(refused === undefined ? {} : { refused: { principal: refused.principal, action: refused.action } }),
+const showAnswer = (scope: string | undefined, { allow, approval, refused, policies, errors, questions }: Answered): ScopeAnswer => ({
+  scope: scope ?? null, allow, ...(approval.length === 0 ? {} : { approval }), ...(refused === undefined ? {} : { refused: { principal: refused.principal, action: refused.action } }),
   policies: policies.map(cite), errors, nearest: showNear(refused?.nearest ?? []),
   ...(questions.length === 1 ? {} : { questions: questions.map((each) => ({ principal: each.principal, action: each.action, allow: each.allow, policies: each.policies.map(cite), nearest: showNear(each.nearest) })) }),
 });

@@ -31,6 +31,8 @@ export interface Frozen {
   readonly issuer: IssuerId;
   readonly key: string;
   readonly chain: readonly ChainLink[];
+  /** The token it came with from another trust domain (its lease there). */
+  readonly crossing: LeaseId | null;
   readonly person: { readonly urn: PersonUrn; readonly issuer: string; readonly groups: readonly string[] } | null;
   readonly login: { readonly person: PersonUrn; readonly authTime: number } | null;
   /** Who must not agree to it: the person acted for, and whoever is accountable for the session. */
@@ -103,7 +105,8 @@ const pairs = z.array(z.strictObject({ audience: z.string(), scopes: z.array(z.s
 const frozenSchema = z.strictObject({
   approval: z.string(), domain: z.string(), session: z.string(), workload: z.string(), actor: z.string(), issuer: z.string(), key: z.string(),
   place: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('hop') }), z.strictObject({ kind: z.literal('first') }), z.strictObject({ kind: z.literal('below'), parent: z.string(), handover: z.string() })]),
-  chain: z.array(z.strictObject({ iss: z.string(), sub: z.string(), workloadId: z.string(), evidence: z.record(z.string(), z.unknown()) })).min(1),
+  chain: z.array(z.union([z.strictObject({ iss: z.string(), sub: z.string(), workloadId: z.string(), evidence: z.record(z.string(), z.unknown()) }), z.strictObject({ iss: z.string(), sub: z.string(), stage: z.string() })])).min(1),
+  crossing: z.string().nullable(),
   person: z.strictObject({ urn: z.string(), issuer: z.string(), groups: z.array(z.string()) }).nullable(),
   login: z.strictObject({ person: z.string(), authTime: z.number() }).nullable(),
   parties: z.array(z.strictObject({ person: z.string(), iss: z.string().nullable(), sub: z.string().nullable() })),

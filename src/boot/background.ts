@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { MINUTE, SECOND } from '../core/duration.ts';
 import { SYSTEM_DOMAIN } from '../core/reserved.ts';
+import { approvalExpiryJob, approvalNoticesJob } from '../jobs/approvals.ts';
 import { retentionJob } from '../jobs/retention.ts';
 import { rotationJob } from '../jobs/rotation.ts';
 import { startJob, startLoop, startOnce } from '../jobs/run.ts';
@@ -8,6 +9,8 @@ import type { Job, Loop } from '../jobs/run.ts';
 import { signalsPollJob } from '../jobs/signals-poll.ts';
 import { stoppedChainsJob } from '../jobs/stopped-chains.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
+import type { WebhookTarget } from '../outbound/webhook.ts';
+import { createPostWebhook } from '../outbound/webhook.ts';
 import type { SignCheckpoint, Store } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -32,6 +35,8 @@ export interface BackgroundDeps {
   /** Whether this process issues tokens itself; not a primary beside workers. */
   readonly issues: boolean;
   readonly holder: string;
+  /** By name of the trust domain. */
+  readonly webhooks?: ReadonlyMap<string, WebhookTarget>;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -66,6 +71,8 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
     rotationJob({ clock, snapshot: node.snapshot, encryption: deps.encryption, wantedKeys: node.wantedKeys, change: node.change }),
     retentionJob({ clock, store }),
     signalsPollJob({ clock, snapshot: node.snapshot, poll: node.pollSignals, log, metrics }),
+    approvalExpiryJob({ clock, store }),
+    approvalNoticesJob({ clock, store, snapshot: node.snapshot, webhooks: deps.webhooks ?? new Map(), post: createPostWebhook({ clock, fetch: node.outbound }), log, metrics }),
   ];
   let sealedAt = clock.now();
   const sealWhenDue = async (): Promise<void> => {

@@ -174,7 +174,7 @@ export const createNode = (deps: NodeDeps) => {
       attestCrossing: (token, view) => attestCrossing(token, (iss) => view.issuersFor(iss, 'domains'), view.domain), domainByIssuer,
       verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
     }),
-    admit, resume: createResume({ clock, store }), agree: createAgree({ clock, snapshot, store }), defer: createDefer({ clock, random, store, join, notifies: () => false }),
+    admit, resume: createResume({ clock, store }), agree: createAgree({ clock, snapshot, store }), defer: createDefer({ clock, random, store, join, notifies: ({ domain }) => Object.hasOwn(deps.config.approvals.webhooks, domain.name), domain: (name) => snapshot.domain(name) }),
     mint: createMint({
       providers, sessionTokenLifetime: SESSION_TOKEN_SECONDS,
       signSessionToken: async (ticket, ceiling) => {
@@ -257,6 +257,7 @@ export const createNode = (deps: NodeDeps) => {
     },
     /** Has entries of status lists at hand before anybody asks for a token. */
     keepStatusBlocks: () => statusEntries.keepAhead(snapshot.domains()),
+    outbound: fetch,
     close: () => fetch.close(),
   };
 };

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { isObject } from '../core/json.ts';
-import { findCredential } from './admin-credential.ts';
+import { findCredential, hasCredential } from './admin-credential.ts';
 import type { AdminCredential, CredentialOptions } from './admin-credential.ts';
 import type { CliContext } from './context.ts';
 import { badInput, CliError, EXIT, failed } from './errors.ts';
@@ -27,9 +27,15 @@ export interface AdminClient {
 const ANSWER_LIMIT = 32 * 1024 * 1024;
 
 /** Runs one command's calls over one connection, which is closed whatever happens. */
-export const withAdmin = async <T>(context: CliContext, options: ServerOptions, work: (admin: AdminClient) => Promise<T>): Promise<T> => {
+export const withAdmin = <T>(context: CliContext, options: ServerOptions, work: (admin: AdminClient) => Promise<T>): Promise<T> => connect(context, options, false, work);
+
+/** The same for what a person decides: their token is shown through the socket as well, which by itself says nobody's name. */
+export const withPerson = <T>(context: CliContext, options: ServerOptions, work: (admin: AdminClient) => Promise<T>): Promise<T> => connect(context, options, true, work);
+
+const connect = async <T>(context: CliContext, options: ServerOptions, asPerson: boolean, work: (admin: AdminClient) => Promise<T>): Promise<T> => {
   const server = parseServer(options.server ?? context.env['MAYFLY_SERVER'] ?? localSocket(context.env));
-  const credential = server.socketPath === undefined ? await findCredential(context, options) : undefined;
+  const shows = server.socketPath === undefined || (asPerson && hasCredential(context, options));
+  const credential = shows ? await findCredential(context, options) : undefined;
   const dispatcher = createDispatcher(server.socketPath);
   try {
     return await work(createAdminClient(server, credential, dispatcher));

@@ -31,6 +31,9 @@ export const findCredential = async (context: CliContext, options: CredentialOpt
   return variable === undefined || variable.trim() === '' ? bearer(token) : boundTo(readProofKey('MAYFLY_ADMIN_DPOP_KEY', variable), token, context.clock);
 };
 
+/** Whether a token is named at all. */
+export const hasCredential = ({ env }: CliContext, { tokenFile }: CredentialOptions): boolean => tokenFile !== undefined || (env['MAYFLY_ADMIN_TOKEN'] ?? '').trim() !== '';
+
 const bearer = (token: string): AdminCredential => ({ headersFor: () => Promise.resolve({ authorization: `Bearer ${token}` }), hear: () => false });
 
 /** A proof for each request, made for its method and URL and for this token (RFC 9449 sections 4.2 and 7.1). */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { registerApproval } from './commands/approval.ts';
 import { registerApply } from './commands/apply.ts';
 import { registerAudit } from './commands/audit.ts';
 import { registerEnable } from './commands/enable.ts';
@@ -21,7 +22,7 @@ export { shellContext } from './context.ts';
 
 /** Every command, in the order of the help text: one file each in commands/. */
 const COMMANDS: readonly ((program: Command, context: CliContext) => void)[] = [
-  registerServe, registerApply, registerEntries, registerSession, registerLease, registerRevoke, registerEnable,
+  registerServe, registerApply, registerEntries, registerSession, registerLease, registerApproval, registerRevoke, registerEnable,
   registerToken, registerExec, registerExplain, registerSimulate, registerLint, registerAudit, registerKeys,
 ];
 
@@ -42,7 +43,7 @@ const createProgram = (context: CliContext): Command => {
     .description('Secure token service and credential broker: workloads show attestation and get credentials that die within minutes')
     .version(readVersion(), '-V, --version')
     .option('--server <where>', 'the server: unix:///path/admin.sock or an https URL (MAYFLY_SERVER; default: the socket in ./data)')
-    .option('--token-file <file>', 'file with the admin\'s OIDC token, for a server over HTTP (or MAYFLY_ADMIN_TOKEN)')
+    .option('--token-file <file>', 'file with your OIDC token, for a server over HTTP and to approve (or MAYFLY_ADMIN_TOKEN)')
     .option('--dpop-key <file>', 'the P-256 private key that token is bound to, JWK or PKCS#8 PEM, if it is bound (or MAYFLY_ADMIN_DPOP_KEY)')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()

@@ -29,6 +29,10 @@ const MENDS_BY_CODE: ReadonlyMap<string, string> = new Map([
   ['kek_missing', 'give the server that key-encryption key too, restart it, and run the command again; nothing was changed'],
   ['token_scheme_wrong', 'a token that is bound to a key needs --dpop-key FILE (or MAYFLY_ADMIN_DPOP_KEY) with that key, any other token needs neither'],
   ['token_binding_mismatch', 'give the key the token is bound to with --dpop-key FILE or MAYFLY_ADMIN_DPOP_KEY'],
+  ['approver_missing', 'give --token-file FILE or set MAYFLY_ADMIN_TOKEN with a token of yours: of an application for approvers, or of an issuer that proves admins'],
+  ['approver_denied', 'ask somebody whom a policy of the trust domain permits the action approve on this'],
+  ['approver_excluded', 'ask somebody else to decide on it'],
+  ['approval_closed', 'see what became of it with `mayfly approval show`'],
   ['dpop_htu_mismatch', 'use --server with the URL the server is known by, or let its admin.external_url be this one'],
 ]);
 
@@ -40,7 +44,7 @@ export const failureOf = (status: number, body: string): CliError => {
   const parsed = problemSchema.safeParse(readJson(body));
   const problem = parsed.success ? parsed.data : {};
   if (status === 404 && problem.code === undefined) return failed('what answers there has no admin API', 'give --server or MAYFLY_SERVER the admin socket, or the URL of `admin.listen`, which is another than the one tokens are served at');
-  const told = status === 401 ? problem.detail : undefined;
+  const told = status === 401 && problem.code !== 'approver_missing' ? problem.detail : undefined;
   const notes = [
     ...(told === undefined ? [] : [told]),
     ...(problem.problems ?? []).map(({ path, message, mend }) => `${path}: ${join(message, mend)}`),
@@ -66,7 +70,7 @@ const mendOf = (status: number, problem: Problem): string => {
 };
 
 const LISTED: ReadonlyMap<string, string> = new Map([
-  ...['domain', 'issuer', 'resource', 'workload', 'policy', 'session', 'lease'].map((noun) => [noun, `look it up with \`mayfly ${noun} list\``] as const),
+  ...['domain', 'issuer', 'resource', 'workload', 'policy', 'session', 'lease', 'approval'].map((noun) => [noun, `look it up with \`mayfly ${noun} list\``] as const),
   ['key', 'look it up with `mayfly keys list`'], ['chain', 'look it up with `mayfly audit verify`'],
   ['decision', 'check it against what the caller was told; a decision that is not kept in the database is known to the node that made it, until that restarts'],
 ]);

@@ -71,3 +71,6 @@ export const loadServerConfig = (options: { readonly file?: string | undefined; 
 
 /** The text of the key-encryption key where the configuration names a variable; undefined where it names none. */
 export const readKekVariable = (config: ServerConfig, env: Environment = process.env): string | undefined => (config.kek.env === undefined ? undefined : env[config.kek.env]);
+
+/** The text of a secret for which the configuration names a variable. */
+export const readSecretVariable = (name: string, env: Environment = process.env): string | undefined => env[name];

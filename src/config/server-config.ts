@@ -67,6 +67,14 @@ export const serverConfigSchema = z.strictObject({
     external_url: externalUrl.optional().describe('URL under which admins reach admin.listen, as their DPoP proofs name it; default: from admin.listen'),
   }).default({}).describe('where admins come in'),
   tls: z.strictObject({ cert_file: z.string().describe('PEM file with the certificate chain'), key_file: z.string().describe('PEM file with its private key') }).optional().describe('serve TLS; without it put a proxy in front'),
+  approvals: z.strictObject({
+    webhooks: z.record(z.string(), z.strictObject({
+      url: z.string().min(1).max(2048).describe('https URL that is told of requests which wait for people'),
+      secret_file: z.string().min(1).optional().describe('file with its signing secret, whsec_ and base64'),
+      secret_env: z.string().min(1).optional().describe('name of an environment variable with it'),
+      allow_addresses: z.array(z.string()).max(50).default([]).describe('address ranges beyond public ones where it may be reached'),
+    })).default({}).describe('by name of the trust domain: where to tell people that a request waits for them'),
+  }).default({ webhooks: {} }).describe('requests that wait for people'),
   trusted_proxies: z.array(cidr).default([]).describe('address ranges whose X-Forwarded-For counts; without it forwarded headers are ignored'),
   limits: z.strictObject({
     per_address: z.int().min(1).max(1_000_000).default(100).describe('requests per second and address, before evidence is verified'),

@@ -43,7 +43,7 @@ export interface DeferInput {
   readonly registryVersion: number;
 }
 export type Defer = (input: DeferInput) => Promise<Result<{ readonly deferral: Deferral; readonly decisionId: DecisionId }, Refusal>>;
-export interface DeferDeps { readonly clock: Clock; readonly random: Random; readonly store: Pick<StoreWrites, 'issue'>; readonly join: JoinStored; readonly notifies: (view: DomainView) => boolean }
+export interface DeferDeps { readonly clock: Clock; readonly random: Random; readonly store: Pick<StoreWrites, 'issue'>; readonly join: JoinStored; readonly notifies: (view: DomainView) => boolean; readonly domain: (name: string) => DomainView | undefined }
 
 /** An agent that asks and asks must not make people stop reading (docs/approvals.md). */
 const BOUNDS = { waiting: 10, inSession: 20, recent: 60 } as const;
@@ -69,7 +69,7 @@ export const createDefer = (deps: DeferDeps): Defer => async (input) => {
   const id = newId('approval', deps.clock, deps.random);
   const leaseId = newId('lease', deps.clock, deps.random);
   const code = newDeferralCode(deps.random);
-  const { text, hash } = freeze(describe(id, input, caller, needs, binding, { now, expiresAt }));
+  const { text, hash } = freeze(describe(id, input, caller, needs, binding, { now, expiresAt, domain: deps.domain }));
   const issuance = describeIssuance({
     caller, hop, view, aim: input.aim, pairs: [], leaseId, issuedAt: now, binding, requestId: input.requestId, handsOnTo: undefined, sealedHandle: undefined,
     issued: { kind: DEFERRAL, issuedTokenType: 'urn:ietf:params:oauth:token-type:deferral-code', tokenType: 'N_A', credential: code, kid: undefined, expiresAt, handle: undefined },
@@ -102,15 +102,15 @@ export const createDefer = (deps: DeferDeps): Defer => async (input) => {
   return ok({ deferral: { code, approval: id, expiresIn: seconds(expiresAt) - seconds(now), interval: INTERVAL_SECONDS }, decisionId: decisionOf(leaseId) });
 };
 
-const describe = (approval: ApprovalId, { request, view, aim, decided, lifetime, registryVersion }: DeferInput, caller: Caller, needs: Needs, binding: DpopBinding, { now, expiresAt }: { readonly now: number; readonly expiresAt: number }): Frozen => {
+const describe = (approval: ApprovalId, { request, view, aim, decided, lifetime, registryVersion }: DeferInput, caller: Caller, needs: Needs, binding: DpopBinding, { now, expiresAt, domain }: { readonly now: number; readonly expiresAt: number; readonly domain: DeferDeps['domain'] }): Frozen => {
   const { session, hop, parent, person, login } = caller;
   const { purpose } = session.facts;
   return {
     approval, domain: view.domain.id, session: session.id,
     place: hop !== undefined ? { kind: 'hop' } : parent === undefined ? { kind: 'first' } : { kind: 'below', parent: parent.hop.id, handover: parent.handover },
-    workload: caller.workload.id, actor: caller.workload.spiffeId, issuer: caller.issuerId, key: binding.jkt, chain: caller.chain,
+    workload: caller.workload.id, actor: caller.workload.spiffeId, issuer: caller.issuerId, key: binding.jkt, chain: caller.chain, crossing: caller.crossing ?? null,
     person: person === undefined ? null : { urn: person.urn, issuer: person.issuer, groups: person.groups }, login: login === undefined ? null : { person: login.person, authTime: login.authTime },
-    parties: [...new Set([session.holder, session.principal, ...(person === undefined ? [] : [person.urn])])].flatMap((urn) => partyOf(view, urn)),
+    parties: [...new Set([session.holder, session.principal, ...(person === undefined ? [] : [person.urn])])].flatMap((urn) => partyOf(domain, urn)),
     evidence: caller.evidence, shownAt: now, showedEvidence: caller.showedEvidence, opensTask: caller.opensTask,
     model: session.model, principal: session.principal, startedAt: session.startedAt, purpose: typeof purpose === 'string' ? purpose : null,
     held: caller.ceiling ?? null, path: caller.path,
@@ -123,8 +123,11 @@ const describe = (approval: ApprovalId, { request, view, aim, decided, lifetime,
   };
 };
 
-/** A person known by their issuer's name for them, so that another entry of the same issuer does not make them another. Owners are contacts and no persons. */
-const partyOf = (view: DomainView, urn: string): Frozen['parties'] => {
+/**
+ * A person known by their issuer's name for them, so that another entry of the same issuer, here or in the domain that the chain
+ * came from, does not make them another. Owners are contacts and no persons.
+ */
+const partyOf = (domain: DeferDeps['domain'], urn: string): Frozen['parties'] => {
   const person = parsePersonUrn(urn);
-  return person === undefined ? [] : [{ person: urn, iss: view.issuer(person.issuer)?.issuer ?? null, sub: person.subject }];
+  return person === undefined ? [] : [{ person: urn, iss: domain(person.domain)?.issuer(person.issuer)?.issuer ?? null, sub: person.subject }];
 };

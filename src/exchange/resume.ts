@@ -40,7 +40,7 @@ export const createResume = ({ clock, store }: ResumeDeps): Resume => async (app
   return ok({
     workload, evidence: frozen.evidence, issuerId: frozen.issuer, session: joinSession(running.session, workload), beganVersion: running.session.beganVersion, hops: running.hops,
     hop: place.kind === 'hop' ? code.hop : undefined, parent: place.kind === 'below' && above !== undefined ? { hop: above, handover: place.handover } : undefined,
-    ceiling: frozen.held ?? undefined, chain: frozen.chain, person: person ?? undefined, login: login ?? undefined, freshness: freshness && { ...freshness, shown: false },
+    ceiling: frozen.held ?? undefined, chain: frozen.chain, crossing: frozen.crossing ?? undefined, person: person ?? undefined, login: login ?? undefined, freshness: freshness && { ...freshness, shown: false },
     showedEvidence: frozen.showedEvidence, opensTask: frozen.opensTask, path: [...frozen.path, `lease:${row.leaseId}`], replayKey: null, replayUntil: null, proofs: [], jkt: frozen.key, redeems: approved,
   });
 };

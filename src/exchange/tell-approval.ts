@@ -1,8 +1,9 @@
 import { missingNames } from '../authority/approval.ts';
 import type { Frozen } from '../authority/approval.ts';
+import { isOwn } from '../authority/chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { ApprovalRow, ApprovalStatus } from '../store/rows.ts';
+import type { ApprovalRow, ApprovalStatus, ChainLink } from '../store/rows.ts';
 
 /** What is still open when its time is over is over, whether or not the job has said so yet. */
 export const statusOf = ({ status, expiresAt }: Pick<ApprovalRow, 'status' | 'expiresAt'>, now: number): ApprovalStatus =>
@@ -27,9 +28,15 @@ export const tellApproval = (view: DomainView, row: ApprovalRow, frozen: Frozen,
       lifetime_seconds: frozen.lifetime, bound_to: frozen.key,
     },
     why: frozen.purpose === null ? null : { told_by_opener: frozen.purpose },
-    chain: frozen.chain.map(({ sub, workloadId, evidence }) => ({ spiffe_id: sub, workload: view.workloadById(workloadId)?.name ?? workloadId, owner: view.workloadById(workloadId)?.owner ?? null, evidence })),
+    chain: frozen.chain.map((link) => tellLink(view, link)),
     policies: frozen.policies.map(({ name, version }) => `${name}@${version}`), session: frozen.session, hash: row.hash,
   };
+};
+
+const tellLink = (view: DomainView, link: ChainLink): JsonObject => {
+  if (!isOwn(link)) return { spiffe_id: link.sub, domain: link.iss, stage: link.stage };
+  const workload = view.workloadById(link.workloadId);
+  return { spiffe_id: link.sub, workload: workload?.name ?? link.workloadId, owner: workload?.owner ?? null, evidence: link.evidence };
 };
 
 const iso = (at: number): string => new Date(at).toISOString();

@@ -57,8 +57,9 @@ export const createFindApprover = (deps: FindApproverDeps): FindApprover => {
     return err({ refusal: refusal('admin_unauthenticated', `an admin can ask why: mayfly explain ${decisionId}`), decisionId });
   };
 
-  const revoked = ({ domain, entries }: DomainView, issuerId: string, { iss, sub }: Approver): Refusal | undefined => {
-    const others = entries().issuers.filter(({ issuer, proves }) => issuer === iss && proves !== 'workloads').map(({ name }) => `person:${personUrn(domain.name, name, sub)}` as const);
+  const revoked = (view: DomainView, issuerId: string, { iss, sub }: Approver): Refusal | undefined => {
+    const { domain } = view;
+    const others = view.entries().issuers.filter(({ issuer, proves }) => issuer === iss && proves !== 'workloads').map(({ name }) => `person:${personUrn(domain.name, name, sub)}` as const);
     const target = snapshot.revokedBy([`domain:${domain.id}`, `issuer:${issuerId}`, ...others], snapshot.version);
     return target === undefined ? undefined : refusal('revoked', `${target} is revoked`);
   };

@@ -9,8 +9,8 @@ export interface Job {
   /** Milliseconds between runs, and how long a holder keeps the job without word. */
   readonly every: number;
   readonly lease: number;
-  /** Nothing to do for anybody: the job is not even taken. */
-  idle?(): boolean;
+  /** Nothing to do for anybody: asked first, so that a job which seldom has anything is not even taken, which would be a write each time. */
+  idle?(): boolean | Promise<boolean>;
   /** `fence` goes with each write that checks it. */
   run(fence: number): Promise<void>;
 }
@@ -53,7 +53,7 @@ export const startJob = (job: Job, deps: { readonly clock: Clock; readonly holde
   const release = (): Promise<void> =>
     deps.store.releaseJob(job.name, deps.holder).catch((cause: unknown) => { deps.log.warn({ job: job.name, err: cause }, 'job could not be released; its lease runs out'); });
   const loop = startLoop(job.name, job.every, async () => {
-    if (job.idle?.() === true) return;
+    if (await job.idle?.() === true) return;
     const now = deps.clock.now();
     const taken = await deps.store.takeJob(job.name, deps.holder, now + job.lease, now);
     if (taken === undefined) return;

@@ -9,25 +9,39 @@ export interface PolicyShape {
   readonly fixesResource: boolean;
   /** Number of `when` and `unless` clauses. */
   readonly conditions: number;
+  /** It counts only with somebody's approval; `byPrincipal`: which may be the principal's own. */
+  readonly approval?: { readonly byPrincipal: boolean };
+  /** It may permit people to approve. */
+  readonly permitsApproving?: boolean;
 }
 
 /** The shape of a statement in Cedar's JSON policy format. */
 export const policyShape = (statement: CedarStatement): PolicyShape => ({
   effect: statement.effect, fixesPrincipal: fixes(statement.principal), fixesResource: fixes(statement.resource), conditions: statement.conditions.length,
+  ...(statement.annotations?.['approval'] === undefined ? {} : { approval: { byPrincipal: Object.hasOwn(statement.annotations, 'approval_by_principal') } }),
+  ...(statement.effect === 'permit' && mayApprove(statement.action) ? { permitsApproving: true } : {}),
 });
 
 interface CedarScope { readonly op: string; readonly in?: unknown }
-interface CedarStatement { readonly effect: 'permit' | 'forbid'; readonly principal: CedarScope; readonly resource: CedarScope; readonly conditions: readonly unknown[] }
+interface CedarStatement { readonly effect: 'permit' | 'forbid'; readonly principal: CedarScope; readonly action?: CedarScope; readonly resource: CedarScope; readonly conditions: readonly unknown[]; readonly annotations?: Readonly<Record<string, unknown>> }
+
+const mayApprove = (action: CedarScope | undefined): boolean => action !== undefined && (action.op === 'All' || JSON.stringify(action).includes('"approve"'));
 
 const fixes = (scope: CedarScope): boolean => scope.op === '==' || scope.op === 'in' || (scope.op === 'is' && scope.in !== undefined);
 
 /** Undefined when the text cannot be parsed: it was refused at registration, and the domain is not ready if it got in otherwise. */
 export type DescribePolicy = (cedar: string) => PolicyShape | undefined;
 
-/** Permits that allow more than somebody to do something. */
+/** Permits that allow more than somebody to do something, and approvals that the wrong one could give. */
 export const lintPolicy = (policy: Policy, { deps }: LintScene): readonly Remark[] => {
   const shape = deps.describePolicy(policy.cedar);
-  if (shape === undefined || shape.effect === 'forbid' || (shape.fixesPrincipal && shape.fixesResource)) return [];
+  if (shape === undefined || shape.effect === 'forbid') return [];
+  const byPrincipal = shape.approval?.byPrincipal === true ? [{ rule: 'approval-by-principal' as const, mend: 'remove @approval_by_principal, so that somebody else has to agree' }] : [];
+  return [...byPrincipal, ...lintWidth(shape)];
+};
+
+const lintWidth = (shape: PolicyShape): readonly Remark[] => {
+  if (shape.fixesPrincipal && shape.fixesResource) return [];
   const open = [...(shape.fixesPrincipal ? [] : ['principal']), ...(shape.fixesResource ? [] : ['resource'])];
   const what = `no fixed ${open.join(' and ')}${shape.conditions === 0 ? ' and no conditions' : ''}`;
   return [{ rule: shape.conditions === 0 ? 'permit-open' : 'permit-wide', what, mend: `write ${open.map((part) => `${part} == ...`).join(' and ')} in the head` }];

@@ -24,6 +24,8 @@ export const LINT_RULES = {
   'unbound': { severity: 'info', why: 'without proof of possession a stolen token works until it expires' },
   'permit-open': { severity: 'error', why: 'a permit without principal or resource and without conditions allows everybody, or everything' },
   'permit-wide': { severity: 'warning', why: 'a permit without a fixed principal or resource also counts for entries added later' },
+  'approval-unanswerable': { severity: 'warning', why: 'no policy of the domain permits anybody to approve, so what waits for approval is never issued' },
+  'approval-by-principal': { severity: 'warning', why: 'whoever is accountable for a session, or is acted for, can agree to its requests: one stolen login suffices' },
   'no-owner': { severity: 'error', why: 'nobody can be asked when it is found in a listing or an incident' },
   'no-expiry': { severity: 'error', why: 'trust without an end is never looked at again' },
   'expiry-far': { severity: 'warning', why: 'trust that lasts longer than 400 days outlives the people who set it up' },

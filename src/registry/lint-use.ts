@@ -6,13 +6,13 @@ import type { LintScene, Remark } from './lint-scene.ts';
 
 export interface RemarkOn { readonly entry: Entry; readonly remark: Remark }
 
-/** What only shows when every entry is seen: entries that nothing uses, and workloads that one piece of evidence matches. */
+/** What only shows when every entry is seen: entries that nothing uses, workloads that one piece of evidence matches, and approvals nobody could give. */
 export const lintUse = async (scene: LintScene): Promise<readonly RemarkOn[]> => {
   const found: (readonly RemarkOn[])[] = [];
   for (const here of Map.groupBy(scene.entries, (entry) => (entry.kind === 'domain' ? '' : entry.domainId)).values()) {
     const workloads = here.filter((entry) => entry.kind === 'workload');
     const permits = permitsOf(here.filter((entry) => entry.kind === 'policy'), scene.deps.describePolicy);
-    found.push(unusedIssuers(here, workloads), unusedResources(here.filter((entry) => entry.kind === 'resource'), permits), unusedWorkloads(here, workloads, permits), await sameMatches(workloads));
+    found.push(unusedIssuers(here, workloads), unusedResources(here.filter((entry) => entry.kind === 'resource'), permits), unusedWorkloads(here, workloads, permits), await sameMatches(workloads), unanswerable(here.filter((entry) => entry.kind === 'policy'), scene));
   }
   return found.flat();
 };
@@ -50,6 +50,13 @@ const unusedWorkloads = (here: readonly Entry[], workloads: readonly Workload[],
   if (anyPrincipal) return [];
   const servers = new Set(here.flatMap((entry) => (entry.kind === 'resource' ? entry.servedBy : [])));
   return workloads.flatMap((entry) => (named.has(entry.spiffeId) || servers.has(entry.name) ? [] : [{ entry, remark: { rule: 'unused-workload', mend: 'write a policy that permits it something, or remove it' } as const }]));
+};
+
+const unanswerable = (policies: readonly Policy[], { deps, now }: LintScene): readonly RemarkOn[] => {
+  const shapes = policies.filter(({ expires }) => expires === undefined || expires > now).map((entry) => ({ entry, shape: deps.describePolicy(entry.cedar) }));
+  if (shapes.some(({ shape }) => shape?.permitsApproving === true)) return [];
+  const mend = 'permit somebody the action approve, such as: permit(principal in Group::"payments-leads", action == Action::"approve", resource in Resource::"...");';
+  return shapes.flatMap(({ entry, shape }) => (shape?.approval === undefined ? [] : [{ entry, remark: { rule: 'approval-unanswerable', mend } as const }]));
 };
 
 const sameMatches = async (workloads: readonly Workload[]): Promise<readonly RemarkOn[]> => {

@@ -19,6 +19,7 @@ export const createMetrics = () => {
     storeFailures: new Counter({ name: 'mayfly_store_failures_total', help: 'Requests refused because the database did not answer or did not confirm: alert on any', registers }),
     http: new Histogram({ name: 'mayfly_http_request_seconds', help: 'HTTP requests by route and status', labelNames: ['route', 'status'], buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5], registers }),
     statusPassSeconds: new Histogram({ name: 'mayfly_status_pass_seconds', help: 'Time of one look at every lease that counts, from which all status lists are made', buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30], registers }),
+    approvalNotices: new Counter({ name: 'mayfly_approval_notices_total', help: 'Attempts to tell the webhook of a request that waits for people, by outcome: alert on given_up', labelNames: ['domain', 'outcome'], registers }),
     jobRuns: new Counter({ name: 'mayfly_job_runs_total', help: 'Background job runs by outcome', labelNames: ['job', 'outcome'], registers }),
   };
 };

@@ -22,6 +22,7 @@ const start = (found: LeaseStanding | undefined, more: { readonly others?: reado
     clock: { now: () => NOW },
     readToken: (text) => Promise.resolve(text.startsWith('the.') ? ok({ jti: LEASE } as OwnToken) : err(refusal('token_malformed', 'no token'))),
     store: {
+      approvalByCode: () => Promise.resolve(undefined),
       leaseStanding: (id) => { lookedUp.push(id); return Promise.resolve(found?.lease.id === id ? found : undefined); },
       leases: (filter) => { lookedUp.push(`leases of ${String(filter.sessionId)}`); return Promise.resolve({ items: found === undefined ? [] : [found, ...(more.others ?? [])], next: undefined }); },
     },

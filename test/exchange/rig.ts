@@ -90,6 +90,10 @@ export const startRig = (setting: Setting = {}) => {
       log.push('read session');
       return Promise.resolve(setting.stored === undefined ? undefined : { hops: [], budgets: [], revokedBy: undefined, suspendedBy: undefined, ...setting.stored });
     } } }),
+    // What waits for people has tests of its own, with a store: none of these requests does.
+    resume: () => Promise.reject(new Error('no request was put off')),
+    agree: () => Promise.reject(new Error('nobody has to agree')),
+    defer: () => Promise.reject(new Error('nothing is put off')),
     admit(): Refusal | undefined { log.push('admit'); return setting.limited === undefined ? undefined : refusal(setting.limited, 'as told'); },
     mint: createMint({
       providers: new Map([['access-token', makeProvider('access-token', false)], ['aws-sts', makeProvider('aws-sts', true)]]), sessionTokenLifetime: 300,

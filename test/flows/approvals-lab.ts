@@ -56,9 +56,9 @@ export const paymentPolicies = (): readonly object[] => [
   policyOf('leads-approve', approves('payments-leads')), policyOf('security-approves', approves('security')),
 ];
 
-export const startApprovalsLab = async (): Promise<ApprovalsLab> => {
+export const startApprovalsLab = async (overrides: Readonly<Record<string, unknown>> = {}): Promise<ApprovalsLab> => {
   const lab = await startAgentsLab({
-    timed: true,
+    timed: true, overrides,
     change: (manifest) => {
       const [corp] = manifest['issuers'] as [Record<string, unknown>];
       corp['approver_clients'] = [APPROVALS_APP];

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { DAY } from '../../src/core/duration.ts';
+import { parseStatement } from '../../src/policy/validate.ts';
 import type { PolicyShape } from '../../src/registry/lint-policies.ts';
 import { policyShape } from '../../src/registry/lint-policies.ts';
 import { blocking, lint } from '../../src/registry/lint.ts';
@@ -98,6 +99,25 @@ describe('lint', () => {
     expect(await found(withChange(clean(), ['policies', 0, 'cedar'], covering))).toEqual(['unused-workload ci/deployer']);
     const administrative = 'permit(principal in Group::"x", action == Action::"admin::apply", resource == Domain::"prod");';
     expect(await found(withChange(clean(), ['policies', 0, 'cedar'], administrative))).toEqual(['unused-resource https://deploy.acme.example', 'unused-workload ci/deployer']);
+  });
+
+  test('finds approvals that nobody could give, and those the principal could', async () => {
+    const asking = (annotations: string): string => `${annotations} ${String(manifest().policies[0]?.cedar)}`;
+    const shapes = (cedar: string): PolicyShape | undefined => {
+      const statement = parseStatement(cedar);
+      return statement === undefined ? undefined : policyShape(statement);
+    };
+    const judged = async (annotations: string, ...more: readonly string[]): Promise<readonly string[]> => {
+      const entries = entriesOf(valueOf(await planner.plan(clean(), viewOf([systemRow()]), KEEP)));
+      const policies = entries.flatMap((entry) => (entry.kind === 'policy' ? [asking(annotations), ...more].map((cedar, index) => ({ ...entry, name: `p${index}`, cedar })) : []));
+      return (await lint({ ...lintDeps, describePolicy: shapes }, [...entries.filter(({ kind }) => kind !== 'policy'), ...policies], NOW)).map(({ rule, entry }) => `${rule} ${entry.name}`);
+    };
+    const approves = 'permit(principal in Group::"leads", action == Action::"approve", resource == Scope::"https://deploy.acme.example#deploy:write");';
+    expect(await judged('@approval("leads")')).toEqual(['approval-unanswerable p0']);
+    expect(await judged('@approval("leads")', approves)).toEqual([]);
+    expect(await judged('@approval("leads")', approves.replace('approve', 'delegate'))).toEqual(['approval-unanswerable p0']);
+    expect(await judged('@approval("leads") @approval_by_principal', approves)).toEqual(['approval-by-principal p0']);
+    expect(await judged('@description("plain")')).toEqual([]);
   });
 
   test('finds two workloads with one rule', async () => {
