@@ -56,7 +56,7 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
   /** Whether an admin sees approvals as an admin: asked without writing down a "no" of somebody who may see them as a person. */
   const seesAll = async ({ admin, known }: ApprovalCaller, verb: 'list' | 'show', view: DomainView | undefined): Promise<Result<boolean, Refusal>> => {
     if (admin !== undefined && deps.judge(admin, verb, view) === undefined) return ok(true);
-    if (known !== undefined && known.view.domain.name !== SYSTEM_DOMAIN) return ok(false);
+    if (known !== undefined && known.view.domain.name !== SYSTEM_DOMAIN && (view === undefined || view.domain.id === known.view.domain.id)) return ok(false);
     if (admin === undefined) return ok(false);
     const permitted = await deps.authorize(admin, verb, view);
     return permitted.ok ? ok(true) : permitted;
@@ -129,7 +129,7 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
       const named = filter.domain === undefined ? undefined : deps.snapshot.domain(filter.domain);
       const all = await seesAll(caller, 'list', filter.domain === undefined && admin !== undefined ? domainMeant(admin) : named);
       if (!all.ok) return err({ refusal: all.error });
-      if (filter.domain !== undefined && named === undefined) return err({ refusal: refusal('not_found', `no domain ${filter.domain}`) });
+      if (filter.domain !== undefined && (named === undefined || (!all.value && named.domain.id !== known?.view.domain.id))) return err({ refusal: refusal('not_found', `no domain ${filter.domain}`) });
       const view = all.value ? named ?? (admin === undefined ? undefined : domainMeant(admin)) : known?.view;
       const workloadId = filter.workload === undefined ? undefined : view?.workloadByName(filter.workload)?.id ?? parseId('workload', filter.workload);
       if (filter.workload !== undefined && workloadId === undefined) return err({ refusal: refusal('not_found', `no workload ${filter.workload}; a name needs its domain`) });

@@ -11,6 +11,7 @@ import type { Result } from '../core/result.ts';
 import { parseAuthority } from '../exchange/authority-facts.ts';
 import { frameQuestions } from '../exchange/decide.ts';
 import type { QuestionFrame } from '../exchange/decide.ts';
+import { DEFERRAL } from '../exchange/deferral-code.ts';
 import type { NearMiss, PolicyCitation } from '../policy/decision.ts';
 import type { Resource } from '../registry/entries.ts';
 import { nearestWorkloads } from '../registry/nearest-workloads.ts';
@@ -81,7 +82,7 @@ export const createExplain = (deps: ExplainDeps) => {
   };
 
   const explainLease = ({ lease, session, hop }: LeaseStanding, view: DomainView | undefined): JsonObject => ({
-    decision: decisionOf(lease.id), outcome: 'issued', at: new Date(lease.issuedAt).toISOString(), domain: view?.domain.name ?? lease.domainId, lease: lease.id, kind: lease.kind,
+    decision: decisionOf(lease.id), outcome: lease.kind === DEFERRAL ? 'deferred' : 'issued', at: new Date(lease.issuedAt).toISOString(), domain: view?.domain.name ?? lease.domainId, lease: lease.id, kind: lease.kind,
     workload: view?.workloadById(lease.workloadId)?.name ?? lease.workloadId, audience: lease.audience, scope: lease.scope, expires: new Date(lease.expiresAt).toISOString(),
     seconds: seconds(lease.expiresAt - lease.issuedAt), model: session.model, ...(session.model === 'delegated' ? { person: session.holder } : {}), principal: session.principal,
     session: session.id, hop: hop.id, chain: hop.chain.map(({ sub }) => sub), facts: lease.decision,

@@ -91,7 +91,7 @@ export const startApprovalsLab = async (overrides: Readonly<Record<string, unkno
       const decision = answer.body['decision_id'];
       if (typeof decision !== 'string') return String(answer.body['code'] ?? answer.body['error']);
       const explained = (await lab.mayfly.admin('GET', `decisions/${decision}`)).body;
-      return explained['outcome'] === 'issued' ? String(answer.body['error']) : String(explained['code']);
+      return explained['outcome'] === 'deferred' ? String(answer.body['error']) : String(explained['code']);
     },
     show: async (id) => (await lab.mayfly.admin('GET', `approvals/${String(id)}`)).body,
     async audited(action) {

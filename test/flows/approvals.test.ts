@@ -81,6 +81,12 @@ describe('what a permit grants on approval', () => {
     expect(await code(await lab.plan({ audience: PAY, ...SEND }))).toBe('approval_required');
   });
 
+  test('is told beforehand to an admin who asks what would be decided', async () => {
+    const simulate = async (scope: string): Promise<unknown> => (await lab.mayfly.admin('POST', 'simulate', { domain: 'dev', token: lab.agent('ops/fixer'), audience: PAY, scope })).body;
+    expect(await simulate('pay:send')).toMatchObject({ allow: false, decisions: [{ scope: 'pay:send', allow: false, approval: ['payments-leads'], policies: ['fixer-sends@1'] }] });
+    expect((await simulate('pay:read') as { decisions: readonly object[] }).decisions[0]).not.toHaveProperty('approval');
+  });
+
   test('is found in no database in clear: the code is kept as a hash', async () => {
     const answer = await deferred();
     const leases = (await lab.mayfly.admin('GET', 'leases?limit=1')).body['items'] as readonly Record<string, unknown>[];

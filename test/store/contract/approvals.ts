@@ -133,6 +133,16 @@ export const describeApprovals = (makePlace: MakePlace): void => {
       expect(await store.standingApprovals(winner?.hop.id ?? row.hopId, NOW + HOUR)).toEqual([]);
     });
 
+    test('are redeemed by one of many that come to several nodes at once', async () => {
+      // SQLite has one writing process.
+      const nodes = place.engine === 'sqlite' ? [store, store] : [store, await openStore(place)];
+      const rows = [];
+      for (const name of ['nodes-1', 'nodes-2', 'nodes-3']) rows.push(await approved(name));
+      const outcomes = await Promise.all(rows.flatMap((row) => Array.from({ length: 10 }, (_, at) => (nodes[at % 2] ?? store).issue(redeeming(row, `nodes ${row.id} ${at}`)))));
+      for (const [at] of rows.entries()) expect(outcomes.slice(at * 10, at * 10 + 10).toSorted()).toEqual(['committed', ...Array.from({ length: 9 }, () => 'unredeemable')]);
+      if (nodes[1] !== store) await nodes[1]?.close();
+    });
+
     test.each<{ readonly name: string; readonly make: (name: string) => Promise<ApprovalRow>; readonly hash?: string; readonly revoke?: boolean }>([
       { name: 'pending', make: (name) => ask(name) },
       { name: 'denied', make: async (name) => { const row = await ask(name); await answer(row, { status: 'denied' }); return row; } },
