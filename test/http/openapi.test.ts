@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { adminRoutes } from '../../src/http/routes/admin.ts';
 import type { AdminRouteDeps } from '../../src/http/routes/admin.ts';
+import { approvalRoutes } from '../../src/http/routes/approvals.ts';
+import type { ApprovalRouteDeps } from '../../src/http/routes/approvals.ts';
 import { startMayfly } from '../support/mayfly.ts';
 import type { Mayfly } from '../support/mayfly.ts';
 
@@ -19,7 +21,7 @@ const operations = () => Object.entries(document.paths).flatMap(([path, methods]
 /** A path as a pattern: whatever stands in braces, or behind a colon, is one segment. */
 const patternOf = (path: string): RegExp => new RegExp(`^${path.replaceAll(/\{[^}]+\}|:[a-z]+/g, '[^/]+')}$`);
 const SAMPLE: Readonly<Record<string, readonly string[]>> = { ':section': ['domains', 'issuers', 'resources', 'workloads', 'policies'] };
-const routes = () => adminRoutes({} as AdminRouteDeps).flatMap(({ method, path }) =>
+const routes = () => [...approvalRoutes({} as ApprovalRouteDeps), ...adminRoutes({} as AdminRouteDeps)].flatMap(({ method, path }) =>
   (path.includes(':section') ? SAMPLE[':section'] ?? [] : ['']).map((section) => ({ method, path: path.replace(':section', section) })))
   // Domains are in no domain and are never removed; all other entries are in one.
   .filter(({ path, method }) => (path.startsWith('/admin/v1/domains/') ? path === '/admin/v1/domains/:domain' && method !== 'delete' : !/^\/admin\/v1\/(?:issuers|resources|workloads|policies)\/:domain$/.test(path)));

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
+import { parseAllDocuments } from 'yaml';
 import { HOUR, MINUTE } from '../../src/core/duration.ts';
 import type { Answer, Question } from '../../src/policy/decision.ts';
 import { createPolicyValidator } from '../../src/policy/validate.ts';
@@ -104,4 +106,12 @@ describe('approving', () => {
     expect(open.decide(asked({ person: undefined }))).toMatchObject({ allow: false, errors: ['a workload never approves'] });
     expect(open.decide(asked()).allow).toBe(true);
   });
+});
+
+test('the policies of docs/approvals.md are valid, ask for what they say, and let whom they say', () => {
+  const page = readFileSync(new URL('../../docs/approvals.md', import.meta.url), 'utf8');
+  const documents = [...page.matchAll(/^ *```yaml\n([^]*?)^ *```$/gm)].flatMap(([, text = '']) => parseAllDocuments(text).map((document) => document.toJS() as { readonly policies?: readonly { readonly name: string; readonly cedar: string }[] }));
+  const [pays, approves] = documents.flatMap(({ policies = [] }) => policies).map(({ name, cedar }) => check(name, cedar));
+  expect(pays).toMatchObject({ problems: [], valid: { approval: { names: ['payments-leads'], ttl: 30 * MINUTE, byPrincipal: false } } });
+  expect(approves).toMatchObject({ problems: [], valid: { approval: undefined, warnings: [] } });
 });
