@@ -245,6 +245,25 @@ describe('agreed to, and then', () => {
     if (undo !== undefined) expect(await code(await poll(answer))).toBe('issued');
   });
 
+  test('one scope of several not permitted any more: not even the others are issued', async () => {
+    const answer = await approved({ scope: 'pay:read pay:send' });
+    await lab.mayfly.apply({ policies: [{ domain: 'dev', name: 'no-reading', owner: 'x', cedar: `forbid(principal, action == Action::"act", resource == Scope::"${PAY}#pay:read");` }] });
+    const refused = await poll(answer);
+    expect([...error(refused), await code(refused)]).toEqual([400, 'access_denied', 'approval_changed']);
+    await lab.remove('no-reading');
+    expect((await poll(answer)).body).toMatchObject({ scope: 'pay:read pay:send' });
+  });
+
+  test('more permitted by now: still what was asked, and no more', async () => {
+    const answer = await deferred({ scope: 'pay:send pay:refund' });
+    await lab.approve(answer);
+    await lab.approve(answer, lab.sue());
+    await lab.mayfly.apply({ policies: [lab.policy('plain', `permit(principal == Workload::"${spiffe('agents/planner')}", action == Action::"act", resource in Resource::"${PAY}");`)] });
+    const token = await poll(answer);
+    await lab.remove('plain');
+    expect(token.body).toMatchObject({ scope: 'pay:send pay:refund', token_type: 'DPoP' });
+  });
+
   test('the workload or the person revoked: nothing is issued, whatever is let in again', async () => {
     const answer = await approved({ ...SEND, subject_token: lab.idToken({ sid: 'person-falls' }) });
     await lab.mayfly.admin('POST', 'revocations', { kind: 'workload', id: 'agents/planner', domain: 'dev', reason: 'test' });
@@ -252,6 +271,8 @@ describe('agreed to, and then', () => {
     await lab.mayfly.admin('POST', 'enable', { kind: 'workload', id: 'agents/planner', domain: 'dev' });
     expect(await code(await poll(answer))).toBe('revoked');
     expect(await code(await poll(await approved({ ...SEND, subject_token: lab.idToken({ sid: 'after' }) })))).toBe('issued');
+    // Logins of before stay ended.
+    await lab.pass(HOUR);
   });
 
   test('its time over: it is expired, and so says the audit log', async () => {

@@ -178,6 +178,21 @@ describe('a session token that people agreed to', () => {
     expect(await code(await spend(child, {}, lab.keys.other))).toBe('issued');
   });
 
+  test('stands with the key it was asked with, whatever other tokens its hop has', async () => {
+    await lab.mayfly.apply({ policies: [lab.policy('plain', `permit(principal == Workload::"${spiffe('agents/planner')}", action == Action::"act", resource == Scope::"${PAY}#pay:send");`)] });
+    const unbound = issued(await lab.plan({ ...details('pay:send'), subject_token: lab.idToken({ sid: 'two-tokens' }) }));
+    await lab.remove('plain');
+    const renewal = await lab.spend(unbound, { audience: '', actor_token: lab.agent('agents/planner'), completion_mode: 'deferred' }, { dpop: await lab.prove() });
+    expect(renewal.body).toMatchObject({ error: 'authorization_pending' });
+    await lab.approve(renewal);
+    const bound = issued(await poll(renewal));
+    expect(claimsOf(bound)).toMatchObject({ sid: claimsOf(unbound)['sid'], cnf: { jkt: lab.keys.own.jkt } });
+    expect(await code(await spend(bound))).toBe('issued');
+    expect(await code(await lab.spend(unbound, { audience: PAY, ...SEND }))).toBe('approval_required');
+    expect(await code(await spend(unbound, {}, lab.keys.other))).toBe('approval_required');
+    expect(await code(await spend(bound))).toBe('issued');
+  });
+
   test('falls with its session, and stands for nothing once those who agreed may not', async () => {
     const session = await agreed({ ...details('pay:send'), subject_token: lab.idToken({ sid: 'falls' }) });
     expect(await code(await spend(session))).toBe('issued');
