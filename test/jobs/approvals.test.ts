@@ -50,7 +50,7 @@ const start = (change: Partial<ApprovalRow> = {}, more: { readonly stage?: strin
     post: (_target, message, loopback) => { posted.push({ at: time.now, message, loopback }); return Promise.resolve(heard.ok ? ok(200) : err('http 500')); },
   });
   const outcomes = async (): Promise<Record<string, number>> => Object.fromEntries((await metrics.approvalNotices.get()).values.map(({ labels, value }) => [String(labels.outcome), value]));
-  return { job, time, posted, heard, outcomes, get row() { return row; }, run: () => job.run(7), isDue: () => job.isDue?.() };
+  return { job, time, posted, heard, outcomes, get row() { return row; }, run: () => job.run(7), isDue: async () => (await job.idle?.()) !== true };
 };
 
 describe('telling the webhook', () => {
