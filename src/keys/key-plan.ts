@@ -34,7 +34,7 @@ const TOKENS_ARE_OVER = 60 * MINUTE + 10 * MINUTE;
 
 /** What every domain has; resources may want more. Checkpoints are verified as long as audit entries are kept (400 days). */
 export const DEFAULT_SCHEDULE: KeySchedule = {
-  wanted: [{ purpose: 'access', algorithm: 'ES256' }, { purpose: 'aws', algorithm: 'ES256' }, { purpose: 'checkpoint', algorithm: 'ES256' }, { purpose: 'status', algorithm: 'ES256' }],
+  wanted: [{ purpose: 'access', algorithm: 'ES256' }, { purpose: 'aws', algorithm: 'ES256' }, { purpose: 'set', algorithm: 'ES256' }, { purpose: 'checkpoint', algorithm: 'ES256' }, { purpose: 'status', algorithm: 'ES256' }],
   period: 30 * DAY,
   lead: HOUR,
   retention: { access: TOKENS_ARE_OVER, aws: TOKENS_ARE_OVER, status: TOKENS_ARE_OVER, set: DAY, checkpoint: 430 * DAY },

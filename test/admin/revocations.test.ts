@@ -195,7 +195,7 @@ describe('keys', () => {
   });
 
   test('of a purpose nobody has are not rotated, and unknown ones not revoked', async () => {
-    expect(await plane.mayfly.admin('POST', 'keys/rotate', { domain: 'dev', purpose: 'set' })).toMatchObject({ status: 404 });
+    expect(await plane.mayfly.admin('POST', 'keys/rotate', { domain: 'dev', purpose: 'status' })).toMatchObject({ status: 404 });
     expect(await plane.mayfly.admin('POST', 'keys/nobody/revoke', { reason: 'x' })).toMatchObject({ status: 404 });
     expect(await plane.devOps('POST', `keys/${(await keys('system'))[0]?.kid ?? ''}/revoke`, { reason: 'x' })).toMatchObject({ status: 404 });
   });

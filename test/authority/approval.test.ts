@@ -9,7 +9,7 @@ const ALICE = { person: 'urn:mayfly:dev:person:corp:alice', iss: 'https://idp.ex
 const API = 'https://pay.example';
 
 const frozen = {
-  approval: ID, domain: 'dom_1', session: 's', place: { kind: 'first' }, workload: 'wkl_1', actor: 'spiffe://dev/a', issuer: 'iss_1', key: 'jkt',
+  approval: ID, domain: 'dom_1', session: 's', place: { kind: 'first' }, workload: 'wkl_1', actor: 'spiffe://dev/a', issuer: 'iss_1', key: 'jkt', crossing: null,
   chain: [{ iss: 'https://sts.example/dev', sub: 'spiffe://dev/a', workloadId: 'wkl_1', evidence: { kind: 'oidc', attributes: { text: 'ü \u0000 \ud800 "' } } }],
   person: { urn: ALICE.person, issuer: 'corp', groups: ['engineering'] }, login: { person: ALICE.person, authTime: 1 }, parties: [ALICE],
   evidence: { kind: 'oidc', issuer: 'platform', subject: 'a', attributes: { n: 1, yes: true, many: ['a'] } }, shownAt: 2, showedEvidence: true, opensTask: false,
@@ -36,7 +36,7 @@ describe('what is frozen', () => {
   test('is another for any other word in it', () => {
     const changes: readonly Partial<Record<keyof Frozen, unknown>>[] = [
       { key: 'other' }, { granted: [{ audience: API, scopes: ['send', 'refund'] }] }, { needs: [{ audience: API, scope: 'send', names: ['others'] }] }, { parties: [] }, { byPrincipal: true },
-      { chain: [] }, { evidence: { ...frozen.evidence, subject: 'b' } }, { shownAt: 3 }, { policies: [{ name: 'p', version: 2 }] }, { session: 't' }, { expiresAt: 4 }, { asked: { ...frozen.asked, target: 'x' } },
+      { chain: [] }, { crossing: 'lse_1' }, { evidence: { ...frozen.evidence, subject: 'b' } }, { shownAt: 3 }, { policies: [{ name: 'p', version: 2 }] }, { session: 't' }, { expiresAt: 4 }, { asked: { ...frozen.asked, target: 'x' } },
     ];
     const hashes = changes.map((change) => freeze({ ...frozen, ...change } as Frozen).hash);
     expect(new Set([hash, ...hashes]).size).toBe(changes.length + 1);

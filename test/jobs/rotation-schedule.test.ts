@@ -38,7 +38,7 @@ const start = (...domains: readonly DomainId[]) => {
   const kindsOf = (domain: DomainId): readonly string[] => newestVersions(rows.filter(({ domainId }) => domainId === domain)).map(({ purpose, status }) => `${purpose} ${status}`).sort();
   return { job, rows, changes, outcomes, state, kindsOf };
 };
-const FIRST = ['access current', 'aws current', 'checkpoint current', 'status current'];
+const FIRST = ['access current', 'aws current', 'checkpoint current', 'set current', 'status current'];
 
 describe('the rotation of keys', () => {
   test('gives each domain its first keys, each in a change of its own', async () => {
@@ -61,16 +61,16 @@ describe('the rotation of keys', () => {
     await it.job.run(1);
     it.state.now = START + DEFAULT_SCHEDULE.period - DEFAULT_SCHEDULE.lead;
     await it.job.run(1);
-    expect(it.kindsOf(DOMAIN)).toEqual(['access current', 'access next', 'aws current', 'aws next', 'checkpoint current', 'checkpoint next', 'status current', 'status next']);
+    expect(it.kindsOf(DOMAIN)).toEqual(['access current', 'access next', 'aws current', 'aws next', 'checkpoint current', 'checkpoint next', 'set current', 'set next', 'status current', 'status next']);
     it.state.now += HOUR - 1;
     await it.job.run(1);
     expect(it.kindsOf(DOMAIN)).toContain('access next');
     it.state.now += 1;
     await it.job.run(1);
-    expect(it.kindsOf(DOMAIN)).toEqual(['access current', 'access retired', 'aws current', 'aws retired', 'checkpoint current', 'checkpoint retired', 'status current', 'status retired']);
+    expect(it.kindsOf(DOMAIN)).toEqual(['access current', 'access retired', 'aws current', 'aws retired', 'checkpoint current', 'checkpoint retired', 'set current', 'set retired', 'status current', 'status retired']);
     it.state.now += 70 * MINUTE;
     await it.job.run(1);
-    expect(it.kindsOf(DOMAIN)).toEqual(['access current', 'access gone', 'aws current', 'aws gone', 'checkpoint current', 'checkpoint retired', 'status current', 'status gone']);
+    expect(it.kindsOf(DOMAIN)).toEqual(['access current', 'access gone', 'aws current', 'aws gone', 'checkpoint current', 'checkpoint retired', 'set current', 'set retired', 'status current', 'status gone']);
     expect(it.rows.filter(({ status }) => status === 'gone').every(({ sealed }) => sealed === '')).toBe(true);
   });
 

@@ -26,9 +26,9 @@ const states = (rows: readonly KeyRow[]): string[] => rows.map((row) => row.stat
 describe('rotation', () => {
   test('makes every first key current at once', async () => {
     const plan = planRotation(DOMAIN, [], START, DEFAULT_SCHEDULE);
-    expect(plan.create.map(({ purpose, status }) => `${purpose} ${status}`)).toEqual(['access current', 'aws current', 'checkpoint current', 'status current']);
+    expect(plan.create.map(({ purpose, status }) => `${purpose} ${status}`)).toEqual(['access current', 'aws current', 'set current', 'checkpoint current', 'status current']);
     const rows = await apply([], plan, START);
-    expect(openKeyRing(rows, open).ring.published(START)).toHaveLength(4);
+    expect(openKeyRing(rows, open).ring.published(START)).toHaveLength(5);
   });
 
   test('changes nothing when nothing is due', async () => {
