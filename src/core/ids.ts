@@ -21,12 +21,14 @@ export type LeaseId = Branded<'LeaseId'>;
 export type DecisionId = Branded<'DecisionId'>;
 /** A request that waits for a person. */
 export type ApprovalId = Branded<'ApprovalId'>;
+/** An event stream (SSF 1.0). */
+export type StreamId = Branded<'StreamId'>;
 /** `spiffe://<trust domain>/<path>`, SPIFFE-ID section 2. */
 export type SpiffeId = Branded<'SpiffeId'>;
 
-const PREFIXES = { domain: 'dom', issuer: 'iss', resource: 'res', workload: 'wkl', policy: 'pol', hop: 'hop', lease: 'lse', decision: 'dec', approval: 'apr', request: 'req', chain: 'chn' } as const;
+const PREFIXES = { domain: 'dom', issuer: 'iss', resource: 'res', workload: 'wkl', policy: 'pol', hop: 'hop', lease: 'lse', decision: 'dec', approval: 'apr', request: 'req', chain: 'chn', stream: 'str' } as const;
 export type IdKind = keyof typeof PREFIXES;
-interface IdOf { domain: DomainId; issuer: IssuerId; resource: ResourceId; workload: WorkloadId; policy: PolicyId; hop: HopId; lease: LeaseId; decision: DecisionId; approval: ApprovalId; request: string; chain: string }
+interface IdOf { domain: DomainId; issuer: IssuerId; resource: ResourceId; workload: WorkloadId; policy: PolicyId; hop: HopId; lease: LeaseId; decision: DecisionId; approval: ApprovalId; request: string; chain: string; stream: StreamId }
 
 /** `<prefix>_` + 12 hex digits of milliseconds + 80 random bits: ids sort by age, so index inserts stay at the end. */
 export const newId = <K extends IdKind>(kind: K, clock: Clock, random: Random): IdOf[K] =>

@@ -1,9 +1,9 @@
-import type { ApprovalId, DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, WorkloadId } from '../core/ids.ts';
+import type { ApprovalId, DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, StreamId, WorkloadId } from '../core/ids.ts';
 import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target } from './rows.ts';
+import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, SignalRow, StandingEntry, StatusListRow, StreamRow, SubjectRow, Target } from './rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
@@ -73,6 +73,21 @@ export const toAudit = (row: Prisma.AuditEntry): AuditRow => ({
 
 export const toCheckpoint = (row: Prisma.Checkpoint): CheckpointRow => ({
   chain: row.chain, n: Number(row.n), hash: row.hash, at: row.at.getTime(), kid: row.kid, jws: row.jws,
+});
+
+export const toStream = (row: Prisma.SsfStream): StreamRow => ({
+  id: row.id as StreamId, version: row.version, domainId: row.domainId as DomainId, workloadId: row.workloadId as WorkloadId, audience: row.audience,
+  eventsRequested: row.eventsRequested === null ? null : list<string>(row.eventsRequested), method: row.method as StreamRow['method'], endpointUrl: row.endpointUrl,
+  authorization: row.authorization, authorizationKekId: row.authorizationKekId, description: row.description, status: row.status as StreamRow['status'], reason: row.reason,
+  createdAt: row.createdAt.getTime(), changedAt: row.changedAt.getTime(), verifiedAt: optionalTime(row.verifiedAt), beganSeq: Number(row.beganSeq),
+  lastN: Number(row.lastN), floor: Number(row.floor), pending: Number(row.pending), notice: row.notice === null ? null : Number(row.notice), overflowed: row.overflowed, lost: Number(row.lost), lostSince: optionalTime(row.lostSince),
+});
+
+export const toSubject = (row: Prisma.SsfSubject): SubjectRow => ({ streamId: row.streamId as StreamId, key: row.key, subject: object(row.subject), since: row.since.getTime() });
+
+export const toSignal = (row: Prisma.SsfEvent): SignalRow => ({
+  streamId: row.streamId as StreamId, n: Number(row.n), dedupeKey: row.dedupeKey, type: row.type, subject: object(row.subject), payload: object(row.payload), txn: row.txn,
+  at: row.at.getTime(), doneAt: optionalTime(row.doneAt), error: row.error,
 });
 
 const optionalTime = (value: Date | null): number | null => value && value.getTime();

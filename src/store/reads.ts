@@ -10,11 +10,12 @@ import { toAudit, toCheckpoint, toDenial, toEntry, toHop, toKey, toLease, toRevo
 import type { EntryRow, RevocationRow } from './rows.ts';
 import type { Dialect } from './sql/dialect.ts';
 import { chainNames, currentEntries, entriesAt, sessionsWith } from './sql/reads.ts';
+import { createSignalReads } from './signal-reads.ts';
 import { StoreUnavailable } from './store.ts';
 import type { SessionUses, StoreReads } from './store.ts';
 
 /** What is used of the generated clients: the part in which both are of one type. */
-export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'statusList' | 'approval' | 'denial' | 'auditEntry' | 'checkpoint' | '$queryRawUnsafe' | '$disconnect'>;
+export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'statusList' | 'approval' | 'denial' | 'auditEntry' | 'checkpoint' | 'ssfStream' | 'ssfSubject' | 'ssfEvent' | 'ssfCursor' | '$queryRawUnsafe' | '$disconnect'>;
 
 /** Reads over Prisma, on either engine. A read that fails is {@link StoreUnavailable}. */
 export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock): StoreReads => {
@@ -96,6 +97,7 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
     audit: (chain, after, limit) => reading(async () =>
       (await prisma.auditEntry.findMany({ where: { chain, n: { gt: after } }, orderBy: { n: 'asc' }, take: limit })).map(toAudit)),
     checkpoints: (chain) => reading(async () => (await prisma.checkpoint.findMany({ where: { chain }, orderBy: { n: 'asc' } })).map(toCheckpoint)),
+    ...createSignalReads(prisma, dialect, reading),
     ping: () => reading(async () => {
       await prisma.registryVersion.findFirst();
     }),
@@ -130,6 +132,7 @@ const readEntries = async (prisma: PrismaReader, after: number, upTo: number): P
 const asOf = (row: RevocationRow, version: number): RevocationRow =>
   row.enabledSeq !== null && row.enabledSeq > version ? { ...row, enabledSeq: null, enabledAt: null, enabledBy: null } : row;
 
+/** Faults of the database become {@link StoreUnavailable}. */
 const reading = async <T>(read: () => Promise<T>): Promise<T> => {
   try {
     return await read();

@@ -5,6 +5,7 @@ import type { EntryKind } from '../registry/entries.ts';
 import type {
   ApprovalRow, ApprovalStatus, ApprovalVote, AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
 } from './rows.ts';
+import type { SignalReads, SignalWrites } from './signals.ts';
 
 /** The database did not confirm. Nothing was issued; the caller gets 503. */
 export class StoreUnavailable extends Error {
@@ -154,7 +155,7 @@ export interface ListedLease {
 }
 
 /** Writes. Each resolves after its own transaction was confirmed durable, or throws {@link StoreUnavailable}. */
-export interface StoreWrites {
+export interface StoreWrites extends SignalWrites {
   /** Group commit: shares a transaction with whatever else arrived while the last one was in flight. */
   issue(issuance: Issuance): Promise<IssuanceOutcome>;
   /** Opens a task; `exists` when a session of this id is there already. */
@@ -191,7 +192,7 @@ export interface StoreWrites {
   eraseHandle(id: LeaseId): Promise<void>;
 }
 
-export interface StoreReads {
+export interface StoreReads extends SignalReads {
   registryVersion(): Promise<number>;
   /** Whoever waits for this process gets a turn now and then while it reads a large one. */
   registryDelta(after: number): Promise<RegistryDelta>;

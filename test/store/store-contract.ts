@@ -5,6 +5,7 @@ import { describeForging } from './contract/forging.ts';
 import { describeIssuing } from './contract/issuing.ts';
 import { describeJobs } from './contract/jobs.ts';
 import { describeRegistry } from './contract/registry.ts';
+import { describeSignalling } from './contract/signalling.ts';
 import { describeStanding } from './contract/standing.ts';
 import { describeStatusLists } from './contract/status-lists.ts';
 import { describeTasks } from './contract/tasks.ts';
@@ -21,5 +22,6 @@ export const describeStore = (makePlace: MakePlace): void => {
   describeApprovals(makePlace);
   describeAuditing(makePlace);
   describeForging(makePlace);
+  describeSignalling(makePlace);
   describeFailing(makePlace);
 };

@@ -249,6 +249,78 @@ CREATE TABLE "job" (
     CONSTRAINT "job_pkey" PRIMARY KEY ("name")
 );
 
+-- CreateTable
+CREATE TABLE "ssf_stream" (
+    "id" TEXT NOT NULL,
+    "version" INTEGER NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "workload_id" TEXT NOT NULL,
+    "audience" TEXT NOT NULL,
+    "events_requested" TEXT,
+    "method" TEXT NOT NULL,
+    "endpoint_url" TEXT,
+    "secret" TEXT,
+    "secret_kek_id" TEXT,
+    "description" TEXT,
+    "status" TEXT NOT NULL,
+    "reason" TEXT,
+    "created_at" TIMESTAMPTZ(3) NOT NULL,
+    "changed_at" TIMESTAMPTZ(3) NOT NULL,
+    "verified_at" TIMESTAMPTZ(3),
+    "began_seq" BIGINT NOT NULL,
+    "last_n" BIGINT NOT NULL,
+    "floor" BIGINT NOT NULL,
+    "pending" BIGINT NOT NULL,
+    "notice" BIGINT,
+    "overflowed" BOOLEAN NOT NULL,
+    "lost" BIGINT NOT NULL,
+    "lost_since" TIMESTAMPTZ(3),
+
+    CONSTRAINT "ssf_stream_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "ssf_subject" (
+    "stream_id" TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    "subject" TEXT NOT NULL,
+    "since" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "ssf_subject_pkey" PRIMARY KEY ("stream_id","key")
+);
+
+-- CreateTable
+CREATE TABLE "ssf_event" (
+    "stream_id" TEXT NOT NULL,
+    "n" BIGINT NOT NULL,
+    "dedupe_key" TEXT NOT NULL,
+    "type" TEXT NOT NULL,
+    "subject" TEXT NOT NULL,
+    "payload" TEXT NOT NULL,
+    "txn" TEXT,
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "done_at" TIMESTAMPTZ(3),
+    "error" TEXT,
+
+    CONSTRAINT "ssf_event_pkey" PRIMARY KEY ("stream_id","n")
+);
+
+-- CreateTable
+CREATE TABLE "ssf_ended" (
+    "session_id" TEXT NOT NULL,
+
+    CONSTRAINT "ssf_ended_pkey" PRIMARY KEY ("session_id")
+);
+
+-- CreateTable
+CREATE TABLE "ssf_cursor" (
+    "id" INTEGER NOT NULL,
+    "seq" BIGINT NOT NULL,
+    "position" TEXT NOT NULL,
+
+    CONSTRAINT "ssf_cursor_pkey" PRIMARY KEY ("id")
+);
+
 -- CreateIndex
 CREATE UNIQUE INDEX "entry_seq_key" ON "entry"("seq");
 
@@ -329,3 +401,9 @@ CREATE INDEX "denial_at_idx" ON "denial"("at");
 
 -- CreateIndex
 CREATE INDEX "checkpoint_at_idx" ON "checkpoint"("at");
+
+-- CreateIndex
+CREATE INDEX "ssf_stream_domain_id_workload_id_idx" ON "ssf_stream"("domain_id", "workload_id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "ssf_event_stream_id_dedupe_key_key" ON "ssf_event"("stream_id", "dedupe_key");

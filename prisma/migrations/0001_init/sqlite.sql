@@ -229,6 +229,72 @@ CREATE TABLE "job" (
     "fence" BIGINT NOT NULL
 );
 
+-- CreateTable
+CREATE TABLE "ssf_stream" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "version" INTEGER NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "workload_id" TEXT NOT NULL,
+    "audience" TEXT NOT NULL,
+    "events_requested" TEXT,
+    "method" TEXT NOT NULL,
+    "endpoint_url" TEXT,
+    "secret" TEXT,
+    "secret_kek_id" TEXT,
+    "description" TEXT,
+    "status" TEXT NOT NULL,
+    "reason" TEXT,
+    "created_at" DATETIME NOT NULL,
+    "changed_at" DATETIME NOT NULL,
+    "verified_at" DATETIME,
+    "began_seq" BIGINT NOT NULL,
+    "last_n" BIGINT NOT NULL,
+    "floor" BIGINT NOT NULL,
+    "pending" BIGINT NOT NULL,
+    "notice" BIGINT,
+    "overflowed" BOOLEAN NOT NULL,
+    "lost" BIGINT NOT NULL,
+    "lost_since" DATETIME
+);
+
+-- CreateTable
+CREATE TABLE "ssf_subject" (
+    "stream_id" TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    "subject" TEXT NOT NULL,
+    "since" DATETIME NOT NULL,
+
+    PRIMARY KEY ("stream_id", "key")
+);
+
+-- CreateTable
+CREATE TABLE "ssf_event" (
+    "stream_id" TEXT NOT NULL,
+    "n" BIGINT NOT NULL,
+    "dedupe_key" TEXT NOT NULL,
+    "type" TEXT NOT NULL,
+    "subject" TEXT NOT NULL,
+    "payload" TEXT NOT NULL,
+    "txn" TEXT,
+    "at" DATETIME NOT NULL,
+    "done_at" DATETIME,
+    "error" TEXT,
+
+    PRIMARY KEY ("stream_id", "n")
+);
+
+-- CreateTable
+CREATE TABLE "ssf_ended" (
+    "session_id" TEXT NOT NULL PRIMARY KEY
+);
+
+-- CreateTable
+CREATE TABLE "ssf_cursor" (
+    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "seq" BIGINT NOT NULL,
+    "position" TEXT NOT NULL
+);
+
 -- CreateIndex
 CREATE UNIQUE INDEX "entry_seq_key" ON "entry"("seq");
 
@@ -309,3 +375,9 @@ CREATE INDEX "denial_at_idx" ON "denial"("at");
 
 -- CreateIndex
 CREATE INDEX "checkpoint_at_idx" ON "checkpoint"("at");
+
+-- CreateIndex
+CREATE INDEX "ssf_stream_domain_id_workload_id_idx" ON "ssf_stream"("domain_id", "workload_id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "ssf_event_stream_id_dedupe_key_key" ON "ssf_event"("stream_id", "dedupe_key");

@@ -45,6 +45,17 @@ const suspendedBy = (targets: string): string =>
   `(SELECT f.target FROM (SELECT t.value AS target, (SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND r.effect = 'suspended' AND r.enabled_seq IS NULL) AS seq
     FROM (${targets}) t) f WHERE f.seq IS NOT NULL ORDER BY f.seq LIMIT 1)`;
 
+/** Sessions that a workload's leases belong to and that are not its own: of `limit` leases, the newest first, along the index on workload and time. */
+export const joinedSessions = (dialect: Dialect, workload: string, since: string, limit: number, after: { readonly at: string; readonly id: string } | undefined): Query => {
+  const parameters: unknown[] = [workload, since, limit, ...(after === undefined ? [] : [after.at, after.id])];
+  const from = after === undefined ? '' : 'AND (l.issued_at, l.id) < ($4, $5)';
+  return {
+    sql: dialect.parameters(`SELECT p.id, p.issued_at AS "issuedAt", p.session_id AS "sessionId", s.holder FROM (SELECT l.id, l.issued_at, l.session_id FROM lease l WHERE l.workload_id = $1 AND l.issued_at > $2 ${from}
+      ORDER BY l.issued_at DESC, l.id DESC LIMIT $3) p JOIN session s ON s.id = p.session_id ORDER BY p.issued_at DESC, p.id DESC`),
+    parameters,
+  };
+};
+
 /** Sequence numbers of what is registered now, by name: along the index on kind, domain and name. */
 export const currentEntries = (dialect: Dialect, filter: { readonly kind: string; readonly domainId: string; readonly name?: string }, page: { readonly limit: number; readonly after: string | undefined }): Query =>
   build(dialect, (where) => {

@@ -2,7 +2,7 @@ import { statement, values } from './dialect.ts';
 import type { Dialect, Statement } from './dialect.ts';
 
 /** What a purge may need: the times before which things go, and how many rows may go. */
-const BOUNDS = { now: 'time', leases: 'time', lease_ids: 'text', history: 'time', jobs: 'time', room: 'integer' } as const;
+const BOUNDS = { now: 'time', leases: 'time', lease_ids: 'text', history: 'time', jobs: 'time', signals: 'time', room: 'integer' } as const;
 
 /** Entries of one chain that go together. */
 const STRETCH = { chain: 'text', until: 'bigint' } as const;
@@ -28,7 +28,15 @@ export const retentionStatements = (dialect: Dialect) => {
       // Hops first: a session row is what finds them. Sessions start before they expire, so the index on the start leads there.
       statement(dialect, 'purge_hop', `DELETE FROM hop WHERE id IN (SELECT h.id FROM hop h WHERE h.session_id IN (${goneSessions}) AND h.expires_at < ${bound('leases')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_session', `DELETE FROM session WHERE id IN (${goneSessions.replace(room, `AND NOT EXISTS (SELECT 1 FROM hop h WHERE h.session_id = s.id) ${room}`)}) RETURNING 1 AS gone`),
-      statement(dialect, 'purge_revocation', `DELETE FROM revocation WHERE seq IN (SELECT seq FROM revocation WHERE purge_after < ${bound('now')} ${room}) RETURNING 1 AS gone`),
+      // What was not told of yet stays, where there is somebody to tell.
+      statement(dialect, 'purge_revocation', `DELETE FROM revocation WHERE seq IN (SELECT seq FROM revocation WHERE purge_after < ${bound('now')}
+        AND (seq <= (SELECT max(c.seq) FROM ssf_cursor c) OR NOT EXISTS (SELECT 1 FROM ssf_stream t WHERE t.domain_id = revocation.domain_id)) ${room}) RETURNING 1 AS gone`),
+      // The oldest of each stream: all of one that is deleted, of others what is done with and is no longer needed to know it again.
+      statement(dialect, 'purge_ssf_event', `DELETE FROM ssf_event WHERE (stream_id, n) IN (SELECT e.stream_id, e.n
+        FROM (SELECT t.id, t.status, t.floor, (SELECT min(m.n) FROM ssf_event m WHERE m.stream_id = t.id) + (SELECT x.room FROM ${bounds}) AS until FROM ssf_stream t) s
+        JOIN ssf_event e ON e.stream_id = s.id AND e.n <= CASE WHEN s.floor < s.until THEN s.floor ELSE s.until END
+        WHERE s.status = 'deleted' OR e."at" < ${bound('signals')} ${room}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_ssf_stream', `DELETE FROM ssf_stream WHERE id IN (SELECT s.id FROM ssf_stream s WHERE s.status = 'deleted' AND NOT EXISTS (SELECT 1 FROM ssf_event e WHERE e.stream_id = s.id) ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_denial', `DELETE FROM denial WHERE id IN (SELECT id FROM denial WHERE "at" < ${bound('history')} ORDER BY "at" ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_status_list', `DELETE FROM status_list WHERE id IN (SELECT id FROM status_list WHERE until < ${bound('now')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_job', `DELETE FROM job WHERE name IN (SELECT name FROM job WHERE name LIKE 'audit:%' AND until < ${bound('jobs')} ${room}) RETURNING 1 AS gone`),

@@ -5,6 +5,7 @@ import { issueStatements } from './issue.ts';
 import { registryStatements } from './registry.ts';
 import { retentionStatements } from './retention.ts';
 import { statusStatements } from './status.ts';
+import { signalStatements } from './signals.ts';
 
 /** Every hand-written statement, in one engine's spelling. */
 export const buildStatements = (dialect: Dialect) => ({
@@ -14,5 +15,6 @@ export const buildStatements = (dialect: Dialect) => ({
   audit: auditStatements(dialect),
   retention: retentionStatements(dialect),
   status: statusStatements(dialect),
+  signals: signalStatements(dialect),
 });
 export type Statements = ReturnType<typeof buildStatements>;

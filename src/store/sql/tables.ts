@@ -1,5 +1,5 @@
 import { isObject } from '../../core/json.ts';
-import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow } from '../rows.ts';
+import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, SignalRow, StreamRow, SubjectRow } from '../rows.ts';
 
 /** Tables as hand-written SQL sees them: which column each property goes to, and in what form. */
 export type ColumnType = 'text' | 'json' | 'integer' | 'bigint' | 'boolean' | 'time';
@@ -106,3 +106,16 @@ export const AUDIT = table<AuditRow>('audit', {
 });
 
 export const CHECKPOINT = table<CheckpointRow>('checkpoint', { chain: text('chain'), n: bigint('n'), hash: text('hash'), at: time('at'), kid: text('kid'), jws: text('jws') });
+
+export const SSF_STREAM = table<Omit<StreamRow, 'beganSeq'>>('ssf_stream', {
+  id: text('id'), version: integer('version'), domainId: text('domain_id'), workloadId: text('workload_id'), audience: text('audience'), eventsRequested: json('events_requested'), method: text('method'),
+  endpointUrl: text('endpoint_url'), authorization: text('secret'), authorizationKekId: text('secret_kek_id'), description: text('description'), status: text('status'), reason: text('reason'),
+  createdAt: time('created_at'), changedAt: time('changed_at'), verifiedAt: time('verified_at'),
+  lastN: bigint('last_n'), floor: bigint('floor'), pending: bigint('pending'), notice: bigint('notice'), overflowed: boolean('overflowed'), lost: bigint('lost'), lostSince: time('lost_since'),
+});
+
+export const SSF_SUBJECT = table<SubjectRow>('ssf_subject', { streamId: text('stream_id'), key: text('key'), subject: json('subject'), since: time('since') });
+
+export const SSF_EVENT = table<SignalRow>('ssf_event', {
+  streamId: text('stream_id'), n: bigint('n'), dedupeKey: text('dedupe_key'), type: text('type'), subject: json('subject'), payload: json('payload'), txn: text('txn'), at: time('at'), doneAt: time('done_at'), error: text('error'),
+});

@@ -1,6 +1,8 @@
 import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
 import type { AskBounds, ClaimedBlock, HeldJob, IssuanceOutcome, RegistryOutcome } from '../store.ts';
 import type { Durability } from './connection.ts';
+import { SIGNAL_LANES } from './signal-operations.ts';
+import type { SignalOperation, SignalReplies } from './signal-operations.ts';
 
 /**
  * What travels to the writer: from the main thread to the writer thread, and from a worker process to the primary.
@@ -44,7 +46,8 @@ export type SingleOperation =
   | { readonly kind: 'stopped'; readonly now: number }
   | { readonly kind: 'proven'; readonly chain: string; readonly after: number }
   | { readonly kind: 'seal'; readonly row: string }
-  | { readonly kind: 'durability' };
+  | { readonly kind: 'durability' }
+  | SignalOperation;
 
 export type Operation = SharedOperation | RegistryOperation | SingleOperation;
 
@@ -52,7 +55,7 @@ export interface SealableHead extends ChainHead { readonly chain: string }
 /** A chain without a writer that has entries, up to `n`, after its last seal. */
 export interface StoppedChain { readonly chain: string; readonly n: number; readonly sealed: number }
 
-export interface Replies {
+export interface Replies extends SignalReplies {
   readonly issue: IssuanceOutcome;
   readonly open: 'committed' | 'exists' | 'revoked';
   readonly spend: { readonly used: number; readonly most: number } | null;
@@ -82,7 +85,7 @@ export type Reply = Replies[Operation['kind']];
 export const laneOf = (operation: Operation): 'shared' | 'registry' | 'single' => LANES[operation.kind];
 const LANES = {
   issue: 'shared', open: 'shared', spend: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'answer-approval': 'registry', 'expire-approvals': 'registry', 'note-notice': 'single', 'take-job': 'single', 'release-job': 'single',
-  purge: 'single', 'erase-handle': 'single', 'claim-block': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single',
+  purge: 'single', 'erase-handle': 'single', 'claim-block': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single', ...SIGNAL_LANES,
 } as const satisfies Record<Operation['kind'], string>;
 
 export const isShared = (operation: Operation): operation is SharedOperation => laneOf(operation) === 'shared';

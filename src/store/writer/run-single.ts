@@ -7,12 +7,15 @@ import type { Statements } from '../sql/statements.ts';
 import type { ChainWriter } from './chain-writer.ts';
 import type { Connection, Query } from './connection.ts';
 import { readNewestCheckpoint } from './newest-checkpoint.ts';
+import { runSignals } from './run-signals.ts';
 import type { Reply, Replies, SingleOperation } from './operations.ts';
 import { noteNotice } from './run-approvals.ts';
 
 const LEASES_KEPT_MS = 90 * DAY;
 const HISTORY_KEPT_MS = 400 * DAY;
 const DEAD_CHAINS_KEPT_MS = DAY;
+/** Events that were delivered: what is found again within this time is known to be told. */
+const SIGNALS_KEPT_MS = 7 * DAY;
 
 export interface SingleDeps { readonly chain: string; readonly chainWriter: ChainWriter; readonly connection: Connection; readonly statements: Statements; readonly codes: AuditCodes }
 
@@ -50,6 +53,9 @@ const run = async (query: Query, { chain, chainWriter, statements, codes }: Sing
       return findProven(query, statements, codes, operation);
     case 'purge':
       return purge(query, statements.retention, operation);
+    case 'stream-create': case 'stream-choose': case 'stream-status': case 'stream-verify': case 'stream-pause': case 'stream-rewrap':
+    case 'subject-exclude': case 'subject-include': case 'enqueue': case 'finish-events':
+      return runSignals(query, statements, operation);
   }
 };
 
@@ -80,7 +86,7 @@ const takeJob = async (query: Query, statements: Statements, { name, holder, unt
 const purge = async (query: Query, statements: Statements['retention'], { now, limit, name, fence }: Purge): Promise<Replies['purge']> => {
   const held = await query(statements.fence, JSON.stringify([{ name, fence, now: encodeTime(now) }]));
   if (held.length === 0) return { deleted: 0, more: false };
-  const bounds = { now: encodeTime(now), leases: encodeTime(now - LEASES_KEPT_MS), lease_ids: firstIdAt('lease', now - LEASES_KEPT_MS), history: encodeTime(now - HISTORY_KEPT_MS), jobs: encodeTime(now - DEAD_CHAINS_KEPT_MS) };
+  const bounds = { now: encodeTime(now), leases: encodeTime(now - LEASES_KEPT_MS), lease_ids: firstIdAt('lease', now - LEASES_KEPT_MS), history: encodeTime(now - HISTORY_KEPT_MS), jobs: encodeTime(now - DEAD_CHAINS_KEPT_MS), signals: encodeTime(now - SIGNALS_KEPT_MS) };
   let deleted = 0;
   const withRoom = (): string => JSON.stringify([{ ...bounds, room: limit - deleted }]);
   for (const statement of statements.rows) {

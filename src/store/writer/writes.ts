@@ -6,6 +6,7 @@ import type { ApprovalAnswer, BlockClaim, Issuance, OneTime, RegistryChange, Sig
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import type { Perform } from './group-commit.ts';
 import type { EncodedApproval, EncodedEvent, EncodedProof, Operation, Replies, SealableHead } from './operations.ts';
+import { createSignalWrites } from './signal-writes.ts';
 
 /** The store's writes in terms of operations, each encoded here, once. */
 export const createWrites = (perform: Perform): StoreWrites => {
@@ -35,6 +36,7 @@ export const createWrites = (perform: Perform): StoreWrites => {
   };
 
   return {
+    ...createSignalWrites(perform),
     issue: (issuance) => perform(encodeIssuance(issuance)),
     open: ({ session, path, budgets, audit }) => perform({
       kind: 'open', id: session.id, session: encodeRow(SESSION, session), budgets: budgets.map((row) => encodeRow(BUDGET, row)), event: encodeEvent(audit),
