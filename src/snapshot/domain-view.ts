@@ -1,3 +1,4 @@
+import { sha256 } from '../core/bytes.ts';
 import type { DomainId, IssuerId, ResourceId, WorkloadId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { Result } from '../core/result.ts';
@@ -45,16 +46,24 @@ export interface LiveDomain extends DomainView {
 
 const NO_ISSUERS: readonly Issuer[] = [];
 
-/** Every domain's own endpoint for resource servers: registered by nobody, permitted by policy like any other resource. */
+/** Every domain's own endpoints for resource servers and event receivers: registered by nobody, permitted by policy like any other resource. */
 export const introspectionAudience = (domain: Pick<Domain, 'issuer'>): string => `${domain.issuer}/introspect`;
-const introspectionResource = (domain: Domain): Resource => Object.freeze({
-  kind: 'resource', id: `res_${domain.id.slice(4)}` as ResourceId, version: 1, owner: domain.owner, domainId: domain.id, audience: introspectionAudience(domain),
-  provider: 'access-token', scopes: [], servedBy: [], bound: false, lifetime: undefined, options: { algorithm: 'ES256' }, expires: Number.MAX_SAFE_INTEGER,
+export const signalsAudience = (domain: Pick<Domain, 'issuer'>): string => `${domain.issuer}/ssf`;
+export const SSF_READ = 'ssf.read';
+export const SSF_MANAGE = 'ssf.manage';
+
+const ownResource = (domain: Domain, id: string, audience: string, scopes: readonly string[]): Resource => Object.freeze({
+  kind: 'resource', id: `res_${id}` as ResourceId, version: 1, owner: domain.owner, domainId: domain.id, audience,
+  provider: 'access-token', scopes, servedBy: [], bound: false, lifetime: undefined, options: { algorithm: 'ES256' }, expires: Number.MAX_SAFE_INTEGER,
 });
+const ownResources = (domain: Domain): ReadonlyMap<string, Resource> => new Map([
+  ownResource(domain, domain.id.slice(4), introspectionAudience(domain), []),
+  ownResource(domain, sha256(`ssf ${domain.id}`).toString('hex').slice(0, 32), signalsAudience(domain), [SSF_READ, SSF_MANAGE]),
+].map((resource) => [resource.audience, resource]));
 
 export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDomain => {
   let domain = first;
-  let introspection = introspectionResource(first);
+  let own = ownResources(first);
   const issuers = new Map<string, Issuer>();
   const issuersById = new Map<IssuerId, Issuer>();
   const resources = new Map<string, Resource>();
@@ -75,7 +84,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
   const place = (entry: Entry): void => {
     if (entry.kind === 'domain') {
       domain = entry;
-      introspection = introspectionResource(entry);
+      own = ownResources(entry);
     } else if (entry.kind === 'issuer') {
       issuers.set(entry.name, entry);
       issuersById.set(entry.id, entry);
@@ -121,7 +130,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
     issuersFor: (iss, purpose) => issuersByIss.get(`${purpose} ${iss}`) ?? NO_ISSUERS,
     issuer: (name) => issuers.get(name),
     issuerById: (id) => issuersById.get(id),
-    resource: (audience) => resources.get(audience) ?? (audience === introspection.audience ? introspection : undefined),
+    resource: (audience) => resources.get(audience) ?? own.get(audience),
     identify: (evidence, clientId, now) => index.identify(evidence, clientId, now),
     workloadById: (id) => workloads.get(id),
     workloadByName: (name) => workloadsByName.get(name),
