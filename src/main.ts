@@ -117,6 +117,7 @@ export const startServer = async (options: StartOptions = {}): Promise<RunningSe
       stops.push(workers.close);
     }
     const { address } = workers ?? await open('listen', config.listen, apps.publicApp);
+    stops.push(() => node.endWaiting());
     const problems = registryProblems(node);
     const started = { url: externalUrl, listening: address, admin: adminSocket.address, workers: config.workers, domains: node.snapshot.domains().map(({ domain }) => domain.name), commits: await store.durability() };
     if (problems.length === 0) log.info(started, 'mayfly is ready');

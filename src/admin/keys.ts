@@ -25,6 +25,8 @@ export interface KeyAdminDeps extends AdminPorts {
   readonly encryption: KeyEncryption;
   readonly honouredNote: HonouredNote;
   readonly wantedKeys: WantedKeys;
+  /** Secrets of event streams that were sealed anew. */
+  rewrapStreams(): Promise<number>;
 }
 export interface KeyLine { readonly kid: string; readonly domain: string; readonly purpose: string; readonly algorithm: string; readonly status: string; readonly not_before: string; readonly not_after: string | null; readonly kek_id: string }
 
@@ -110,7 +112,13 @@ export const createKeyAdmin = (deps: KeyAdminDeps) => {
       if (!permitted.ok) return permitted;
       // Of domains that could not be loaded too: the old key-encryption key may be thrown away after this.
       const done = await run(admin, 'key.rewrapped', () => deps.store.keys(), (rows) => underOwnKek(rows, () => planRewrap(rows, deps.encryption)));
-      return done.ok ? ok(done.value.keys.length) : done;
+      if (!done.ok) return done;
+      try {
+        return ok(done.value.keys.length + await deps.rewrapStreams());
+      } catch (error) {
+        if (error instanceof KekError) return err(refusal('kek_missing', error.message));
+        throw error;
+      }
     },
 
     /** Out of the JWKS at once, and every lease it signed is revoked in the same commit. */

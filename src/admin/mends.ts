@@ -113,6 +113,14 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   domain_not_ready: 'a domain\'s keys or policies cannot be used; /readyz on the admin socket says which. A key that is only missing is made anew within a minute',
   kek_missing: 'name the file of that key-encryption key in kek.previous_files of this node and restart it',
 
+  token_scope_missing: 'permit the scope ssf.manage or ssf.read of <issuer>/ssf to this workload, if it may have it; docs/signals.md has a policy',
+  stream_malformed: 'the receiver sends something else than SSF 1.0 describes; the detail names the member',
+  stream_endpoint_refused: 'the receiver wants events pushed to where nothing may be sent; for a private network see signals.allow_addresses',
+  stream_limit: 'the receiver creates a stream where it has one, or removes subjects without end; look at why',
+  stream_changed: 'two of the receiver\'s requests met; it repeats the one that lost',
+  stream_disabled: 'the receiver enables its stream, or does without it',
+  subject_malformed: 'the receiver names a subject in a form that RFC 9493 does not have',
+
   provider_denied: 'the target refused; the detail has its answer, docs/providers what to look at',
   provider_unavailable: 'the target cannot be reached from this server',
   provider_throttled: 'the target throttles; spread the load, or raise its quota',

@@ -7,6 +7,7 @@ import { rotationJob } from '../jobs/rotation.ts';
 import { startJob, startLoop, startOnce } from '../jobs/run.ts';
 import type { Job, Loop } from '../jobs/run.ts';
 import { signalsPollJob } from '../jobs/signals-poll.ts';
+import { startSignals } from '../jobs/signals.ts';
 import { stoppedChainsJob } from '../jobs/stopped-chains.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import type { WebhookTarget } from '../outbound/webhook.ts';
@@ -87,6 +88,7 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
     ...(deps.issues ? [startOnce('status-blocks', () => node.keepStatusBlocks(), deps), startLoop('status-blocks', SECOND, () => node.keepStatusBlocks(), deps)] : []),
     startLoop('denial-counts', MINUTE, () => node.denials.flush(), deps),
     ...(deps.jobs ? jobs.map((each) => startJob(each, job)) : []),
+    ...(deps.jobs ? [startSignals({ ...job, transmit: node.signals.transmit })] : []),
     // Without taking the job, whose lease a process that was killed still has: its last entries shall not stay unsealed so long. Sealing twice does no harm.
     ...(deps.jobs ? [startOnce(stoppedChains.name, () => stoppedChains.run(0), deps)] : []),
   ];

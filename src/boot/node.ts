@@ -42,7 +42,7 @@ import { createRevokeToken } from '../exchange/revoke-token.ts';
 import { createJoinStored } from '../exchange/stored-session.ts';
 import { createSpend } from '../exchange/spend.ts';
 import { traceExchange } from '../exchange/traced.ts';
-import { signSessionToken, SESSION_TOKEN_SECONDS } from '../exchange/session-token.ts';
+import { signSessionToken, HANDOVER_TOKEN, SESSION_TOKEN, SESSION_TOKEN_SECONDS } from '../exchange/session-token.ts';
 import { createFindAdmin } from '../http/admin-caller.ts';
 import { createFindApprover } from '../http/approver.ts';
 import { createPossessionCheck } from '../http/caller.ts';
@@ -68,6 +68,7 @@ import { createPlanner } from '../registry/resolve.ts';
 import { createPoll } from '../signals/poll.ts';
 import { createReceive } from '../signals/receive.ts';
 import { createVerifySet } from '../signals/received-set.ts';
+import { createRewrapStreams } from '../signals/secret.ts';
 import { createSnapshot } from '../snapshot/snapshot.ts';
 import { createStatusEntries } from '../status/entries.ts';
 import { createStatusLists } from '../status/lists.ts';
@@ -83,6 +84,7 @@ import { signAs, signToken } from '../tokens/sign.ts';
 import { verifyToken } from '../tokens/verify.ts';
 import { auditCodeKeys } from './kek.ts';
 import { adminUrlOf } from './place.ts';
+import { createSignals } from './signals.ts';
 
 export interface NodeDeps {
   readonly config: ServerConfig;
@@ -228,24 +230,25 @@ export const createNode = (deps: NodeDeps) => {
     explain: createExplain({ clock, store, snapshot, authorize, denials: { recent: async (id) => denials.recent(id) ?? await deps.denialElsewhere?.(id) } }),
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
     lint: createLintAdmin({ clock, snapshot, authorize, lint: lintDeps }),
-    keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption, wantedKeys, honouredNote }),
+    keys: createKeyAdmin({ clock, change, store, snapshot, authorize, encryption, wantedKeys, honouredNote, rewrapStreams: createRewrapStreams({ encryption, store }) }),
     audit: createAuditAdmin({ clock, store, authorize, openKey, codes: createAuditCodes(auditCodeKeys(encryption)) }),
   };
 
+  const introspect = createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) });
+  const signals = createSignals({ clock, random, log, metrics, store, snapshot, encryption, fetch, allowAddresses: deps.config.signals.allow_addresses, tokenKinds: new Set([ACCESS_TOKEN, SESSION_TOKEN, HANDOVER_TOKEN]), handoverKind: HANDOVER_TOKEN });
   const adminDoor = { clock, snapshot, denials, checkPossession, externalUrl: adminUrlOf(deps.config), nonces: createNonces({ ...nonceSecrets, issuer: externalUrl, role: 'admin', clock }) };
   const findAdmin = createFindAdmin({ ...adminDoor, store, attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }) });
   const attestApprover = createAttestPerson({ clock, verify: verifyEvidence, applications: approverApplications });
 
   return {
-    snapshot, change, firstKeys, wantedKeys, catalogues, denials, admin, findAdmin,
+    snapshot, change, firstKeys, wantedKeys, catalogues, denials, admin, findAdmin, signals,
     pollSignals: createPoll({ fetch, receive, secretOf }),
     findApprover: createFindApprover({ ...adminDoor, findAdmin, attest: (token, candidates, view) => attestApprover(token, candidates, view.domain) }),
     publicDeps: {
       clock, snapshot, exchange, denials, nonces, metrics, receive, secretOf,
       redeem: createRedeem({ clock, store, denials, admit, exchange }),
       spend: createSpend({ clock, store, verify: (token, view) => verify(token, { kind: 'session' }, view) }),
-      introspect: createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) }),
-      checkPossession,
+      introspect, signals, checkPossession,
       statusLists: createStatusLists({
         clock, snapshot, store, metrics,
         sign(claims, view) {
@@ -258,11 +261,15 @@ export const createNode = (deps: NodeDeps) => {
     /** Has entries of status lists at hand before anybody asks for a token. */
     keepStatusBlocks: () => statusEntries.keepAhead(snapshot.domains()),
     outbound: fetch,
+    /** Requests that wait for something to happen are answered now. */
+    endWaiting: () => Promise.resolve(signals.poll.end()),
     close: () => fetch.close(),
   };
 };
 export type MayflyNode = ReturnType<typeof createNode>;
 
+/** Lease kind of what the access-token provider issues. */
+const ACCESS_TOKEN = 'access_token';
 const HONOURED: ReadonlyMap<string, string> = new Map([['aws-credentials', 'recorded; AWS honours these keys until then']]);
 const honouredNote = (leaseKind: string): string | undefined => HONOURED.get(leaseKind);
 

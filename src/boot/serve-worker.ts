@@ -66,6 +66,7 @@ export const serveAsWorker = async ({ config, externalUrl, version }: WorkerStar
     const { publicApp } = createApps({ config, clock, random, log, metrics, published, store, node, version });
     const listening = await listen(config.listen, publicApp, { setting: 'listen', tls, shared: true });
     stops.push(() => listening.close());
+    stops.push(() => node.endWaiting());
     return { address: listening.address, close: () => stops.run() };
   } catch (cause) {
     await stops.run();

@@ -35,6 +35,14 @@ const cidr = z.string().transform((raw, context): string => {
   return z.NEVER;
 });
 
+/** As issuers name them (`allow_addresses`); what a range must not open, outbound/address.ts refuses whatever is written here. */
+const addressRange = z.string().transform((raw, context): string => {
+  const [range, bits = 0] = ipaddr.isValidCIDR(raw) ? ipaddr.parseCIDR(raw) : [];
+  if (range !== undefined && bits >= (range.kind() === 'ipv4' ? 8 : 7)) return raw;
+  context.addIssue({ code: 'custom', message: range === undefined ? 'write an address range such as 10.20.0.0/24' : 'opens too much: name the ranges the receivers live in, at most a /8 (IPv6: a /7)' });
+  return z.NEVER;
+});
+
 const externalUrl = z.string().transform((raw, context): string => {
   const url = URL.canParse(raw) ? new URL(raw) : undefined;
   const loopback = url !== undefined && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
@@ -85,9 +93,10 @@ export const serverConfigSchema = z.strictObject({
   log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('least important lines that are written'),
   workers: z.int().min(1).max(256).default(1).describe('serving processes'),
   signals: z.strictObject({
+    allow_addresses: z.array(addressRange).default([]).describe('address ranges beyond public ones where event receivers may be'),
     secrets: z.record(z.string().regex(/^[a-z][a-z0-9-]{0,30}\/[a-z][a-z0-9-]{0,62}$/, 'name the issuer as domain/name'), secretSource).default({})
       .describe('by domain/issuer: the Authorization header that event transmitters send or want to see'),
-  }).default({ secrets: {} }).describe('security events of trusted issuers'),
+  }).default({ allow_addresses: [], secrets: {} }).describe('security events: to receivers, and of trusted issuers'),
   issuer_stale_seconds: z.int().min(0).max(86_400).default(3600).describe('how long cached issuer keys may be used while the issuer is down'),
 });
 export type ServerConfig = z.infer<typeof serverConfigSchema>;

@@ -34,6 +34,8 @@ export const REFUSAL_CODES = [
   'deferral_unknown', 'deferral_key_mismatch', 'approver_denied', 'approver_excluded', 'approver_missing', 'approval_closed',
   // decisions that could not be made, and things that are down: always a "no"
   'policy_error', 'store_unavailable', 'snapshot_stale', 'domain_unknown', 'domain_not_ready', 'kek_missing',
+  // event streams (SSF 1.0 section 8)
+  'token_scope_missing', 'stream_malformed', 'stream_endpoint_refused', 'stream_limit', 'stream_changed', 'stream_disabled', 'subject_malformed',
   // providers
   'provider_denied', 'provider_unavailable', 'provider_throttled', 'provider_misconfigured', 'provider_bad_request',
   // security events received (RFC 8417, RFC 8935 section 2.4)

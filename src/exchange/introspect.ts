@@ -26,15 +26,15 @@ export const isIssued = (standing: LeaseStanding | undefined, token: string): st
   standing !== undefined && sameSecret(standing.lease.credentialHash, sha256url(token));
 
 export const createIntrospect = (deps: IntrospectDeps) => {
-  /** The caller: a workload with a live token for `<issuer>/introspect`. */
+  /** The caller: a workload with a live token for this endpoint of the domain. */
   const authenticate = async (credential: string, view: DomainView, audience: string): Promise<Result<{ readonly token: OwnToken; readonly workload: string }, Refusal>> => {
     const token = await deps.verify(credential, view, audience);
     if (!token.ok) return token;
     const standing = await deps.store.leaseStanding(token.value.jti);
-    if (!isIssued(standing, credential)) return err(refusal('token_unknown', 'no lease of the introspecting workload\'s token'));
-    if (!isActive(standing, deps.clock.now(), view.domain.limits)) return err(refusal('revoked', 'the token of the introspecting workload is not active'));
+    if (!isIssued(standing, credential)) return err(refusal('token_unknown', 'no lease of the caller\'s token'));
+    if (!isActive(standing, deps.clock.now(), view.domain.limits)) return err(refusal('revoked', 'the caller\'s token is not active'));
     const workload = view.workloadById(standing.lease.workloadId);
-    return workload === undefined ? err(refusal('workload_unknown', 'the introspecting workload is no longer registered')) : ok({ token: token.value, workload: workload.name });
+    return workload === undefined ? err(refusal('workload_unknown', 'the calling workload is no longer registered')) : ok({ token: token.value, workload: workload.name });
   };
 
   const introspect = async (token: string, view: DomainView, workload: string): Promise<Introspection> => {

@@ -124,6 +124,14 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   domain_not_ready: unavailable('This trust domain is not ready.'),
   kek_missing: row(409, 'conflict', 'Stored keys are sealed under a key-encryption key that this node does not have.'),
 
+  token_scope_missing: row(403, 'insufficient_scope', 'The token lacks a scope: ssf.manage for changes, ssf.read or ssf.manage to read and to poll.'),
+  stream_malformed: request('The request is not what SSF 1.0 section 8 describes: one JSON object, its members of the right type, and what the transmitter supplies as it was read.'),
+  stream_endpoint_refused: request('delivery.endpoint_url must be an https URL of a public address, written as it is called.'),
+  stream_limit: row(409, 'conflict', 'There are as many as one receiver may have. Delete one first.'),
+  stream_changed: row(409, 'conflict', 'The stream was changed meanwhile. Read it and repeat.'),
+  stream_disabled: request('The stream is disabled. Enable it first.'),
+  subject_malformed: request('subject must be a subject identifier of RFC 9493 or SSF 1.0 section 3 with exactly its members, and verified a boolean.'),
+
   provider_denied: row(400, 'invalid_target', `${PROVIDER} It refused; an admin can see why.`),
   provider_unavailable: unavailable(`${PROVIDER} It cannot be reached. Try again.`),
   provider_throttled: row(429, 'temporarily_unavailable', `${PROVIDER} It is throttling. Wait as Retry-After says.`),

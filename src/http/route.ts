@@ -1,13 +1,13 @@
 import type { Request, RequestHandler, Response } from 'express';
 
 /** Who may call: told on each row, so that adding a route without thinking about it does not compile. */
-export type RouteCaller = 'anyone' | 'holder of evidence or a session token' | 'resource server with a token' | 'holder of the credential' | 'transmitter of events' | 'admin';
+export type RouteCaller = 'anyone' | 'holder of evidence or a session token' | 'resource server with a token' | 'holder of the credential' | 'transmitter of events' | 'event receiver with a token' | 'admin';
 
 /** True when the caller is known and may go on; false when the answer has been sent, and what follows is read no further. */
 export type Identify = (request: Request, response: Response) => Promise<boolean>;
 
 interface RouteRow {
-  readonly method: 'get' | 'post' | 'put' | 'delete';
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   readonly path: string;
   /** `address`: counted against the rate limit by address. */
   readonly limit: 'address' | 'none';

@@ -1,6 +1,6 @@
 import { formatCursor, parseCursor } from './cursor.ts';
 import type { SessionId } from '../core/ids.ts';
-import { toHop, toRevocation, toSession, toSignal, toStream, toSubject } from './map.ts';
+import { toHop, toRevocation, toSignal, toStream, toSubject } from './map.ts';
 import type { PrismaReader } from './reads.ts';
 import type { Dialect } from './sql/dialect.ts';
 import { joinedSessions } from './sql/reads.ts';
@@ -42,14 +42,6 @@ export const createSignalReads = (prisma: PrismaReader, dialect: Dialect, readin
     const occurrences = all.slice(0, limit);
     const last = occurrences.at(-1);
     return { upTo: made.length < limit && lifted.length < limit && all.length <= limit ? version : last?.seq ?? version, occurrences };
-  }),
-  endedSessions: (limit) => reading(async () => {
-    const ended = (await prisma.ssfEnded.findMany({ orderBy: { sessionId: 'asc' }, take: limit })).map(({ sessionId }) => sessionId);
-    return ended.length === 0 ? [] : (await prisma.session.findMany({ where: { id: { in: ended } }, orderBy: { id: 'asc' } })).map(toSession);
-  }),
-  hop: (id) => reading(async () => {
-    const row = await prisma.hop.findUnique({ where: { id } });
-    return row === null ? undefined : toHop(row);
   }),
   hopsOf: (sessions) => reading(async () => (sessions.length === 0 ? [] : (await prisma.hop.findMany({ where: { sessionId: { in: [...sessions] } }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })).map(toHop))),
   sessionsJoined: (workload, since, limit, after) => reading(async () => {

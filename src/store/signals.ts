@@ -1,5 +1,5 @@
-import type { DomainId, HopId, SessionId, StreamId, WorkloadId } from '../core/ids.ts';
-import type { HopRow, RevocationRow, SessionRow, SignalRow, StreamChoice, StreamRow, StreamStatus, SubjectRow } from './rows.ts';
+import type { DomainId, SessionId, StreamId, WorkloadId } from '../core/ids.ts';
+import type { HopRow, RevocationRow, SignalRow, StreamChoice, StreamRow, StreamStatus, SubjectRow } from './rows.ts';
 import { SSF_EVENT, encodeRow } from './sql/tables.ts';
 
 /** An event before it has its place in a stream's outbox, encoded where it was made. */
@@ -22,8 +22,6 @@ export interface Enqueuing {
   /** How many may wait in one stream; one more pauses it. */
   readonly most: number;
   readonly cursor?: SignalCursor;
-  /** Ended sessions that are told of with it. */
-  readonly ended?: readonly SessionId[];
 }
 /** `overflowed`: streams that were paused by it, and how many events each did not keep. */
 export interface Enqueued { readonly added: number; readonly overflowed: readonly { readonly streamId: StreamId; readonly lost: number }[] }
@@ -69,8 +67,6 @@ export interface SignalReads {
   signalCursor(): Promise<SignalCursor | undefined>;
   /** What happened above a registry version, in order, and up to which version that is all. */
   occurrences(after: number, limit: number): Promise<{ readonly upTo: number; readonly occurrences: readonly Occurrence[] }>;
-  endedSessions(limit: number): Promise<readonly SessionRow[]>;
-  hop(id: HopId): Promise<HopRow | undefined>;
   hopsOf(sessions: readonly SessionId[]): Promise<readonly HopRow[]>;
   /** Sessions of others in which a workload got credentials, looking through `limit` leases from the newest on; `next`: where to go on. */
   sessionsJoined(workload: WorkloadId, since: number, limit: number, after: string | undefined): Promise<{ readonly sessions: readonly SessionId[]; readonly next: string | undefined }>;

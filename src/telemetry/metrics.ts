@@ -20,6 +20,12 @@ export const createMetrics = () => {
     http: new Histogram({ name: 'mayfly_http_request_seconds', help: 'HTTP requests by route and status', labelNames: ['route', 'status'], buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5], registers }),
     statusPassSeconds: new Histogram({ name: 'mayfly_status_pass_seconds', help: 'Time of one look at every lease that counts, from which all status lists are made', buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30], registers }),
     approvalNotices: new Counter({ name: 'mayfly_approval_notices_total', help: 'Attempts to tell the webhook of a request that waits for people, by outcome: alert on given_up', labelNames: ['domain', 'outcome'], registers }),
+    signalQueue: new Gauge({ name: 'mayfly_ssf_queue_events', help: 'Events that wait in a stream, as its transmitter sees it', labelNames: ['domain', 'stream'], registers }),
+    signalOldest: new Gauge({ name: 'mayfly_ssf_oldest_seconds', help: 'How long the oldest event of a stream has waited', labelNames: ['domain', 'stream'], registers }),
+    signalDeliveries: new Counter({ name: 'mayfly_ssf_deliveries_total', help: 'Events a receiver confirmed', labelNames: ['domain', 'stream'], registers }),
+    signalFailures: new Counter({ name: 'mayfly_ssf_failures_total', help: 'Deliveries that failed, and events that were refused, by reason', labelNames: ['domain', 'stream', 'reason'], registers }),
+    signalPauses: new Counter({ name: 'mayfly_ssf_pauses_total', help: 'Streams the transmitter paused: alert on any', labelNames: ['domain', 'stream'], registers }),
+    signalsLost: new Counter({ name: 'mayfly_ssf_lost_events_total', help: 'Events that were not kept for a stream beyond its limits: alert on any', labelNames: ['stream'], registers }),
     jobRuns: new Counter({ name: 'mayfly_job_runs_total', help: 'Background job runs by outcome', labelNames: ['job', 'outcome'], registers }),
   };
 };

@@ -306,13 +306,6 @@ CREATE TABLE "ssf_event" (
 );
 
 -- CreateTable
-CREATE TABLE "ssf_ended" (
-    "session_id" TEXT NOT NULL,
-
-    CONSTRAINT "ssf_ended_pkey" PRIMARY KEY ("session_id")
-);
-
--- CreateTable
 CREATE TABLE "ssf_cursor" (
     "id" INTEGER NOT NULL,
     "seq" BIGINT NOT NULL,

@@ -284,11 +284,6 @@ CREATE TABLE "ssf_event" (
 );
 
 -- CreateTable
-CREATE TABLE "ssf_ended" (
-    "session_id" TEXT NOT NULL PRIMARY KEY
-);
-
--- CreateTable
 CREATE TABLE "ssf_cursor" (
     "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "seq" BIGINT NOT NULL,

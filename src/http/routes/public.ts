@@ -7,6 +7,7 @@ import { err, ok } from '../../core/result.ts';
 import type { Result } from '../../core/result.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { DomainView } from '../../snapshot/domain-view.ts';
+import { transmitterMetadata } from '../../signals/metadata.ts';
 import { buildJwks } from '../../tokens/jwks.ts';
 import { findDomain } from '../domain-endpoints.ts';
 import { authorizationServerMetadata, openidConfiguration } from '../metadata.ts';
@@ -23,10 +24,12 @@ import { createSpendRoute } from './spend.ts';
 import { createStatusAggregationRoute, createStatusListRoute } from './status.ts';
 import type { StatusRouteDeps } from './status.ts';
 import type { SpendRouteDeps } from './spend.ts';
+import { ssfRoutes } from './ssf.ts';
+import type { SsfRouteDeps } from './ssf.ts';
 import { createTokenRoute } from './token.ts';
 import type { TokenRouteDeps } from './token.ts';
 
-export type PublicRouteDeps = TokenRouteDeps & IntrospectRouteDeps & RevokeRouteDeps & SpendRouteDeps & ReceiveEventsRouteDeps & StatusRouteDeps & {
+export type PublicRouteDeps = TokenRouteDeps & IntrospectRouteDeps & RevokeRouteDeps & SpendRouteDeps & ReceiveEventsRouteDeps & StatusRouteDeps & SsfRouteDeps & {
   readonly clock: Clock;
   readonly snapshot: Snapshot;
 };
@@ -64,6 +67,8 @@ export const domainRoutes = (deps: PublicRouteDeps): readonly Route[] => [
   { method: 'get', path: '/:domain/jwks.json', caller: 'anyone', limit: 'address', name: 'jwks', body: 'none', handle: document(deps, (view) => keySet(view, deps.clock.now())) },
   { method: 'get', path: '/.well-known/oauth-authorization-server/:domain', caller: 'anyone', limit: 'address', name: 'as-metadata', body: 'none', handle: document(deps, (view) => ok(authorizationServerMetadata(view.domain))) },
   { method: 'get', path: '/:domain/.well-known/openid-configuration', caller: 'anyone', limit: 'address', name: 'oidc-metadata', body: 'none', handle: document(deps, (view) => ok(openidConfiguration(view.domain))) },
+  { method: 'get', path: '/.well-known/ssf-configuration/:domain', caller: 'anyone', limit: 'address', name: 'ssf-metadata', body: 'none', handle: document(deps, (view) => (view.domain.name === SYSTEM_DOMAIN ? err(refusal('domain_unknown', 'the system domain has no event streams')) : ok(transmitterMetadata(view.domain)))) },
+  ...ssfRoutes(deps),
 ];
 
 export interface HealthDeps {

@@ -48,7 +48,6 @@ export const signalStatements = (dialect: Dialect) => {
       FROM ${one({ id: 'text', n: 'bigint' })} WHERE ssf_stream.id = x.id`),
     advance: statement(dialect, 'ssf_advance', `
       INSERT INTO ssf_cursor (id, seq, position) SELECT 1, x.seq, x.position FROM ${one({ seq: 'bigint', position: 'text' })} WHERE true ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, position = excluded.position`),
-    told: statement(dialect, 'ssf_told', `DELETE FROM ssf_ended WHERE session_id IN (SELECT i.value FROM ${dialect.strings('$1', 'i')})`),
 
     exclude: statement(dialect, 'ssf_exclude', insertRows(dialect, SSF_SUBJECT, 'ON CONFLICT (stream_id, "key") DO NOTHING')),
     excluded: statement(dialect, 'ssf_excluded', `SELECT count(*) AS n FROM ssf_subject WHERE stream_id = (SELECT x.id FROM ${one({ id: 'text' })})`),

@@ -252,21 +252,6 @@ export const describeSignalling = (makePlace: MakePlace): void => {
       expect(await store.occurrences(from + 5, 1)).toEqual({ upTo: from + 5, occurrences: [] });
     });
 
-    test('remembers an ended session until it was told of, where its domain has a stream', async () => {
-      await create();
-      const here = makeIssuance('ended-here');
-      const elsewhere = makeIssuance('ended-elsewhere', 'ended-elsewhere', { session: { domainId: 'dom_elsewhere' as typeof DOMAIN } });
-      for (const issuance of [here, elsewhere]) {
-        await store.issue(issuance);
-        expect(await store.endSession(issuance.session.id, NOW + 3, makeEvent('session.ended'))).toBe(true);
-        expect(await store.endSession(issuance.session.id, NOW + 4, makeEvent('session.ended'))).toBe(false);
-      }
-      expect(await store.endedSessions(10)).toEqual([expect.objectContaining({ id: here.session.id, endedAt: NOW + 3 })]);
-      const id = await create();
-      await enqueue([signal(id, 'end')], MANY, { ended: [here.session.id] });
-      expect(await store.endedSessions(10)).toEqual([]);
-    });
-
     test('keeps a revocation that was not told of yet, and purges it when it was', async () => {
       await create();
       await enqueue([], MANY, { cursor: { seq: await store.registryVersion(), position: '' } });
