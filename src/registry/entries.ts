@@ -95,6 +95,21 @@ export interface Issuer extends Row<IssuerId> {
   readonly expires: number;
 }
 
+/** How the value a child asks for is held against its parent's (authority/details.ts). */
+export const DETAIL_COMPARATORS = ['exact', 'subset', 'max', 'prefix'] as const;
+export type DetailComparator = (typeof DETAIL_COMPARATORS)[number];
+
+export interface DetailField {
+  readonly compare: DetailComparator;
+  /** The only values there are; undefined: any. */
+  readonly values: readonly string[] | undefined;
+  /** Whether a detail may leave it out, and so be bounded by nothing there. */
+  readonly optional: boolean;
+}
+
+/** A type of `authorization_details` that a resource understands (RFC 9396 section 2). */
+export interface DetailType { readonly type: string; readonly fields: Readonly<Record<string, DetailField>> }
+
 export interface Resource extends Row<ResourceId> {
   readonly kind: 'resource';
   readonly domainId: DomainId;
@@ -102,6 +117,8 @@ export interface Resource extends Row<ResourceId> {
   /** Provider kind; `access-token` unless named. */
   readonly provider: string;
   readonly scopes: readonly string[];
+  /** Types of details that can be asked for; absent: none. */
+  readonly details?: readonly DetailType[] | undefined;
   /** Names of workloads that may introspect its tokens. */
   readonly servedBy: readonly string[];
   /** Refuses exchanges without a DPoP proof. */

@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, SignalRow, StandingEntry, StatusListRow, StreamRow, SubjectRow, Target } from './rows.ts';
+import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, SignalRow, StandingEntry, StatusListRow, StreamRow, SubjectRow, Target } from './rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
@@ -46,7 +46,7 @@ export const toBudget = (row: Prisma.Budget): BudgetRow => ({ sessionId: row.ses
 export const toLease = (row: Prisma.Lease): LeaseRow => ({
   id: row.id as LeaseId, kind: row.kind, domainId: row.domainId as DomainId, sessionId: row.sessionId as SessionId, hopId: row.hopId as HopId, workloadId: row.workloadId as WorkloadId,
   owner: row.owner, issuerId: row.issuerId as IssuerId, resourceId: row.resourceId as ResourceId | null, audience: row.audience, scope: row.scope, ceiling: list<CeilingPair>(row.ceiling),
-  decision: object(row.decision), replayKey: row.replayKey, replayUntil: optionalTime(row.replayUntil),
+  ...(row.details === null ? {} : { details: list<Detail>(row.details) }), decision: object(row.decision), replayKey: row.replayKey, replayUntil: optionalTime(row.replayUntil),
   credentialHash: row.credentialHash, kid: row.kid, jkt: row.jkt, statusList: row.statusList, statusIndex: row.statusIndex, handle: row.handle, handleKekId: row.handleKekId,
   issuedAt: row.issuedAt.getTime(), expiresAt: row.expiresAt.getTime(),
 });

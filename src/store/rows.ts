@@ -79,8 +79,12 @@ export interface SessionRow {
   readonly beganVersion: number;
 }
 
-/** An audience with its scopes, as in `authorization_details` of type `urn:mayfly:ceiling`. */
-export interface CeilingPair { readonly audience: string; readonly scopes: readonly string[] }
+/** One member of `authorization_details` (RFC 9396 section 2), as its type's rule reads it (authority/details.ts): flat, and in one spelling. */
+export type DetailValue = string | number | readonly string[];
+export interface Detail { readonly type: string; readonly [field: string]: DetailValue }
+
+/** An audience with its scopes and details, as in `authorization_details` of type `urn:mayfly:ceiling`. Without `details`: none. */
+export interface CeilingPair { readonly audience: string; readonly scopes: readonly string[]; readonly details?: readonly Detail[] }
 
 /** One actor of a chain with the evidence it showed when it joined: what a later decision about it sees. */
 export interface OwnLink {
@@ -134,6 +138,8 @@ export interface LeaseRow {
   /** Space-separated, as in the token. */
   readonly scope: string;
   readonly ceiling: readonly CeilingPair[];
+  /** The `authorization_details` of a resource token; absent where it has none. */
+  readonly details?: readonly Detail[] | undefined;
   readonly decision: JsonObject;
   readonly replayKey: string | null;
   readonly replayUntil: number | null;

@@ -33,7 +33,7 @@ export const openSeed = (database: Database): Seed => {
     revocation: async (row) => { await prisma.revocation.create({ data: { ...row, at: new Date(row.at), enabledAt: date(row.enabledAt), purgeAfter: date(row.purgeAfter) } }); },
     session: async (row) => { await prisma.session.create({ data: { ...row, facts: JSON.stringify(row.facts), startedAt: new Date(row.startedAt), expiresAt: new Date(row.expiresAt), endedAt: date(row.endedAt), freshAt: date(row.freshAt) } }); },
     hop: async (row) => { await prisma.hop.create({ data: { ...row, ceiling: JSON.stringify(row.ceiling), chain: JSON.stringify(row.chain), path: JSON.stringify(row.path), createdAt: new Date(row.createdAt), expiresAt: new Date(row.expiresAt) } }); },
-    lease: async (row) => { await prisma.lease.create({ data: { ...row, ceiling: JSON.stringify(row.ceiling), decision: JSON.stringify(row.decision), replayUntil: date(row.replayUntil), issuedAt: new Date(row.issuedAt), expiresAt: new Date(row.expiresAt) } }); },
+    lease: async ({ details, ...row }) => { await prisma.lease.create({ data: { ...row, ...(details === undefined ? {} : { details: JSON.stringify(details) }), ceiling: JSON.stringify(row.ceiling), decision: JSON.stringify(row.decision), replayUntil: date(row.replayUntil), issuedAt: new Date(row.issuedAt), expiresAt: new Date(row.expiresAt) } }); },
     denial: async (row) => { await prisma.denial.create({ data: { ...row, at: new Date(row.at), facts: JSON.stringify(row.facts) } }); },
     audit: async (row) => { await prisma.auditEntry.create({ data: { ...row, at: new Date(row.at) } }); },
     checkpoint: async (row) => { await prisma.checkpoint.create({ data: { ...row, at: new Date(row.at) } }); },

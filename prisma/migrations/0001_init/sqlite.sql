@@ -124,6 +124,7 @@ CREATE TABLE "lease" (
     "audience" TEXT NOT NULL,
     "scope" TEXT NOT NULL,
     "ceiling" TEXT NOT NULL,
+    "details" TEXT,
     "decision" TEXT NOT NULL,
     "replay_key" TEXT,
     "replay_until" DATETIME,

@@ -79,7 +79,7 @@ export const HOP = table<HopRow>('hop', {
 export const LEASE = table<LeaseRow>('lease', {
   id: text('id'), kind: text('kind'), domainId: text('domain_id'), sessionId: text('session_id'), hopId: text('hop_id'), workloadId: text('workload_id'),
   owner: text('owner'), issuerId: text('issuer_id'), resourceId: text('resource_id'), audience: text('audience'), scope: text('scope'), ceiling: json('ceiling'),
-  decision: json('decision'), replayKey: text('replay_key'), replayUntil: time('replay_until'),
+  details: json('details'), decision: json('decision'), replayKey: text('replay_key'), replayUntil: time('replay_until'),
   credentialHash: text('credential_hash'), kid: text('kid'), jkt: text('jkt'), statusList: text('status_list'), statusIndex: integer('status_index'), handle: text('handle'), handleKekId: text('handle_kek_id'),
   issuedAt: time('issued_at'), expiresAt: time('expires_at'),
 });

@@ -42,7 +42,7 @@ export const describeIssuing = (makePlace: MakePlace): void => {
       const issuance = makeIssuance('columns', 'columns', {
         session: { principal: 'ü \u2028 "quoted" \\ % \' \t', anchor: '815/1/1', facts: { issuer: 'corp', groups: ['engineering', 'ü"'] }, freshAt: NOW - 5 },
         hop: { jkt: 'thumbprint', parentId: makeIssuance('parent').hop.id, depth: 2, chain: CHAIN },
-        lease: { jkt: 'thumbprint', statusList: 'list-1', statusIndex: 1_048_575, handle: 'sealed', handleKekId: 'kek-1', ceiling: [{ audience: 'a', scopes: ['x', 'y'] }], decision: { text: 'ü\u0000"', list: [1, null, { deep: true }] } },
+        lease: { jkt: 'thumbprint', statusList: 'list-1', statusIndex: 1_048_575, handle: 'sealed', handleKekId: 'kek-1', ceiling: [{ audience: 'a', scopes: ['x', 'y'], details: [{ type: 'payment', amount: 5 }] }], details: [{ type: 'ü\u2028', names: ['"'], amount: 2 ** 53 - 1 }], decision: { text: 'ü\u0000"', list: [1, null, { deep: true }] } },
       });
       expect(await store.issue(issuance)).toBe('committed');
       const version = await store.registryVersion();
