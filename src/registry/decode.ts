@@ -7,11 +7,12 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { EntryRow } from '../store/rows.ts';
 import type { Catalogues } from './catalogues.ts';
-import type { AcceptedFinding, Domain, Entry, EntryKind, Issuer, MatchRule, Policy, Resource, Signals, Workload } from './entries.ts';
+import type { AcceptedFinding, DetailField, DetailType, Domain, Entry, EntryKind, Issuer, MatchRule, Policy, Resource, Signals, Workload } from './entries.ts';
 import { timeOf } from './fields.ts';
 import { authorityLimits } from './limits.ts';
 import { pathText } from './problem.ts';
 import { closeOptions, issuerOptions, resourceOptions } from './schemas.ts';
+import type { DetailTypeEntry } from './schemas.ts';
 import { ACTING_EVENTS, SIGNAL_DEFAULTS } from './signals-schema.ts';
 import type { ActingEvent, SignalEffect, storedSignals } from './signals-schema.ts';
 import { storedDomain, storedIssuer, storedPolicy, storedResource, storedWorkload } from './stored.ts';
@@ -94,11 +95,13 @@ const decodeResource: Decode = (row, { providers }) => {
   const id = parseId('resource', row.id);
   if (!body.success) return err(whyOf(body.error));
   if (id === undefined) return err('its id is not a resource id');
-  const { audience, provider, scopes, served_by, bound, lifetime, owner, expires, accept } = body.data;
+  const { audience, provider, scopes, details, served_by, bound, lifetime, owner, expires, accept } = body.data;
   const options = parseOptions(providers, 'provider', provider, resourceOptions(row.body));
   if (!options.ok) return options;
+  const types = details === undefined ? ok(undefined) : detailTypes(details);
+  if (!types.ok) return types;
   return ok({
-    kind: 'resource', id, version: row.version, domainId: row.domainId, audience, provider, scopes: Object.freeze(scopes), servedBy: Object.freeze(served_by),
+    kind: 'resource', id, version: row.version, domainId: row.domainId, audience, provider, scopes: Object.freeze(scopes), ...(types.value === undefined ? {} : { details: types.value }), servedBy: Object.freeze(served_by),
     bound, lifetime, options: options.value, owner, expires: timeOf(expires), ...accepted(accept),
   } satisfies Resource);
 };
@@ -136,6 +139,20 @@ const parseOptions = (schemas: Closed, what: string, kind: string, written: Reco
   if (schema === undefined) return err(`there is no ${what} kind ${kind}`);
   const parsed = schema.safeParse(written);
   return parsed.success ? ok(freeze(parsed.data)) : err(whyOf(parsed.error));
+};
+
+/** Null-prototype: field names come from outside. A field whose comparison is not written out is not guessed at. */
+const detailTypes = (written: readonly DetailTypeEntry[]): Result<readonly DetailType[], string> => {
+  const types: DetailType[] = [];
+  for (const { type, fields } of written) {
+    const read = Object.create(null) as Record<string, DetailField>;
+    for (const [name, { compare, values, optional = false }] of Object.entries(fields)) {
+      if (compare === undefined) return err(`details: field ${name} of ${type} is compared by nothing`);
+      read[name] = Object.freeze({ compare, values: values && Object.freeze(values), optional });
+    }
+    types.push(Object.freeze({ type, fields: Object.freeze(read) }));
+  }
+  return ok(Object.freeze(types));
 };
 
 /** Null-prototype: attribute names come from outside. */

@@ -58,6 +58,12 @@ export const scopeToken = described(z.string().max(200).regex(/^[!#-[\]-~]+$/), 
 /** Asymmetric JWS algorithms (RFC 7518 section 3.1, RFC 8037, RFC 9864); a symmetric one would make the issuer's public key a secret. */
 export const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const;
 
+/** A type of `authorization_details` (RFC 9396 section 2.1): text, or a URI. */
+export const detailTypeName = described(z.string().max(256).regex(/^[!#-[\]-~]+$/), 'Type of authorization_details', 'payment');
+/** Not `__proto__`, and nothing that would have to be quoted. */
+export const detailFieldName = z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/);
+export const detailValue = z.string().max(512).regex(/^(?! )[^\p{C}\p{Zl}\p{Zp}]+(?<! )$/u);
+
 const matchText = z.string().min(1).max(1024);
 export const match = z.object({ issuer: entryName })
   .catchall(z.union([matchText, z.array(z.union([matchText, z.number(), z.boolean()])).min(1).max(100), z.number(), z.boolean()]))
@@ -78,6 +84,6 @@ export const EXAMPLES: ReadonlyMap<string, string> = new Map([
   ['until', '2027-05-01 (or 2027-05-01T10:00:00Z, UTC)'], ['rule', 'wildcard'], ['reason', '"every branch is protected"'], ['spiffe', 'prod.acme.example'], ['issuer', 'github'],
   ['audience', 'https://deploy.acme.example'], ['scopes', '[deploy:read, deploy:write]'], ['served_by', '[svc/deploy]'], ['lifetime', '300'], ['bound', 'true'],
   ['transmitter', 'https://idp.acme.example'], ['jwks_uri', 'https://idp.acme.example/ssf/jwks.json'], ['endpoint', 'https://idp.acme.example/ssf/poll'],
-  ['provider', 'access-token'], ['allow_addresses', '[10.20.0.0/24]'], ['match', '{ issuer: github, repository_id: "815", ref: refs/heads/main }'],
+  ['provider', 'access-token'], ['details', '[{ type: payment, fields: { amount: { compare: max } } }]'], ['fields', '{ amount: { compare: max } }'], ['values', '[EUR, USD]'], ['type', 'payment'], ['allow_addresses', '[10.20.0.0/24]'], ['match', '{ issuer: github, repository_id: "815", ref: refs/heads/main }'],
   ['cedar', '\'permit(principal == Workload::"...", action == Action::"issue", resource == Scope::"...");\''],
 ]);

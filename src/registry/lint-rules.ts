@@ -26,6 +26,7 @@ export const LINT_RULES = {
   'permit-wide': { severity: 'warning', why: 'a permit without a fixed principal or resource also counts for entries added later' },
   'approval-unanswerable': { severity: 'warning', why: 'no policy of the domain permits anybody to approve, so what waits for approval is never issued' },
   'approval-by-principal': { severity: 'warning', why: 'whoever is accountable for a session, or is acted for, can agree to its requests: one stolen login suffices' },
+  'details-unbounded': { severity: 'warning', why: 'a permit for details without a condition permits them with whatever values somebody asks for' },
   'no-owner': { severity: 'error', why: 'nobody can be asked when it is found in a listing or an incident' },
   'no-expiry': { severity: 'error', why: 'trust without an end is never looked at again' },
   'expiry-far': { severity: 'warning', why: 'trust that lasts longer than 400 days outlives the people who set it up' },

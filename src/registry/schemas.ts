@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { AUTHORITY_MODELS, ISSUER_PURPOSES, STAGES, WORKLOAD_KINDS } from './entries.ts';
+import { AUTHORITY_MODELS, DETAIL_COMPARATORS, ISSUER_PURPOSES, STAGES, WORKLOAD_KINDS } from './entries.ts';
 import {
-  ALGORITHMS, accept, audience, domainName, entryName, expires, jwks, kindName, match, owner, policyName, scopeToken, trustDomain, url, workloadName,
+  ALGORITHMS, accept, audience, detailFieldName, detailTypeName, detailValue, domainName, entryName, expires, jwks, kindName, match, owner, policyName, scopeToken, trustDomain, url, workloadName,
 } from './fields.ts';
 import { signalsSchema } from './signals-schema.ts';
 
@@ -58,11 +58,22 @@ export const issuerSchema = z.looseObject({
   accept,
 }).meta({ id: 'IssuerEntry', description: 'Trusted issuer: a party whose evidence a trust domain accepts; options of its attestor kind stand beside these fields' });
 
+const detailFieldSchema = z.strictObject({
+  compare: z.enum(DETAIL_COMPARATORS).optional().meta({ description: 'How a child\'s value is held against its parent\'s: the same text, some of a list, no larger a number, no higher a path. The common fields of RFC 9396 have their own', examples: ['max'] }),
+  values: z.array(detailValue).min(1).max(100).optional().meta({ description: 'The only values there are, for exact and subset', examples: [['EUR', 'USD']] }),
+  optional: z.boolean().optional().meta({ description: 'A detail may leave it out, and is then bounded by nothing there', examples: [true] }),
+});
+const detailsSchema = z.array(z.strictObject({
+  type: detailTypeName,
+  fields: z.record(detailFieldName, detailFieldSchema).default({}).meta({ description: 'Its fields, by name; no others are understood', examples: [{ actions: {}, amount: { compare: 'max' } }] }),
+})).min(1).max(20);
+
 export const resourceSchema = z.looseObject({
   domain,
   audience,
   provider: kindName.default('access-token').meta({ description: 'Credential provider kind', examples: ['access-token'] }),
   scopes: z.array(scopeToken).max(200).default([]).meta({ description: 'Scopes that can be asked for', examples: [['deploy:read', 'deploy:write']] }),
+  details: detailsSchema.optional().meta({ description: 'Types of authorization_details that can be asked for (RFC 9396)', examples: [[{ type: 'payment', fields: { actions: { values: ['initiate', 'status'] }, amount: { compare: 'max' }, currency: { compare: 'exact' } } }]] }),
   served_by: z.array(workloadName).max(200).default([]).meta({ description: 'Workloads that may introspect its tokens', examples: [['svc/deploy']] }),
   bound: z.boolean().default(false).meta({ description: 'Refuse exchanges without a DPoP proof', examples: [true] }),
   lifetime: z.int().min(1).max(43_200).optional().meta({ description: 'Life of its credentials in seconds, within the provider\'s limits', examples: [300] }),
@@ -109,6 +120,7 @@ export type DomainEntry = z.output<typeof domainSchema>;
 export type IssuerEntry = z.output<typeof issuerSchema>;
 export type ResourceEntry = z.output<typeof resourceSchema>;
 export type WorkloadEntry = z.output<typeof workloadSchema>;
+export type DetailTypeEntry = z.output<typeof detailsSchema>[number];
 export type PolicyEntry = z.output<typeof policySchema>;
 export type Acceptance = NonNullable<DomainEntry['accept']>[number];
 

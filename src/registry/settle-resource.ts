@@ -9,8 +9,8 @@ import type { Scene, Settle } from './scene.ts';
 import { closeOptions, resourceOptions } from './schemas.ts';
 import type { ResourceEntry } from './schemas.ts';
 import { checkWorkloadExists, settleCommon, settleSet } from './settle-common.ts';
+import { ACCESS_TOKEN, settleDetails } from './settle-details.ts';
 
-const ACCESS_TOKEN = 'access-token';
 const DOMAIN_PROVIDER = 'domain';
 
 /** A resource's body: an audience nobody else means, a provider that can serve it, workloads that exist. */
@@ -21,6 +21,7 @@ export const settleResource: Settle<ResourceEntry> = (entry, domain, scene, repo
   const servedBy = settleSet(entry.served_by, 'served_by', report);
   const isReserved = checkAudience(entry, domain, scene, report);
   checkServers(entry, domain, scene, report);
+  const details = settleDetails(entry.details ?? [], entry.provider, report);
   const provider = scene.deps.providers.get(entry.provider);
   if (provider === undefined) {
     const meant = nearest(entry.provider, scene.deps.providers.keys());
@@ -31,7 +32,7 @@ export const settleResource: Settle<ResourceEntry> = (entry, domain, scene, repo
   const parsed = parseOptions(entry, options, provider, report);
   if (parsed !== undefined && !isReserved) checkProviderRules({ ...entry, options: parsed }, provider, domain, report);
   return {
-    audience: entry.audience, provider: entry.provider, scopes, served_by: servedBy, bound: entry.bound, ...common,
+    audience: entry.audience, provider: entry.provider, scopes, ...(details.length === 0 ? {} : { details }), served_by: servedBy, bound: entry.bound, ...common,
     ...(entry.lifetime === undefined ? {} : { lifetime: entry.lifetime }),
     ...(options as JsonObject),
   };
@@ -72,4 +73,4 @@ const parseOptions = (entry: ResourceEntry, options: Record<string, unknown>, pr
   return undefined;
 };
 
-const RESOURCE_FIELD_NAMES = ['scopes', 'served_by', 'bound', 'lifetime', 'provider', 'accept', 'expires', 'owner'];
+const RESOURCE_FIELD_NAMES = ['scopes', 'details', 'served_by', 'bound', 'lifetime', 'provider', 'accept', 'expires', 'owner'];

@@ -10,7 +10,7 @@ import { attestors, decoder, deps, entriesOf, KEEP, manifest, NOW, providers, ro
 
 /** Reads a head as Cedar would, for the few forms used here. */
 const describePolicy = (cedar: string): PolicyShape => ({
-  effect: cedar.startsWith('permit') ? 'permit' : 'forbid', fixesPrincipal: /principal (?:==|in)/.test(cedar), fixesResource: /resource (?:==|in)/.test(cedar), conditions: cedar.split('when').length - 1,
+  effect: cedar.startsWith('permit') ? 'permit' : 'forbid', fixesPrincipal: /principal (?:==|in)/.test(cedar), fixesResource: /resource (?:==|in)/.test(cedar), ofDetails: /resource == Detail::/.test(cedar), conditions: cedar.split('when').length - 1,
 });
 const lintDeps = { attestors, providers, describePolicy };
 const planner = createPlanner(deps);
@@ -30,6 +30,8 @@ const at = (days: number): string => new Date(NOW + days * DAY).toISOString().re
 test('finds nothing in a manifest that trusts narrowly', async () => {
   expect(await found(clean())).toEqual([]);
 });
+
+const detailsPermit = (conditions: string): string => `permit(principal == Workload::"spiffe://prod.sts.acme.example/ci/deployer", action == Action::"issue", resource == Detail::"https://deploy.acme.example#payment")${conditions};`;
 
 describe('lint', () => {
   test.each([
@@ -52,6 +54,7 @@ describe('lint', () => {
     { name: 'an expiry within 30 days', path: ['issuers', 0, 'expires'], value: at(30), twin: at(31), finds: ['expires-soon github'] },
     { name: 'a permit for everybody', path: ['policies', 0, 'cedar'], value: 'permit(principal, action, resource in Resource::"https://deploy.acme.example");', twin: 'forbid(principal, action, resource);', finds: ['permit-open deployer-deploys'], also: true },
     { name: 'a permit for everything', path: ['policies', 0, 'cedar'], value: 'permit(principal == Workload::"spiffe://prod.sts.acme.example/ci/deployer", action, resource);', twin: manifest().policies[0]?.cedar, finds: ['permit-open deployer-deploys'] },
+    { name: 'a permit for details of any measure', path: ['policies', 0, 'cedar'], value: detailsPermit(''), twin: detailsPermit(' when { resource.numbers.hasTag("amount") && resource.numbers.getTag("amount") <= 5 }'), finds: ['details-unbounded deployer-deploys', 'unused-resource https://deploy.acme.example'], also: true },
     { name: 'a permit for everybody under a condition', path: ['policies', 0, 'cedar'], value: 'permit(principal, action, resource == Scope::"https://deploy.acme.example#deploy:write") when { principal.kind == "pipeline" };', twin: manifest().policies[0]?.cedar, finds: ['permit-wide deployer-deploys'] },
   ])('finds $name', async ({ path, value, twin, finds, also }) => {
     expect(await found(withChange(clean(), path, value))).toEqual(finds);
@@ -177,5 +180,5 @@ test.each([
   { name: 'an entity', scope: { op: '==', entity: {} }, fixed: true }, { name: 'a group', scope: { op: 'in', entity: {} }, fixed: true }, { name: 'a type within a group', scope: { op: 'is', in: {} }, fixed: true },
   { name: 'a type', scope: { op: 'is' }, fixed: false }, { name: 'anything', scope: { op: 'All' }, fixed: false },
 ])('a head of $name fixes: $fixed', ({ scope, fixed }) => {
-  expect(policyShape({ effect: 'permit', principal: scope, resource: { op: 'All' }, conditions: [{}] })).toEqual({ effect: 'permit', fixesPrincipal: fixed, fixesResource: false, conditions: 1 });
+  expect(policyShape({ effect: 'permit', principal: scope, resource: { op: 'All' }, conditions: [{}] })).toEqual({ effect: 'permit', fixesPrincipal: fixed, fixesResource: false, ofDetails: false, conditions: 1 });
 });
