@@ -2,6 +2,14 @@ import type { Attributes } from '../attestation/attributes.ts';
 import type { DomainId } from '../core/ids.ts';
 import type { Domain, Policy, Resource, Workload } from '../registry/entries.ts';
 
+/** One of `authorization_details` by the types of its values. */
+export interface DetailFacts {
+  readonly type: string;
+  readonly texts: Readonly<Record<string, string>>;
+  readonly numbers: Readonly<Record<string, number>>;
+  readonly sets: Readonly<Record<string, readonly string[]>>;
+}
+
 /** What one decision is made from. Every member is a fact from the registry or from verified evidence, never the caller's word. */
 export interface Question {
   readonly domain: Domain;
@@ -12,6 +20,8 @@ export interface Question {
   readonly resource: Resource;
   /** A registered scope of the resource; undefined: the resource itself. */
   readonly scope: string | undefined;
+  /** Set where details are asked about, and neither a scope nor the resource itself. */
+  readonly detail?: DetailFacts | undefined;
   readonly evidence: { readonly kind: string; readonly issuer: string; readonly subject: string; readonly attributes: Attributes } | undefined;
   /** SPIFFE IDs, innermost (first) actor first. */
   readonly chain: readonly string[];

@@ -41,12 +41,15 @@ const scopeText = (part: Partial<PolicyJson>, name: 'action' | 'resource'): stri
   return name === 'action' ? text.replace(/, resource$/, '') : text.replace(/^action, /, '');
 };
 
-/** Every `context.a.b`, `principal.a` and bare `principal` or `resource` an expression asks about, in order. */
+/** Every `context.a.b`, `principal.a`, tag, and bare `principal` or `resource` an expression asks about, in order. */
 const pathsIn = (expression: unknown): readonly (readonly string[])[] => {
   if (Array.isArray(expression)) return expression.flatMap(pathsIn);
   if (!isObject(expression)) return [];
   const path = pathOf(expression);
   if (path !== undefined) return [path];
+  const tag = expression['getTag'] ?? expression['hasTag'];
+  const tagged = isObject(tag) ? pathOf(tag['left']) : undefined;
+  if (isObject(tag) && tagged !== undefined && isObject(tag['right']) && typeof tag['right']['Value'] === 'string') return [[...tagged, tag['right']['Value']]];
   const has = expression['has'];
   const within = isObject(has) ? pathOf(has['left']) : undefined;
   if (isObject(has) && within !== undefined) return [[...within, ...[has['attr']].flat().map(String)]];
@@ -67,10 +70,18 @@ const describeValue = (path: readonly string[], facts: Facts): string => {
   if (names.length === 0 && root !== 'context') return `${name} is ${uidKey(rootEntity(root, facts))}`;
   let at: unknown = root === 'context' ? facts.context : attributesOf(root, facts);
   for (const [depth, member] of names.entries()) {
+    at = tagsOf(at, facts) ?? at;
     if (!isObject(at) || !Object.hasOwn(at, member)) return `there is no ${path.slice(0, depth + 2).join('.')}`;
     at = at[member];
   }
   return isObject(at) && !('__extn' in at) ? `${name} is there` : `${name} is ${JSON.stringify(isObject(at) && isObject(at['__extn']) ? at['__extn']['arg'] : at)}`;
+};
+
+/** The tags of an entity that an attribute names. */
+const tagsOf = (value: unknown, facts: Facts): unknown => {
+  const uid = isObject(value) ? value['__entity'] : undefined;
+  if (!isObject(uid)) return undefined;
+  return facts.entities().find((entity) => uidKey(plainUid(entity.uid)) === uidKey({ type: String(uid['type']), id: String(uid['id']) }))?.tags;
 };
 
 const rootEntity = (root: string | undefined, facts: Facts): Facts['principal'] => (root === 'principal' ? facts.principal : root === 'resource' ? facts.resource : facts.action);

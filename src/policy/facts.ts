@@ -4,7 +4,7 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Domain, Resource, Workload } from '../registry/entries.ts';
 import { groupsOf, isAdminVerb, isWorkloadAction, SYSTEM_DOMAIN } from './actions.ts';
-import type { AdminQuestion, Question } from './decision.ts';
+import type { AdminQuestion, DetailFacts, Question } from './decision.ts';
 import { uidKey } from './head.ts';
 import type { PolicySchema } from './schema.ts';
 
@@ -24,27 +24,32 @@ export interface Facts {
 
 /** The error is a sentence for admins: a question that does not fit the vocabulary is never decided, only refused. */
 export const factsOf = (schema: PolicySchema, question: Question): Result<Facts, string> => {
-  const { domain, workload, person, resource, scope, session, request } = question;
+  const { domain, workload, person, resource, scope, detail, session, request } = question;
   if (!isWorkloadAction(question.action)) return err(`no action is called ${JSON.stringify(question.action)}`);
   if (question.action === 'approve' && person === undefined) return err('a workload never approves');
   if (workload.domainId !== domain.id) return err(`workload ${workload.name} is not of domain ${domain.name}`);
   if (resource.domainId !== domain.id) return err(`resource ${resource.audience} is not of domain ${domain.name}`);
   if (scope !== undefined && !resource.scopes.includes(scope)) return err(`${JSON.stringify(scope)} is no scope of ${resource.audience}`);
   // `<audience>#<scope>` would name scopes of two resources.
-  if (scope !== undefined && resource.audience.includes('#')) return err(`${resource.audience} has a # in it, so that its scopes have no name of their own`);
+  if (detail !== undefined && scope !== undefined) return err('details and a scope are two questions');
+  if (detail !== undefined && !(resource.details ?? []).some(({ type }) => type === detail.type)) return err(`${JSON.stringify(detail.type)} is no type of details of ${resource.audience}`);
+  if ((scope !== undefined || detail !== undefined) && resource.audience.includes('#')) return err(`${resource.audience} has a # in it, so that its scopes have no name of their own`);
   const time = datetime(request.time);
   if (time === undefined) return err('the time of the request is no time');
   const evidence = evidenceRecord(schema, question.evidence);
   if (!evidence.ok) return evidence;
 
   const parent = { type: 'Resource', id: resource.audience };
-  const asked = scope === undefined ? parent : { type: 'Scope', id: `${resource.audience}#${scope}` };
+  const asked = detail !== undefined ? { type: 'Detail', id: `${resource.audience}#${detail.type}` } : scope === undefined ? parent : { type: 'Scope', id: `${resource.audience}#${scope}` };
   return ok({
     principal: person === undefined ? { type: 'Workload', id: workload.spiffeId } : { type: 'Person', id: person.urn },
     action: { type: 'Action', id: question.action },
     resource: asked,
-    resourceKeys: scope === undefined ? [uidKey(parent)] : [uidKey(asked), uidKey(parent)],
-    entities: () => [person === undefined ? workloadEntity(workload, domain) : personEntity(person), domainEntity(domain), ...resourceEntities(resource, scope, domain)],
+    resourceKeys: scope === undefined ? [uidKey(asked)] : [uidKey(asked), uidKey(parent)],
+    entities: () => [
+      person === undefined ? workloadEntity(workload, domain) : personEntity(person), domainEntity(domain),
+      ...(detail === undefined ? resourceEntities(resource, scope, domain) : detailEntities(resource, detail)),
+    ],
     context: {
       evidence: evidence.value,
       chain: {
@@ -100,6 +105,17 @@ const resourceEntities = ({ audience, owner, provider }: Resource, scope: string
   const parent = { uid: { type: 'Resource', id: audience }, attrs: { audience, owner, provider }, parents: [above] };
   if (scope === undefined) return [parent];
   return [{ uid: { type: 'Scope', id: `${audience}#${scope}` }, attrs: { name: scope, audience, owner, provider }, parents: [{ type: 'Resource', id: audience }, above] }, parent];
+};
+
+const detailEntities = ({ audience, owner, provider }: Resource, { type, texts, numbers, sets }: DetailFacts): Entities => {
+  const id = `${audience}#${type}`;
+  const bag = (name: string): { readonly __entity: { readonly type: string; readonly id: string } } => ({ __entity: { type: name, id } });
+  return [
+    { uid: { type: 'Detail', id }, attrs: { type, audience, owner, provider, texts: bag('DetailTexts'), numbers: bag('DetailNumbers'), sets: bag('DetailSets') }, parents: [] },
+    { uid: { type: 'DetailTexts', id }, attrs: {}, parents: [], tags: { ...texts } },
+    { uid: { type: 'DetailNumbers', id }, attrs: {}, parents: [], tags: { ...numbers } },
+    { uid: { type: 'DetailSets', id }, attrs: {}, parents: [], tags: Object.fromEntries(Object.entries(sets).map(([name, members]) => [name, [...members]])) },
+  ];
 };
 
 /** ECMA-262 section 21.4.1.1. */

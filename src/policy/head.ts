@@ -10,7 +10,7 @@ export interface FixedHead { readonly principal: string | undefined; readonly re
  */
 export const fixedIn = (statement: PolicyJson): FixedHead => ({
   principal: fixedTo(statement.principal, ['Workload', 'Person', 'Admin']),
-  resource: fixedTo(statement.resource, ['Resource', 'Scope']),
+  resource: fixedTo(statement.resource, ['Resource', 'Scope', 'Detail']),
 });
 
 /** A key that is equal for equal entities only: type names hold no quotes. */

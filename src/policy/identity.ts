@@ -1,3 +1,5 @@
+import { sha256url } from '../core/bytes.ts';
+import { canonicalJson } from '../core/json.ts';
 import type { AdminQuestion, Question } from './decision.ts';
 
 /** A string that is equal only for questions with the same action and the same entities, told by entry and not by content. */
@@ -18,5 +20,8 @@ export const createIdentify = (): Identify => {
   const principalOf = ({ workload, person }: Question): string => (person === undefined ? String(serialOf(workload)) : JSON.stringify([person.urn, person.issuer, person.groups]));
   return (question) => ('verb' in question
     ? JSON.stringify([serialOf(question.on), question.verb, question.admin.id, question.admin.issuer, question.admin.groups])
-    : `${serialOf(question.domain)}.${principalOf(question)}.${serialOf(question.resource)}.${question.action}.${question.scope ?? ''}${question.scope === undefined ? '' : '#'}`);
+    : `${serialOf(question.domain)}.${principalOf(question)}.${serialOf(question.resource)}.${question.action}.${question.scope ?? ''}${question.scope === undefined ? '' : '#'}${detailOf(question)}`);
 };
+
+/** Hashed: identities are kept, and details are as large as whoever asks makes them. A scope ends in `#`, and this does not. */
+const detailOf = ({ detail }: Question): string => (detail === undefined ? '' : `!${sha256url(canonicalJson(detail))}`);

@@ -41,10 +41,10 @@ export const projectContext = (context: Context, mentions: Mentions): Context =>
 /** Every entity comes with all its ancestors, so those that only stand between others can go. */
 export const projectEntities = (facts: Pick<Facts, 'entities' | 'principal' | 'action' | 'resource'>, mentions: Mentions): Entities => {
   const own = new Set([facts.principal, facts.action, facts.resource].map(uidKey));
-  return facts.entities().flatMap(({ uid, attrs, parents }) => {
+  return facts.entities().flatMap(({ uid, attrs, parents, tags }) => {
     if (!mentions.others && !own.has(uidKey(plainUid(uid)))) return [];
     const kept = Object.fromEntries(Object.entries(attrs).filter(([name]) => mentions.attributes.has(name)));
-    return parents.length > 0 || Object.keys(kept).length > 0 ? [{ uid, attrs: kept, parents }] : [];
+    return parents.length > 0 || Object.keys(kept).length > 0 || tags !== undefined ? [{ uid, attrs: kept, parents, ...(tags === undefined ? {} : { tags }) }] : [];
   });
 };
 
@@ -71,7 +71,7 @@ const visitOperator = (operator: string, operand: unknown, into: Collected): voi
   if (operator === '.') visitAccess({ '.': operand }, into);
   else if (operator === 'has') visitPresence(operand, into);
   else {
-    if (operator === 'in' || operator === 'is') into.others ||= !isVar(operand['left']);
+    if (operator === 'in' || operator === 'is' || operator === 'getTag' || operator === 'hasTag') into.others ||= !isVar(operand['left']);
     // Operands by name (left, right, arg, if, ...) or, of a record literal, by any name: values only, whatever the names are.
     for (const member of Object.values(operand)) visit(member, into);
   }

@@ -54,10 +54,16 @@ entity Admin in [Group] = { issuer: String };
 entity Domain = { name: String, stage: String };
 entity Resource in [Domain] = { audience: String, owner: String, provider: String };
 entity Scope in [Resource, Domain] = { name: String, audience: String, owner: String, provider: String };
+// One of the authorization_details asked for, called "<audience>#<type>". In no resource and no domain: a permit for a whole resource was
+// written for what has no measure. Which fields there are each resource says, so they are tags, in one bag for each type of value.
+entity Detail = { type: String, audience: String, owner: String, provider: String, texts: DetailTexts, numbers: DetailNumbers, sets: DetailSets };
+entity DetailTexts tags String;
+entity DetailNumbers tags Long;
+entity DetailSets tags Set<String>;
 
-action ${WORKLOAD_ACTIONS.filter((action) => action !== 'approve').map((action) => JSON.stringify(action)).join(', ')} appliesTo { principal: [Workload, Person], resource: [Scope, Resource], context: Request };
+action ${WORKLOAD_ACTIONS.filter((action) => action !== 'approve').map((action) => JSON.stringify(action)).join(', ')} appliesTo { principal: [Workload, Person], resource: [Scope, Resource, Detail], context: Request };
 // Workloads never approve.
-action "approve" appliesTo { principal: [Person], resource: [Scope, Resource], context: Request };
+action "approve" appliesTo { principal: [Person], resource: [Scope, Resource, Detail], context: Request };
 
 action ${JSON.stringify(ADMIN_GROUP)};
 action ${JSON.stringify(ADMIN_READ_GROUP)} in [Action::${JSON.stringify(ADMIN_GROUP)}];

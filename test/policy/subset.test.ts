@@ -2,7 +2,7 @@ import { preparsePolicySet, preparseSchema, statefulIsAuthorized } from '@cedar-
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { systemRandom } from '../../src/core/random.ts';
-import type { PolicyEngine, Question } from '../../src/policy/decision.ts';
+import type { DetailFacts, PolicyEngine, Question } from '../../src/policy/decision.ts';
 import { createPolicyEngineFactory } from '../../src/policy/engine.ts';
 import { adminFactsOf, factsOf } from '../../src/policy/facts.ts';
 import type { Facts } from '../../src/policy/facts.ts';
@@ -19,7 +19,7 @@ const principals = fc.constantFrom(
 const resources = fc.constantFrom(
   'resource', 'resource is Scope', 'resource is Resource', `resource == Scope::"${DEPLOY}#deploy:read"`, `resource in Scope::"${DEPLOY}#deploy:write"`, `resource == Resource::"${DEPLOY}"`,
   `resource in Resource::"${DEPLOY}"`, `resource in Resource::"${OTHER}"`, `resource is Scope in Resource::"${DEPLOY}"`, `resource is Resource in Resource::"${DEPLOY}"`,
-  'resource in Domain::"prod"', 'resource in Domain::"dev"', 'resource is Scope in Domain::"prod"',
+  'resource in Domain::"prod"', 'resource in Domain::"dev"', 'resource is Scope in Domain::"prod"', 'resource is Detail', `resource == Detail::"${DEPLOY}#payment"`, `resource in Detail::"${DEPLOY}#payment"`,
 );
 const actions = fc.constantFrom('action == Action::"issue"', 'action == Action::"delegate"', 'action in [Action::"issue", Action::"delegate"]', 'action in Action::"issue"');
 const GITHUB = 'context.evidence.github_actions';
@@ -34,21 +34,28 @@ const condition = fc.constantFrom(
   'context.evidence has oidc && context.evidence.oidc.attributes.contains("team=payments")', 'context.session.depth > 0', 'context.session.age_seconds + 9223372036854775800 > 0', 'context.chain has first && context.chain.first like "*deployer"',
   'context.request.bound', 'context.request.time < datetime("2026-12-01")', 'context.request.lifetime < 600', 'resource in Domain::"prod"', `resource in Resource::"${DEPLOY}" && Resource::"${DEPLOY}" in Domain::"prod"`,
   `Workload::"${DEPLOYER}".owner == "payments@acme.example"`, `Domain::"prod".stage == "production"`, '[principal].contains(principal) && action == Action::"issue"',
+  'resource is Detail && resource.numbers.hasTag("amount") && resource.numbers.getTag("amount") <= 100', 'resource is Detail && resource.type == "payment"', `Detail::"${DEPLOY}#payment".owner == "payments@acme.example"`,
+  'resource is Detail && (resource.texts.hasTag("currency") && resource.texts.getTag("currency") == "EUR" || resource.sets.hasTag("actions"))',
+  'resource is Detail && resource.sets.hasTag("actions") && ["initiate"].containsAll(resource.sets.getTag("actions"))', `DetailNumbers::"${DEPLOY}#payment".hasTag("amount")`,
 );
 /** Heads that match are likelier than chance would have it, so that conditions come to be evaluated. */
 const statement = fc.tuple(fc.constantFrom('permit', 'permit', 'forbid'), fc.oneof(fc.constant('principal'), principals), actions, fc.oneof(fc.constant('resource'), resources), fc.constantFrom('when', 'unless'), condition)
   .map(([effect, principal, action, target, kind, body]) => `${effect}(${principal}, ${action}, ${target}) ${kind} { ${body} };`);
 
+const PAYMENTS = [{ type: 'payment', fields: {} }];
+const details: fc.Arbitrary<DetailFacts> = fc.record({
+  type: fc.constant('payment'), texts: fc.constantFrom({}, { currency: 'EUR' }), numbers: fc.constantFrom({}, { amount: 100 }, { amount: 101 }), sets: fc.constantFrom({}, { actions: ['initiate'] }, { actions: ['initiate', 'status'] }),
+});
 const evidences = fc.constantFrom(undefined, evidence(), evidence({ ref: 'refs/heads/dev', environment: 'live' }), evidence({ team: 'payments' }, 'oidc'));
 const questions: fc.Arbitrary<Question> = fc.record({
   workload: fc.constantFrom(workload(), named('ci/builder', { workloadKind: 'agent' })),
-  resource: fc.constantFrom(resource(), resource({ audience: OTHER, provider: 'aws-sts', owner: 'search@acme.example' })),
-  scope: fc.constantFrom(undefined, 'deploy:read', 'deploy:write'),
+  resource: fc.constantFrom(resource({ details: PAYMENTS }), resource({ audience: OTHER, provider: 'aws-sts', owner: 'search@acme.example', details: PAYMENTS })),
+  asked: fc.oneof(fc.record({ scope: fc.constantFrom(undefined, 'deploy:read', 'deploy:write') }), fc.record({ scope: fc.constant(undefined), detail: details })),
   action: fc.constantFrom('issue' as const, 'delegate' as const),
   person: fc.constantFrom(undefined, undefined, { urn: 'urn:mayfly:prod:person:okta:ada', issuer: 'okta', groups: ['staff'] }, { urn: 'urn:mayfly:prod:person:okta:eve', issuer: 'okta', groups: [] }),
   freshSeconds: fc.constantFrom(undefined, 10, 90), purpose: fc.constantFrom(undefined, 'mend the tests', 'other'), actor: fc.constantFrom(undefined, BUILDER, DEPLOYER),
   evidence: evidences, depth: fc.nat(1), ageSeconds: fc.constantFrom(1, 7, 8), bound: fc.boolean(), lifetime: fc.constantFrom(300, 900), time: fc.constantFrom(NOW - 1, NOW, NOW + 1),
-}).map(({ depth, ageSeconds, freshSeconds, purpose, bound, lifetime, time, actor, ...asked }) => question({ ...asked, session: { ...question().session, depth, ageSeconds, freshSeconds, purpose }, request: { bound, lifetime, time, actor } }));
+}).map(({ depth, ageSeconds, freshSeconds, purpose, bound, lifetime, time, actor, asked, ...rest }) => question({ ...rest, ...asked, session: { ...question().session, depth, ageSeconds, freshSeconds, purpose }, request: { bound, lifetime, time, actor } }));
 
 beforeAll(() => {
   expect(preparseSchema('subset.test', schema.text)).toEqual({ type: 'success' });
