@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { detailFacts, detailRules, readDetail } from '../authority/details.ts';
 import { seconds } from '../core/clock.ts';
 import type { Clock } from '../core/clock.ts';
 import { decisionOf, leaseOf, parseId } from '../core/ids.ts';
@@ -12,7 +13,7 @@ import { parseAuthority } from '../exchange/authority-facts.ts';
 import { frameQuestions } from '../exchange/decide.ts';
 import type { QuestionFrame } from '../exchange/decide.ts';
 import { DEFERRAL } from '../exchange/deferral-code.ts';
-import type { NearMiss, PolicyCitation } from '../policy/decision.ts';
+import type { DetailFacts, NearMiss, PolicyCitation } from '../policy/decision.ts';
 import type { Resource } from '../registry/entries.ts';
 import { nearestWorkloads } from '../registry/nearest-workloads.ts';
 import type { NearWorkload } from '../registry/nearest-workloads.ts';
@@ -26,11 +27,13 @@ import { mendFor } from './mends.ts';
 import { askEverybody } from './questions.ts';
 import type { Answered } from './questions.ts';
 
+const storedDetails = z.array(z.record(z.string(), z.unknown())).default([]);
+
 /** What the exchange wrote of a request (exchange/trail.ts); older rows may lack members. */
 const storedFacts = z.object({
   asked: z.object({
     target: z.string().nullish(), scopes: z.array(z.string()).default([]), bound: z.boolean().default(false), requested_actor: z.string().optional(),
-    ceiling: z.array(z.object({ audience: z.string(), scopes: z.array(z.string()) })).optional(),
+    ceiling: z.array(z.object({ audience: z.string(), scopes: z.array(z.string()), details: storedDetails })).optional(), details: storedDetails,
   }).loose().optional(),
   evidence: z.object({ kind: z.string(), issuer: z.string(), subject: z.string(), attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])) }).optional(),
   authority: z.unknown().optional(),
@@ -46,8 +49,8 @@ export interface ExplainDeps {
 }
 
 export const createExplain = (deps: ExplainDeps) => {
-  /** The questions as they would be asked now, for each scope of each pair; what is no longer, or never was, registered has none. */
-  const rebuild = (view: DomainView, row: DenialRow): readonly { readonly resource: Resource; readonly scope: string | undefined; readonly frames: readonly QuestionFrame[] }[] => {
+  /** The questions as they would be asked now, for each scope and detail of each pair; what is no longer, or never was, registered has none. */
+  const rebuild = (view: DomainView, row: DenialRow): readonly { readonly resource: Resource; readonly scope: string | undefined; readonly detail?: DetailFacts; readonly frames: readonly QuestionFrame[] }[] => {
     const facts = storedFacts.safeParse(row.facts);
     if (!facts.success || facts.data.asked === undefined) return [];
     const { asked } = facts.data;
@@ -55,13 +58,19 @@ export const createExplain = (deps: ExplainDeps) => {
     const authority = parseAuthority(facts.data.authority, view);
     if (authority === undefined) return [];
     // A renewal asks for nothing but what it holds.
-    const pairs = typeof asked.target === 'string' && asked.target !== view.domain.issuer ? [{ audience: asked.target, scopes: asked.scopes }] : asked.ceiling ?? authority.ceiling ?? [];
-    return pairs.flatMap(({ audience, scopes }) => {
+    const pairs = typeof asked.target === 'string' && asked.target !== view.domain.issuer ? [{ audience: asked.target, scopes: asked.scopes, details: asked.details }] : asked.ceiling ?? authority.ceiling ?? [];
+    return pairs.flatMap(({ audience, scopes, details = [] }) => {
       const resource = view.resource(audience);
       if (resource === undefined) return [];
       const frames = frameQuestions(view, authority, { bound: asked.bound, time: row.at, lifetime: resource.lifetime ?? 300, actor: asked.requested_actor });
       const registered: readonly (string | undefined)[] = scopes.length === 0 ? [undefined] : scopes.filter((scope) => resource.scopes.includes(scope));
-      return frames.ok ? registered.map((scope) => ({ resource, scope, frames: frames.value })) : [];
+      if (!frames.ok) return [];
+      const rules = detailRules(resource.details);
+      const read = details.flatMap((raw) => {
+        const known = readDetail(raw, rules);
+        return known.ok ? [detailFacts(known.value)] : [];
+      });
+      return [...registered.map((scope) => ({ resource, scope, frames: frames.value })), ...read.map((detail) => ({ resource, scope: undefined, detail, frames: frames.value }))];
     });
   };
 
@@ -73,7 +82,9 @@ export const createExplain = (deps: ExplainDeps) => {
   };
 
   const explainDenial = (row: DenialRow, view: DomainView | undefined): JsonObject => {
-    const misses = view === undefined ? [] : rebuild(view, row).map(({ resource, scope, frames }) => ({ audience: resource.audience, scope: scope ?? null, ...showAnswered(askEverybody(view, frames, resource, scope)) }));
+    const misses = view === undefined ? [] : rebuild(view, row).map(({ resource, scope, detail, frames }) => ({
+      audience: resource.audience, scope: scope ?? null, ...(detail === undefined ? {} : { details: detail.type }), ...showAnswered(askEverybody(view, frames, resource, scope, detail)),
+    }));
     const near = view === undefined ? [] : nearestOf(view, row);
     return {
       decision: row.id, outcome: 'denied', code: row.code, detail: row.detail, at: new Date(row.at).toISOString(), domain: view?.domain.name ?? row.domainId,

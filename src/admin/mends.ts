@@ -77,6 +77,9 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   dpop_required: 'the workload or the resource is registered as bound; let the caller send a DPoP proof (mayfly token --dpop); an admin whose login is bound uses --dpop-key',
 
   target_missing: FORM, target_multiple: FORM, target_invalid: FORM, scope_malformed: FORM, details_malformed: FORM, details_unsupported: FORM,
+  details_unknown: 'register the type under details of the resource, or let the caller ask for one that is registered; docs/authorization-details.md',
+  details_denied: 'write a policy for Detail::"<audience>#<type>" that permits these values, if they should be permitted; the nearest policies are listed',
+  details_exceeded: 'the session token holds narrower details; a new one with wider ones is decided anew',
   target_unknown: 'register the resource (mayfly resource add), or check its spelling',
   target_expired: 'the resource entry has expired: renew its expires if it is still needed',
   target_denied: 'write a policy that permits issue on this resource or its scopes, if it should be permitted; the nearest policies are listed',

@@ -1,6 +1,6 @@
 import { whoIsAsked } from '../exchange/decide.ts';
 import type { QuestionFrame } from '../exchange/decide.ts';
-import type { NearMiss, PolicyCitation } from '../policy/decision.ts';
+import type { DetailFacts, NearMiss, PolicyCitation } from '../policy/decision.ts';
 import type { Resource } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 
@@ -20,9 +20,9 @@ export interface Answered {
 }
 
 /** The exchange stops at the first "no"; an admin is told all of them. */
-export const askEverybody = (view: Pick<DomainView, 'engine'>, frames: readonly QuestionFrame[], resource: Resource, scope: string | undefined): Answered => {
+export const askEverybody = (view: Pick<DomainView, 'engine'>, frames: readonly QuestionFrame[], resource: Resource, scope: string | undefined, detail?: DetailFacts): Answered => {
   const questions = frames.map((frame): AnsweredQuestion => {
-    const question = { ...frame, resource, scope };
+    const question = { ...frame, resource, scope, detail };
     const { allow, approval, policies, errors } = view.engine.decide(question);
     return { ...whoIsAsked(frame), allow, approval: approval?.names ?? [], policies, errors, nearest: allow || approval !== undefined ? [] : view.engine.nearMisses(question) };
   });

@@ -1,3 +1,4 @@
+import { pairJson } from '../authority/narrow.ts';
 import { decisionOf, parseId, parseSessionId } from '../core/ids.ts';
 import type { DomainId, IssuerId, WorkloadId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -12,7 +13,7 @@ import type { LeaseStanding, SessionStanding, StoreReads } from '../store/store.
 import { domainMeant, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
 import type { AdminPorts } from './ports.ts';
-import { iso, MOST_HOPS, MOST_USES, sessionStatus, showCeiling, showSessionFile } from './session-record.ts';
+import { iso, MOST_HOPS, MOST_USES, sessionStatus, showSessionFile } from './session-record.ts';
 
 export interface RecordFilter {
   readonly domain: string | undefined;
@@ -45,7 +46,7 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       issuer: issuerName(view, lease.issuerId), owner: lease.owner, principal: session.principal, audience: lease.audience, scope: lease.scope,
       issued_at: iso(lease.issuedAt), expires_at: iso(lease.expiresAt), session: lease.sessionId, hop: lease.hopId, decision: decisionOf(lease.id),
       ...blocked(revokedBy, suspendedBy), ...(lease.kid === null ? {} : { key: lease.kid }), ...(lease.jkt === null ? {} : { bound_to: lease.jkt }),
-      ...(lease.ceiling.length === 0 ? {} : { ceiling: showCeiling(lease.ceiling) }),
+      ...(lease.ceiling.length === 0 ? {} : { ceiling: lease.ceiling.map(pairJson) }), ...(lease.details === undefined ? {} : { details: lease.details }),
     };
   };
 

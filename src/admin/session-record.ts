@@ -1,3 +1,4 @@
+import { pairJson } from '../authority/narrow.ts';
 import { freshnessOf, isStale } from '../authority/session.ts';
 import { decisionOf } from '../core/ids.ts';
 import type { HopId, LeaseId } from '../core/ids.ts';
@@ -5,7 +6,7 @@ import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import { counts } from '../revocation/revocations.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { BudgetRow, CeilingPair, HopRow, LeaseRow, RevocationRow, Target } from '../store/rows.ts';
+import type { BudgetRow, HopRow, LeaseRow, RevocationRow, Target } from '../store/rows.ts';
 import type { HopUse, SessionEnd, SessionStanding, SessionUses } from '../store/store.ts';
 
 /** All that is told of one session; each part was read by itself. */
@@ -24,7 +25,6 @@ export const MOST_HOPS = 1000;
 export const MOST_USES = 1000;
 
 export const iso = (at: number): string => new Date(at).toISOString();
-export const showCeiling = (ceiling: readonly CeilingPair[]): JsonObject[] => ceiling.map(({ audience, scopes }) => ({ audience, scopes }));
 
 /** The state of a session as every listing shows it: what is for good comes before what may pass. */
 export const sessionStatus = ({ session, revokedBy, suspendedBy }: SessionStanding, view: DomainView | undefined, now: number): 'active' | 'suspended' | 'ended' | 'revoked' => {
@@ -54,7 +54,7 @@ const showHop = (hop: HopRow, file: SessionFile, now: number): JsonObject => {
   const status = blocking?.effect ?? (over ? 'ended' : sessionStatus(file, file.view, now));
   return {
     id: hop.id, parent: hop.parentId, actor: hop.actor, workload: workload?.name ?? hop.workloadId, owner: opening?.owner ?? workload?.owner ?? null, depth: hop.depth, status, ...(because === undefined ? {} : { because }),
-    bound_to: hop.jkt, created_at: iso(hop.createdAt), expires_at: iso(hop.expiresAt), ceiling: showCeiling(hop.ceiling),
+    bound_to: hop.jkt, created_at: iso(hop.createdAt), expires_at: iso(hop.expiresAt), ceiling: hop.ceiling.map(pairJson),
     decision: opening === undefined ? null : decisionOf(opening.id), policies: opening === undefined ? [] : policiesOf(opening), used: usesOf(hop.id, file.uses.uses),
   };
 };

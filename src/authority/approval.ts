@@ -7,14 +7,19 @@ import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { AuthorityModel } from '../registry/entries.ts';
-import type { CeilingPair, ChainLink, Target } from '../store/rows.ts';
+import type { CeilingPair, ChainLink, Detail, Target } from '../store/rows.ts';
 import { normalise } from './narrow.ts';
+import type { RulesAt } from './narrow.ts';
 
-/** One thing that is granted on the word of somebody for each of these names; `scope` null: the audience itself. */
-export interface Need { readonly audience: string; readonly scope: string | null; readonly names: readonly string[] }
+/** One thing that is granted on the word of somebody for each of these names: a scope, details (RFC 9396), or with neither the audience itself. */
+export interface Need { readonly audience: string; readonly scope: string | null; readonly detail?: Detail | undefined; readonly names: readonly string[] }
 
 /** What a whole request needs people for, and within which time, milliseconds. */
 export interface Needs { readonly things: readonly Need[]; readonly ttl: number; readonly byPrincipal: boolean }
+
+/** Of both, within the shorter time; a principal's own word counts only where it does for each. */
+export const uniteNeeds = (a: Needs | undefined, b: Needs | undefined): Needs | undefined =>
+  (a === undefined || b === undefined ? a ?? b : { things: [...a.things, ...b.things], ttl: Math.min(a.ttl, b.ttl), byPrincipal: a.byPrincipal && b.byPrincipal });
 
 /** A person as their issuer knows them. */
 export interface KnownPerson { readonly person: string; readonly iss: string; readonly sub: string }
@@ -50,7 +55,7 @@ export interface Frozen {
   readonly held: readonly CeilingPair[] | null;
   readonly path: readonly Target[];
   readonly asked: {
-    readonly target: string | null; readonly scopes: readonly string[]; readonly details: readonly CeilingPair[] | null; readonly tokenType: string | null;
+    readonly target: string | null; readonly scopes: readonly string[]; readonly ceiling: readonly CeilingPair[] | null; readonly details: readonly Detail[] | null; readonly tokenType: string | null;
     readonly handOnTo: SpiffeId | null; readonly clientId: string | null;
   };
   /** For a session token: then it stands for the hop as long as it lasts, and not for one credential. */
@@ -85,10 +90,12 @@ export const namesIn = (needs: readonly Need[]): readonly string[] => [...new Se
 
 /** Whether each need is one that was agreed to: the same thing, under all the names it needs now. */
 export const covers = (agreed: readonly Need[], needs: readonly Need[]): boolean =>
-  needs.every((need) => need.names.every((name) => agreed.some(({ audience, scope, names }) => audience === need.audience && scope === need.scope && names.includes(name))));
+  needs.every((need) => need.names.every((name) => agreed.some((thing) => thing.audience === need.audience && thing.scope === need.scope && isSameDetail(thing.detail, need.detail) && thing.names.includes(name))));
+
+const isSameDetail = (a: Detail | undefined, b: Detail | undefined): boolean => (a === undefined || b === undefined ? a === b : canonicalJson(a) === canonicalJson(b));
 
 /** Not less, not more, not otherwise: what was agreed to is issued whole or not at all. */
-export const isSameGrant = (decided: readonly CeilingPair[], { granted }: Pick<Frozen, 'granted'>): boolean => canonicalJson(normalise(decided)) === canonicalJson(normalise(granted));
+export const isSameGrant = (decided: readonly CeilingPair[], { granted }: Pick<Frozen, 'granted'>, rulesAt: RulesAt): boolean => canonicalJson(normalise(decided, rulesAt)) === canonicalJson(normalise(granted, rulesAt));
 
 /** Whether somebody is among those who must not decide on the request; told by issuer and subject, whatever entry knows them. */
 export const isParty = ({ person, iss, sub }: KnownPerson, { parties }: Pick<Frozen, 'parties'>): boolean =>
@@ -100,7 +107,8 @@ export const isSamePerson = (a: Pick<KnownPerson, 'iss' | 'sub'>, b: Pick<KnownP
 /** Names nobody has agreed under yet. */
 export const missingNames = (names: readonly string[], votes: readonly { readonly name: string }[]): readonly string[] => names.filter((name) => !votes.some((vote) => vote.name === name));
 
-const pairs = z.array(z.strictObject({ audience: z.string(), scopes: z.array(z.string()) }));
+const detail = z.looseObject({ type: z.string() });
+const pairs = z.array(z.strictObject({ audience: z.string(), scopes: z.array(z.string()), details: z.array(detail).optional() }));
 /** Strict: a member this version does not know was frozen for a reason. */
 const frozenSchema = z.strictObject({
   approval: z.string(), domain: z.string(), session: z.string(), workload: z.string(), actor: z.string(), issuer: z.string(), key: z.string(),
@@ -112,8 +120,8 @@ const frozenSchema = z.strictObject({
   parties: z.array(z.strictObject({ person: z.string(), iss: z.string().nullable(), sub: z.string().nullable() })),
   evidence: z.strictObject({ kind: z.string(), issuer: z.string(), subject: z.string(), attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])) }),
   shownAt: z.number(), showedEvidence: z.boolean(), opensTask: z.boolean(), model: z.enum(['delegated', 'bounded', 'autonomous']), principal: z.string(), startedAt: z.number(), purpose: z.string().nullable(), held: pairs.nullable(), path: z.array(z.string()).min(1),
-  asked: z.strictObject({ target: z.string().nullable(), scopes: z.array(z.string()), details: pairs.nullable(), tokenType: z.string().nullable(), handOnTo: z.string().nullable(), clientId: z.string().nullable() }),
+  asked: z.strictObject({ target: z.string().nullable(), scopes: z.array(z.string()), ceiling: pairs.nullable(), details: z.array(detail).nullable(), tokenType: z.string().nullable(), handOnTo: z.string().nullable(), clientId: z.string().nullable() }),
   forHop: z.boolean(), lifetime: z.number(), granted: pairs.min(1),
-  needs: z.array(z.strictObject({ audience: z.string(), scope: z.string().nullable(), names: z.array(z.string()).min(1) })).min(1),
+  needs: z.array(z.strictObject({ audience: z.string(), scope: z.string().nullable(), detail: detail.optional(), names: z.array(z.string()).min(1) })).min(1),
   byPrincipal: z.boolean(), policies: z.array(z.strictObject({ name: z.string(), version: z.number() })), registryVersion: z.number(), askedAt: z.number(), expiresAt: z.number(),
 });

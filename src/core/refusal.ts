@@ -26,7 +26,7 @@ export const REFUSAL_CODES = [
   'dpop_htm_mismatch', 'dpop_htu_mismatch', 'dpop_iat_outside_window', 'dpop_nonce_missing', 'dpop_nonce_stale', 'dpop_ath_mismatch', 'dpop_replayed', 'dpop_required',
   // what for
   'target_missing', 'target_multiple', 'target_invalid', 'target_unknown', 'target_expired', 'target_denied', 'scope_malformed', 'scope_unknown', 'scope_denied',
-  'details_malformed', 'details_unsupported', 'ceiling_exceeded', 'lifetime_exhausted', 'depth_exceeded',
+  'details_malformed', 'details_unsupported', 'details_unknown', 'details_denied', 'details_exceeded', 'ceiling_exceeded', 'lifetime_exhausted', 'depth_exceeded',
   // authority taken back
   'revoked', 'suspended', 'session_ended', 'session_unknown', 'budget_exhausted', 'login_too_old',
   // approvals by people (docs/approvals.md)

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { ActClaim } from '../tokens/claims.ts';
+import type { Detail } from '../store/rows.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
 import type { StatusEntry } from '../tokens/status-list.ts';
 import type { HopId, LeaseId, SessionId, SpiffeId } from '../core/ids.ts';
@@ -18,6 +19,8 @@ export interface Order {
   readonly workload: Workload;
   readonly resource: Resource;
   readonly scopes: readonly string[];
+  /** `authorization_details`, of types the resource understands; undefined: none. */
+  readonly details?: readonly Detail[] | undefined;
   /** Members `sub`, `act`, `may_act`, `client_id`, `authority` of the token, built by the authority rules. */
   readonly subject: {
     readonly sub: string; readonly act: ActClaim | undefined; readonly model: string; readonly principal: string; readonly depth: number;

@@ -13,6 +13,7 @@ import type { DpopBinding } from '../tokens/proof.ts';
 import { judgeVotes } from './approver.ts';
 import type { Approved, Caller } from './caller.ts';
 import type { Decided } from './decide.ts';
+import { rulesAt } from './rules.ts';
 
 /** People agreed, or nobody has to: until when what is issued on it may last, and on which approvals. */
 export interface Agreement { readonly until: number; readonly approvals: readonly JsonObject[] }
@@ -35,7 +36,7 @@ export const createAgree = ({ clock, snapshot, store }: AgreeDeps): Agree => {
 
   const redeem = (approved: Approved, { pairs, approval }: Decided, view: DomainView): Result<Agreement, Refusal> => {
     const { row, frozen } = approved;
-    if (!isSameGrant(pairs, frozen)) return err(refusal('approval_changed', 'the decision made anew does not give what was agreed to'));
+    if (!isSameGrant(pairs, frozen, rulesAt(view))) return err(refusal('approval_changed', 'the decision made anew does not give what was agreed to'));
     if (approval !== undefined && !covers(frozen.needs, approval.things)) return err(refusal('approval_changed', 'the policies of now ask for more than was agreed to'));
     const refused = counts(approved, approval, view);
     return refused === undefined ? ok({ until: row.expiresAt, approvals: [citeApproval(approved)] }) : err(refused);
@@ -59,7 +60,7 @@ export const createAgree = ({ clock, snapshot, store }: AgreeDeps): Agree => {
     const used = new Set<Approved>();
     for (const need of approval.things) {
       const covering = standing.filter(({ frozen }) => covers(frozen.needs, [need])).toSorted((a, b) => b.row.expiresAt - a.row.expiresAt)[0];
-      if (covering === undefined) return err(refusal('approval_required', `${need.audience}${need.scope === null ? '' : `#${need.scope}`} needs the word of ${need.names.join(' and ')}`));
+      if (covering === undefined) return err(refusal('approval_required', `${need.audience}${need.scope === null && need.detail === undefined ? '' : `#${need.scope ?? need.detail?.type ?? ''}`} needs the word of ${need.names.join(' and ')}`));
       used.add(covering);
     }
     return ok({ until: Math.min(...[...used].map(({ row }) => row.expiresAt)), approvals: [...used].map(citeApproval) });

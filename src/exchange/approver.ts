@@ -1,5 +1,6 @@
 import { namesIn } from '../authority/approval.ts';
 import type { Frozen, KnownPerson } from '../authority/approval.ts';
+import { detailFacts } from '../authority/details.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { PersonUrn } from '../core/ids.ts';
@@ -20,16 +21,16 @@ export const mayApprove = (view: DomainView, frozen: Frozen, { person: urn, issu
   const workload = view.workloadById(frozen.workload);
   if (workload === undefined) return refusal('workload_unknown', `${frozen.actor} is no longer registered`);
   const things = frozen.needs.filter(({ names }) => names.includes(name));
-  for (const { audience, scope } of things) {
+  for (const { audience, scope, detail } of things) {
     const resource = view.resource(audience);
     if (resource === undefined) return refusal('target_unknown', `${audience} is no longer registered`);
     const answer = view.engine.decide({
-      domain: view.domain, action: 'approve', workload, person: { urn, issuer, groups }, resource, scope: scope ?? undefined, evidence: frozen.evidence, chain: frozen.chain.map(({ sub }) => sub),
+      domain: view.domain, action: 'approve', workload, person: { urn, issuer, groups }, resource, scope: scope ?? undefined, detail: detail && detailFacts(detail), evidence: frozen.evidence, chain: frozen.chain.map(({ sub }) => sub),
       session: { model: frozen.model, principal: frozen.principal, ageSeconds: Math.max(0, Math.floor((now - frozen.startedAt) / 1000)), depth: frozen.chain.length - 1, purpose: frozen.purpose ?? undefined },
       request: { bound: true, time: now, lifetime: frozen.lifetime, approval: name, actor: frozen.asked.handOnTo ?? undefined },
     });
     if (answer.errors.length > 0) return refusal('policy_error', answer.errors.join('; '));
-    if (!answer.allow) return refusal('approver_denied', `no policy permits ${urn} to approve ${audience}${scope === null ? '' : `#${scope}`} as ${name}`);
+    if (!answer.allow) return refusal('approver_denied', `no policy permits ${urn} to approve ${audience}${scope === null && detail === undefined ? '' : `#${scope ?? detail?.type ?? ''}`} as ${name}`);
   }
   // A name nothing needs is none that anybody could agree to.
   return things.length === 0 ? refusal('approver_denied', `the request needs nobody's word as ${name}`) : undefined;

@@ -3,14 +3,17 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import { uniteNeeds } from '../authority/approval.ts';
 import type { Need, Needs } from '../authority/approval.ts';
+import type { ApprovalDemand, PolicyCitation, Question } from '../policy/decision.ts';
 import { uniteDemands } from '../policy/approval.ts';
-import type { Answer, ApprovalDemand, PolicyCitation, Question } from '../policy/decision.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { CeilingPair } from '../store/rows.ts';
 import { withinCeiling } from './aim.ts';
 import type { Aim, Ask } from './aim.ts';
 import type { Caller } from './caller.ts';
+import { addCitations } from './citations.ts';
+import { decideDetails } from './decide-details.ts';
 import { parseEvidenceFacts } from './facts.ts';
 
 /** What was permitted of one ask, and by which policy versions. */
@@ -81,10 +84,6 @@ const saysNo = (frame: QuestionFrame): string => {
 
 const secondsSince = (then: number, now: number): number => Math.max(0, Math.floor((now - then) / 1000));
 
-const addCitations = (policies: PolicyCitation[], answer: Pick<Answer, 'policies'>): void => {
-  for (const cited of answer.policies) if (!policies.some((known) => known.name === cited.name)) policies.push(cited);
-};
-
 /**
  * Decides one ask: each requested scope, or `issue` on the resource itself when none is asked. A caller that nothing is
  * permitted at the target gets what it would get for a target that does not exist (design section 5, Targets and scopes).
@@ -140,10 +139,7 @@ const needsOf = ({ resource }: Ask, granted: readonly (string | undefined)[], de
   return demand && { things: asked.map(([need]) => need), ttl: demand.ttl, byPrincipal: demand.byPrincipal };
 };
 
-const uniteNeeds = (a: Needs | undefined, b: Needs | undefined): Needs | undefined =>
-  (a === undefined || b === undefined ? a ?? b : { things: [...a.things, ...b.things], ttl: Math.min(a.ttl, b.ttl), byPrincipal: a.byPrincipal && b.byPrincipal });
-
-/** The whole decision: one pair per audience, the policies that made it, and the scopes left out, as `<audience>#<scope>`. */
+/** The whole decision: one pair per audience, the policies that made it, and what was left out, as `<audience>#<scope or type of details>`. */
 export interface Decided {
   readonly pairs: readonly CeilingPair[];
   readonly policies: readonly PolicyCitation[];
@@ -171,11 +167,16 @@ export const decideAim = (view: DomainView, frames: readonly QuestionFrame[], ai
       denied.push(...(ask.scopes.length === 0 ? [ask.resource.audience] : ask.scopes.map((scope) => `${ask.resource.audience}#${scope}`)));
       continue;
     }
-    pairs.push({ audience: ask.resource.audience, scopes: verdict.value.granted });
+    const { audience } = ask.resource;
+    const details = decideDetails(view, frames, ask, held, aimed.kind === 'session' && aimed.renews);
+    if (!details.ok) return details;
+    pairs.push({ audience, scopes: verdict.value.granted, ...(details.value.granted.length === 0 ? {} : { details: details.value.granted }) });
     addCitations(policies, verdict.value);
-    approval = uniteNeeds(approval, verdict.value.approval);
+    approval = uniteNeeds(uniteNeeds(approval, verdict.value.approval), details.value.approval);
+    addCitations(policies, details.value);
+    denied.push(...details.value.denied);
     const left = new Set(verdict.value.granted);
-    denied.push(...ask.scopes.filter((scope) => !left.has(scope)).map((scope) => `${ask.resource.audience}#${scope}`));
+    denied.push(...ask.scopes.filter((scope) => !left.has(scope)).map((scope) => `${audience}#${scope}`));
   }
   return pairs.length === 0 && first !== undefined ? err(first) : ok({ pairs, policies, denied, approval });
 };

@@ -1,5 +1,6 @@
 import { freeze, namesIn } from '../authority/approval.ts';
 import type { Frozen, Needs } from '../authority/approval.ts';
+import { pairJson } from '../authority/narrow.ts';
 import { joinHop } from '../authority/session.ts';
 import { parsePersonUrn } from '../attestation/person.ts';
 import { seconds } from '../core/clock.ts';
@@ -62,7 +63,7 @@ export const createDefer = (deps: DeferDeps): Defer => async (input) => {
   if (!joined.ok) return joined;
   const caller = joined.value;
   const now = deps.clock.now();
-  const hop = caller.hop ?? joinHop(openHop(caller, binding.jkt, [], now), caller.hops ?? []);
+  const hop = caller.hop ?? joinHop(openHop(caller, binding.jkt, [], now, view), caller.hops ?? []);
   const expiresAt = Math.min(now + needs.ttl, hop.expiresAt, caller.session.expiresAt);
   if (expiresAt < now + SHORTEST) return err(refusal('lifetime_exhausted', 'the session or hop ends before anybody could agree'));
 
@@ -75,7 +76,7 @@ export const createDefer = (deps: DeferDeps): Defer => async (input) => {
     issued: { kind: DEFERRAL, issuedTokenType: 'urn:ietf:params:oauth:token-type:deferral-code', tokenType: 'N_A', credential: code, kid: undefined, expiresAt, handle: undefined },
     decision: {
       asked: input.asked, denied, evidence: input.evidence, registry_version: input.registryVersion, policies: policies.map(({ name, version }) => ({ name, version })), bound: true,
-      approval: { id, hash, names: namesIn(needs.things), needs: needs.things.map(({ audience, scope, names }) => ({ audience, scope, names })) },
+      approval: { id, hash, names: namesIn(needs.things), needs: needs.things.map(({ audience, scope, detail, names }) => ({ audience, scope, ...(detail === undefined ? {} : { detail }), names })) },
     },
   });
   // Nothing is used of a budget before something is issued.
@@ -86,7 +87,7 @@ export const createDefer = (deps: DeferDeps): Defer => async (input) => {
       ...issuance.audit, action: 'approval.asked',
       body: {
         approval: id, hash, names: namesIn(needs.things), lease: leaseId, session: caller.session.id, hop: hop.id, workload: caller.workload.spiffeId, owner: caller.workload.owner, principal: caller.session.principal,
-        granted: input.decided.pairs.map(({ audience, scopes }) => ({ audience, scopes })), key: binding.jkt, expires: expiresAt, request: input.requestId,
+        granted: input.decided.pairs.map(pairJson), key: binding.jkt, expires: expiresAt, request: input.requestId,
       },
     },
     approval: {
@@ -115,7 +116,7 @@ const describe = (approval: ApprovalId, { request, view, aim, decided, lifetime,
     model: session.model, principal: session.principal, startedAt: session.startedAt, purpose: typeof purpose === 'string' ? purpose : null,
     held: caller.ceiling ?? null, path: caller.path,
     asked: {
-      target: request.target ?? null, scopes: request.scopes, details: request.ceiling ?? null, tokenType: request.requestedTokenType ?? null, handOnTo: request.requestedActor ?? null, clientId: request.clientId ?? null,
+      target: request.target ?? null, scopes: request.scopes, ceiling: request.ceiling ?? null, details: request.details ?? null, tokenType: request.requestedTokenType ?? null, handOnTo: request.requestedActor ?? null, clientId: request.clientId ?? null,
     },
     forHop: aim.kind === 'session' && request.requestedActor === undefined, lifetime,
     granted: decided.pairs, needs: needs.things, byPrincipal: needs.byPrincipal, policies: decided.policies.map(({ name, version }) => ({ name, version })), registryVersion,

@@ -13,7 +13,7 @@ import type { Result } from '../core/result.ts';
 import type { IssuedCredential } from '../credentials/provider.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { CeilingPair } from '../store/rows.ts';
+import type { CeilingPair, Detail } from '../store/rows.ts';
 import type { StoreWrites } from '../store/store.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
 import { aim } from './aim.ts';
@@ -43,6 +43,8 @@ export interface Grant {
   readonly scope: string | undefined;
   /** The ceiling of a session token. */
   readonly ceiling: readonly CeilingPair[] | undefined;
+  /** The details of a resource token. */
+  readonly details?: readonly Detail[] | undefined;
   readonly decisionId: DecisionId;
 }
 
@@ -135,7 +137,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
     const { session, hops } = joined.value;
 
     // hop: the caller's own, or a new one whose ceiling is exactly what was decided
-    const hop = caller.hop ?? joinHop(openHop(joined.value, binding?.jkt ?? null, pairs, now), hops ?? []);
+    const hop = caller.hop ?? joinHop(openHop(joined.value, binding?.jkt ?? null, pairs, now, view), hops ?? []);
     const endsAt = Math.min(endOf(hop, session, caller.freshness), agreed.value.until);
     const expiresAt = Math.min(now + terms.lifetime * SECOND, endsAt);
     if (expiresAt < now + SECOND) return deny(refusal('lifetime_exhausted', 'the session or hop ends within a second'));
@@ -164,12 +166,13 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
     if (outcome === 'committed' || outcome === 'replayed') spent.add(caller.replayKey);
     if (outcome !== 'committed') return deny(refuseOutcome(outcome === 'proof_replayed' && binding === undefined ? 'replayed' : outcome));
 
-    const granted = pairs[0]?.scopes ?? [];
+    const { scopes: granted = [], details } = pairs[0] ?? {};
     return ok({
       credential: issued.value,
       expiresIn: seconds(issued.value.expiresAt) - seconds(now),
       scope: aimed.value.kind === 'resource' && granted.length > 0 ? granted.join(' ') : undefined,
       ceiling: aimed.value.kind === 'session' ? pairs : undefined,
+      ...(aimed.value.kind === 'resource' && details !== undefined ? { details } : {}),
       decisionId: decisionOf(leaseId),
     });
   }

@@ -35,6 +35,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
   const audience = resource?.audience ?? view.domain.issuer;
   const credentialHash = sha256url(issued.credential);
   const scope = resource === undefined ? '' : (facts.pairs[0]?.scopes ?? []).join(' ');
+  const details = resource === undefined ? undefined : facts.pairs[0]?.details;
   return {
     session: caller.session,
     hop: facts.hop,
@@ -52,6 +53,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       scope,
       // A resource token cannot be exchanged: its ceiling is empty (design section 5).
       ceiling: aim.kind === 'session' ? facts.pairs : [],
+      ...(details === undefined ? {} : { details }),
       decision: facts.decision,
       replayKey: caller.replayKey,
       replayUntil: caller.replayUntil,
@@ -75,7 +77,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       body: {
         lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: caller.session.id, hop: facts.hop.id,
         workload: caller.workload.spiffeId, owner: caller.workload.owner, principal: caller.session.principal,
-        audience, scope, expires: issued.expiresAt, ...(facts.handsOnTo === undefined ? {} : { handed_on_to: facts.handsOnTo }), ...(caller.redeems === undefined ? {} : { approval: caller.redeems.row.id }), hash: credentialHash, request: facts.requestId,
+        audience, scope, ...(details === undefined ? {} : { details }), expires: issued.expiresAt, ...(facts.handsOnTo === undefined ? {} : { handed_on_to: facts.handsOnTo }), ...(caller.redeems === undefined ? {} : { approval: caller.redeems.row.id }), hash: credentialHash, request: facts.requestId,
       },
     },
   };

@@ -8,7 +8,7 @@ import type { Aim } from './aim.ts';
 import { TOKEN_TYPE } from './request.ts';
 
 /** All of an order but what it is for. */
-export type Ticket = Omit<Order, 'resource' | 'scopes'>;
+export type Ticket = Omit<Order, 'resource' | 'scopes' | 'details'>;
 
 /** Seconds a credential of this target lives, as which token types it can be asked for, and whether the target is called to make it. */
 export interface Terms { readonly lifetime: number; readonly tokenTypes: readonly string[]; readonly callsTarget: boolean }
@@ -38,6 +38,7 @@ export const createMint = (ports: MintPorts): Mint => ({
     const { resource } = aim.ask;
     const provider = ports.providers.get(resource.provider);
     if (provider === undefined) return err(refusal('provider_misconfigured', `no provider ${resource.provider}`));
-    return provider.issue({ ...ticket, resource, scopes: decided[0]?.scopes ?? [] }, resource.options);
+    const { scopes = [], details } = decided[0] ?? {};
+    return provider.issue({ ...ticket, resource, scopes, ...(details === undefined ? {} : { details }) }, resource.options);
   },
 });

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { parseSessionId, parseSpiffeId } from '../core/ids.ts';
 import type { SessionId, SpiffeId } from '../core/ids.ts';
+import { isObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import type { CeilingPair } from '../store/rows.ts';
+import type { CeilingPair, Detail } from '../store/rows.ts';
+import { CEILING_TYPE } from '../tokens/claims.ts';
 import { readJson } from '../tokens/compact.ts';
 
 export const TOKEN_EXCHANGE_GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -18,7 +20,7 @@ export const TOKEN_TYPE = {
   /** A session's id in place of a token of it that has expired (design section 5, Renewal). */
   session: 'urn:mayfly:token-type:session',
 } as const;
-export const CEILING_TYPE = 'urn:mayfly:ceiling';
+export { CEILING_TYPE } from '../tokens/claims.ts';
 
 /**
  * What the subject token is said to be: a platform's or person's token, an access token (a session token of ours, or a person's
@@ -47,6 +49,8 @@ export interface ExchangeRequest {
   readonly ceiling: readonly CeilingPair[] | undefined;
   /** The caller takes a deferral code where a person has to agree first (`completion_mode=deferred`). */
   readonly deferrable?: boolean;
+  /** `authorization_details` of other types, for the one target. Their form is right; what they may say only the target's types tell. */
+  readonly details?: readonly Detail[] | undefined;
 }
 
 /** A request that was put off before: all it says is which one. */
@@ -68,12 +72,19 @@ const RESOURCE = /^[A-Za-z][A-Za-z0-9+.-]*:[^#\s]+$/;
 /** RFC 6749 appendix A.1, and no SPIFFE ID is longer. */
 const CLIENT_ID = /^[\x20-\x7e]{1,2048}$/;
 
+/** What could be stored and shown; what a type allows is narrower (authority/details.ts). */
+const detailText = z.string().min(1).max(1024).regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u);
+// Flat: no comparator holds one object against another, so a nested one could only be refused.
+const detail = z.record(z.string().min(1).max(64).regex(/^[\x21-\x7e]+$/), z.union([detailText, z.int(), z.array(detailText).max(MAX_SCOPES)])).and(z.looseObject({ type: detailText.max(256) }));
+const MAX_MEMBERS = 32;
 const ceilingDetail = z.strictObject({
   type: z.literal(CEILING_TYPE),
   audience: z.string().regex(AUDIENCE),
   scopes: z.array(z.string().regex(SCOPE_TOKEN)).max(MAX_SCOPES).default([]),
+  details: z.array(detail).min(1).max(MAX_MEMBERS).optional(),
 });
-const details = z.array(ceilingDetail).min(1).max(32);
+const ceilings = z.array(ceilingDetail).min(1).max(MAX_MEMBERS);
+const details = z.array(detail).min(1).max(MAX_MEMBERS);
 
 /** A parameter sent without a value is treated as absent; only `resource` and `audience` may repeat (RFC 6749 section 3.2, RFC 8693 section 2.1). */
 const single = (form: Form, name: string): Result<string | undefined, Refusal> => {
@@ -89,19 +100,44 @@ const parseScopes = (raw: string | undefined): Result<readonly string[], Refusal
   return scopes.every((scope) => SCOPE_TOKEN.test(scope)) ? ok(scopes) : err(refusal('scope_malformed', 'scope is not a list of scope-tokens with single spaces between them'));
 };
 
-/** RFC 9396 section 5: an unknown type, field or value fails the request. */
-const parseCeiling = (raw: string | undefined): Result<readonly CeilingPair[] | undefined, Refusal> => {
-  if (raw === undefined) return ok(undefined);
+type Asked = Pick<ExchangeRequest, 'ceiling' | 'details'>;
+
+/** RFC 9396 section 5: an unknown type, field or value fails the request. Which types there are besides ceilings the target says. */
+const parseDetails = (raw: string | undefined): Result<Asked, Refusal> => {
+  if (raw === undefined) return ok({ ceiling: undefined });
   if (raw.length > MAX_DETAILS) return err(refusal('details_malformed', 'authorization_details is too large'));
   // A gateway before us may read the other of two equal names (RFC 8259 section 4).
   const value = readJson(Buffer.from(raw));
   if (value === undefined) return err(refusal('details_malformed', 'authorization_details is not JSON in which each member has a name of its own'));
-  const parsed = details.safeParse(value);
-  if (!parsed.success) return err(refusal('details_malformed', `authorization_details: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`));
-  const asked = parsed.data.reduce((sum, { scopes }) => sum + Math.max(1, scopes.length), 0);
-  if (asked > MAX_ASKED) return err(refusal('details_malformed', `authorization_details asks for ${asked} scopes, at most are ${MAX_ASKED}`));
-  return ok(parsed.data.map(({ audience, scopes }) => ({ audience, scopes })));
+  if (namesPrototype(value)) return err(refusal('details_malformed', 'authorization_details has a member called __proto__'));
+  // Numbers can be written shorter than we write them (1e15), and what is issued must be readable again.
+  if (JSON.stringify(value).length > MAX_DETAILS) return err(refusal('details_malformed', 'authorization_details is too large'));
+  const listed = Array.isArray(value) ? value.filter((member) => isObject(member) && member['type'] === CEILING_TYPE).length : 0;
+  if (Array.isArray(value) && listed > 0 && listed < value.length) return err(refusal('details_unsupported', `details of another type stand within those of type ${CEILING_TYPE}, not beside them`));
+  const asked = listed > 0 ? readCeilings(value) : readDetails(value);
+  if (!asked.ok) return asked;
+  const decisions = decisionsIn(asked.value);
+  if (decisions > MAX_ASKED) return err(refusal('details_malformed', `authorization_details asks for ${decisions} scopes and details, at most are ${MAX_ASKED}`));
+  return asked;
 };
+
+/** The one name that zod passes over in silence. */
+const namesPrototype = (value: unknown): boolean => typeof value === 'object' && value !== null && (Object.hasOwn(value, '__proto__') || Object.values(value).some(namesPrototype));
+
+const readCeilings = (value: unknown): Result<Asked, Refusal> => {
+  const parsed = ceilings.safeParse(value);
+  if (!parsed.success) return notDetails(parsed.error);
+  return ok({ ceiling: parsed.data.map(({ audience, scopes, details: within }) => ({ audience, scopes, ...(within === undefined ? {} : { details: within }) })) });
+};
+
+const readDetails = (value: unknown): Result<Asked, Refusal> => {
+  const parsed = details.safeParse(value);
+  return parsed.success ? ok({ ceiling: undefined, details: parsed.data }) : notDetails(parsed.error);
+};
+
+const notDetails = (error: z.ZodError): Result<Asked, Refusal> => err(refusal('details_malformed', `authorization_details: ${z.prettifyError(error).replaceAll('\n', ' ').slice(0, 500)}`));
+
+const decisionsIn = ({ ceiling = [], details: own = [] }: Asked): number => ceiling.reduce((sum, { scopes, details: within = [] }) => sum + Math.max(1, scopes.length) + within.length, own.length);
 
 const parseTarget = (form: Form): Result<string | undefined, Refusal> => {
   const resources = (form.get('resource') ?? []).filter((value) => value !== '');
@@ -191,9 +227,9 @@ export const parseExchangeRequest = (form: Form): Result<ExchangeRequest, Refusa
   if (!target.ok) return target;
   const scopes = parseScopes(scope);
   if (!scopes.ok) return scopes;
-  const ceiling = parseCeiling(values['authorization_details']);
-  if (!ceiling.ok) return ceiling;
-  return ok({ subjectToken, subjectKind, clientId, ...actor.value, ...task.value, target: target.value, scopes: scopes.value, requestedTokenType, ceiling: ceiling.value, ...(mode.value ? { deferrable: true } : {}) });
+  const details = parseDetails(values['authorization_details']);
+  if (!details.ok) return details;
+  return ok({ subjectToken, subjectKind, clientId, ...actor.value, ...task.value, target: target.value, scopes: scopes.value, requestedTokenType, ...details.value, ...(mode.value ? { deferrable: true } : {}) });
 };
 
 /** A list of modes; a mode that does not exist here is asked for on purpose. */

@@ -48,5 +48,5 @@ export const createResume = ({ clock, store }: ResumeDeps): Resume => async (app
 /** The request as it was asked. The tokens that came with it are used up and not kept. */
 export const requestOf = ({ asked }: Approved['frozen']): ExchangeRequest => ({
   subjectToken: '', subjectKind: 'evidence', actorToken: undefined, clientId: asked.clientId ?? undefined, requestedActor: asked.handOnTo ?? undefined, session: undefined, purpose: undefined,
-  target: asked.target ?? undefined, scopes: asked.scopes, requestedTokenType: asked.tokenType ?? undefined, ceiling: asked.details ?? undefined,
+  target: asked.target ?? undefined, scopes: asked.scopes, requestedTokenType: asked.tokenType ?? undefined, ceiling: asked.ceiling ?? undefined, details: asked.details ?? undefined,
 });

@@ -6,7 +6,7 @@ import type { Result } from '../core/result.ts';
 import type { IssuedCredential } from '../credentials/provider.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { CeilingPair } from '../store/rows.ts';
-import { buildSessionClaims, CEILING_TYPE } from '../tokens/claims.ts';
+import { buildSessionClaims, ceilingDetails } from '../tokens/claims.ts';
 import { signToken } from '../tokens/sign.ts';
 import { statusClaim } from '../tokens/status-list.ts';
 import type { StatusEntry } from '../tokens/status-list.ts';
@@ -28,7 +28,7 @@ export const signSessionToken = (ticket: Ticket, ceiling: readonly CeilingPair[]
   const signed = signToken(buildSessionClaims({
     issuer: ticket.domain.issuer, leaseId: ticket.leaseId, sessionId: ticket.sessionId, clientId: ticket.workload.spiffeId, subject: subject.sub,
     act: subject.act, mayAct: handsOnTo === undefined ? undefined : mayActOf(handsOnTo, ticket.domain.issuer), jkt: binding?.jkt, authTime: subject.authTime, acr: subject.acr,
-    authorizationDetails: ceiling.map((pair) => ({ type: CEILING_TYPE, audience: pair.audience, scopes: pair.scopes })),
+    authorizationDetails: ceilingDetails(ceiling),
     authority: { model: subject.model, principal: subject.principal, depth: subject.depth },
     issuedAt: ticket.issuedAt, expiresAt: ticket.expiresAt, status: statusClaim(status),
   }), ring);

@@ -1,6 +1,7 @@
 import { missingNames } from '../authority/approval.ts';
 import type { Frozen } from '../authority/approval.ts';
 import { isOwn } from '../authority/chain.ts';
+import { pairJson } from '../authority/narrow.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { ApprovalRow, ApprovalStatus, ChainLink } from '../store/rows.ts';
@@ -23,8 +24,8 @@ export const tellApproval = (view: DomainView, row: ApprovalRow, frozen: Frozen,
     on_behalf_of: frozen.person?.urn ?? null, principal: frozen.principal,
     what: {
       gets: frozen.asked.handOnTo !== null ? 'a session token handed on' : frozen.forHop ? 'a session token' : 'a credential', ...(frozen.asked.handOnTo === null ? {} : { handed_on_to: frozen.asked.handOnTo }),
-      grants: frozen.granted.map(({ audience, scopes }) => ({ audience, scopes, owner: view.resource(audience)?.owner ?? null })),
-      on_approval: frozen.needs.map(({ audience, scope, names }) => ({ audience, scope, names })),
+      grants: frozen.granted.map((pair) => ({ ...pairJson(pair), owner: view.resource(pair.audience)?.owner ?? null })),
+      on_approval: frozen.needs.map(({ audience, scope, detail, names }) => ({ audience, scope, ...(detail === undefined ? {} : { detail }), names })),
       lifetime_seconds: frozen.lifetime, bound_to: frozen.key,
     },
     why: frozen.purpose === null ? null : { told_by_opener: frozen.purpose },

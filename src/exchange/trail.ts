@@ -1,4 +1,5 @@
 import type { DomainId } from '../core/ids.ts';
+import { pairJson } from '../authority/narrow.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Workload } from '../registry/entries.ts';
 import { authorityJson } from './authority-facts.ts';
@@ -16,7 +17,8 @@ export const openTrail = (domainId: DomainId, request: ExchangeRequest, bound: b
     target: request.target ?? null,
     scopes: request.scopes,
     bound,
-    ...(request.ceiling === undefined ? {} : { ceiling: request.ceiling.map((pair) => ({ audience: pair.audience, scopes: pair.scopes })) }),
+    ...(request.ceiling === undefined ? {} : { ceiling: request.ceiling.map(pairJson) }),
+    ...(request.details === undefined ? {} : { details: request.details }),
     ...(request.clientId === undefined ? {} : { client_id: request.clientId }),
     ...(request.requestedActor === undefined ? {} : { requested_actor: request.requestedActor }),
   };

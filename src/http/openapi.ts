@@ -20,6 +20,7 @@ const tokenRequest = z.object({
 }).meta({ id: 'TokenRequest', description: 'RFC 8693 section 2.1; with the deferred grant nothing but deferral_code and client_id' });
 const tokenResponse = z.object({
   access_token: z.string(), issued_token_type: z.string(), token_type: z.enum(['Bearer', 'DPoP', 'N_A']), expires_in: z.int(), scope: z.string().optional(),
+  authorization_details: z.array(z.looseObject({ type: z.string() })).optional(),
 }).meta({ id: 'TokenResponse', description: 'RFC 8693 section 2.2.1' });
 
 const json = (schema: z.ZodType) => ({ 'application/json': { schema } });

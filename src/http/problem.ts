@@ -91,8 +91,11 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   scope_malformed: row(400, 'invalid_scope', 'scope must be a list of scope names with single spaces between them; a session token has none.'),
   scope_unknown: row(400, 'invalid_scope', 'A scope does not exist at this target.'),
   scope_denied: row(400, 'invalid_scope', 'None of the scopes is permitted to you now. An admin can explain this decision.'),
-  details_malformed: row(400, 'invalid_authorization_details', 'authorization_details must be a JSON array of objects with type urn:mayfly:ceiling, an audience and a list of scopes, and nothing else.'),
-  details_unsupported: row(400, 'invalid_authorization_details', 'authorization_details of type urn:mayfly:ceiling are for session tokens: send them without another target.'),
+  details_malformed: row(400, 'invalid_authorization_details', 'authorization_details must be a JSON array of flat objects, each with a type, with the fields of that type and no others.'),
+  details_unsupported: row(400, 'invalid_authorization_details', 'authorization_details of type urn:mayfly:ceiling are for session tokens and stand alone; those of other types go with their target, or as details within a ceiling.'),
+  details_unknown: row(400, 'invalid_authorization_details', 'The target does not understand this type of authorization_details.'),
+  details_denied: row(400, 'invalid_authorization_details', 'These authorization_details are not permitted to you now. An admin can explain this decision.'),
+  details_exceeded: row(400, 'invalid_authorization_details', 'The session token was issued for less than these authorization_details.'),
   lifetime_exhausted: request('The session is about to end. Start a new run.'),
   depth_exceeded: request('The chain of actors is too long.'),
 

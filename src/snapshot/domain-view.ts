@@ -21,6 +21,8 @@ export interface DomainView {
   issuer(name: string): Issuer | undefined;
   issuerById(id: IssuerId): Issuer | undefined;
   resource(audience: string): Resource | undefined;
+  /** Every type of `authorization_details` that some resource understands, in order. */
+  readonly detailTypes: readonly string[];
   identify(evidence: IdentifyingEvidence, clientId: string | undefined, now: number): Result<Workload, Refusal>;
   workloadById(id: WorkloadId): Workload | undefined;
   workloadByName(name: string): Workload | undefined;
@@ -80,6 +82,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
   let keys = ports.openRing([]);
   let problems: readonly string[] = [];
   let policyProblems: readonly string[] = [];
+  let detailTypes: readonly string[] = [];
 
   const place = (entry: Entry): void => {
     if (entry.kind === 'domain') {
@@ -127,6 +130,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
     get ring() { return keys.ring; },
     get problems() { return problems; },
     get policyProblems() { return policyProblems; },
+    get detailTypes() { return detailTypes; },
     issuersFor: (iss, purpose) => issuersByIss.get(`${purpose} ${iss}`) ?? NO_ISSUERS,
     issuer: (name) => issuers.get(name),
     issuerById: (id) => issuersById.get(id),
@@ -152,6 +156,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
           issuersByIss.set(key, [...(issuersByIss.get(key) ?? []), issuer]);
         }
       }
+      if (touched.has('resource')) detailTypes = [...new Set([...resources.values()].flatMap(({ details = [] }) => details.map(({ type }) => type)))].sort();
       if (touched.has('policy')) engine = ports.buildEngine(domain.id, [...policies.values()]);
       if (changedKeys.length > 0) {
         for (const row of changedKeys) keyRows.set(row.kid, row);

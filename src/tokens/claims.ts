@@ -4,6 +4,7 @@ import type { LeaseId, SessionId, SpiffeId } from '../core/ids.ts';
 import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { StatusClaim } from './status-list.ts';
+import type { CeilingPair } from '../store/rows.ts';
 
 /** One link of the actor chain, outermost first (RFC 8693 section 4.1). */
 export interface ActClaim { readonly iss: string; readonly sub: string; readonly act?: ActClaim }
@@ -65,6 +66,10 @@ export interface TokenFacts {
 export const MAX_TOKEN_SECONDS = 3600;
 export const MAX_ACT_DEPTH = 5;
 export const CEILING_TYPE = 'urn:mayfly:ceiling';
+
+/** A ceiling as `authorization_details`, in tokens and in answers (RFC 9396 sections 7 and 9). */
+export const ceilingDetails = (ceiling: readonly CeilingPair[]): readonly JsonObject[] =>
+  ceiling.map(({ audience, scopes, details }) => ({ type: CEILING_TYPE, audience, scopes, ...(details === undefined ? {} : { details }) }));
 
 /** A token's claims contradict themselves or RFC 9068: a bug in what built them, never the caller's doing. */
 export class ClaimsFault extends Error {

@@ -14,7 +14,7 @@ const frozen = {
   person: { urn: ALICE.person, issuer: 'corp', groups: ['engineering'] }, login: { person: ALICE.person, authTime: 1 }, parties: [ALICE],
   evidence: { kind: 'oidc', issuer: 'platform', subject: 'a', attributes: { n: 1, yes: true, many: ['a'] } }, shownAt: 2, showedEvidence: true, opensTask: false,
   model: 'delegated', principal: ALICE.person, startedAt: 1, purpose: null, held: null, path: ['domain:dom_1'],
-  asked: { target: API, scopes: ['send'], details: null, tokenType: null, handOnTo: null, clientId: null }, forHop: false, lifetime: 300,
+  asked: { target: API, scopes: ['send'], ceiling: null, details: null, tokenType: null, handOnTo: null, clientId: null }, forHop: false, lifetime: 300,
   granted: [{ audience: API, scopes: ['send'] }], needs: [{ audience: API, scope: 'send', names: ['leads'] }], byPrincipal: false, policies: [{ name: 'p', version: 1 }], registryVersion: 3, askedAt: 2, expiresAt: 3,
 } as unknown as Frozen;
 
@@ -74,8 +74,8 @@ describe('what was agreed to', () => {
 
   test('is issued whole: not less, not more, not elsewhere; order and doubles say nothing', () => {
     const granted = { granted: [{ audience: API, scopes: ['read', 'send'] }] };
-    for (const pairs of [[{ audience: API, scopes: ['send', 'read'] }], [{ audience: API, scopes: ['send', 'read', 'send'] }]]) expect(isSameGrant(pairs, granted)).toBe(true);
-    for (const pairs of [[], [{ audience: API, scopes: ['send'] }], [{ audience: API, scopes: ['read', 'send', 'refund'] }], [{ audience: API, scopes: [] }], [{ audience: 'x', scopes: ['read', 'send'] }], [...granted.granted, { audience: 'x', scopes: [] }]]) expect(isSameGrant(pairs, granted)).toBe(false);
+    for (const pairs of [[{ audience: API, scopes: ['send', 'read'] }], [{ audience: API, scopes: ['send', 'read', 'send'] }]]) expect(isSameGrant(pairs, granted, () => new Map())).toBe(true);
+    for (const pairs of [[], [{ audience: API, scopes: ['send'] }], [{ audience: API, scopes: ['read', 'send', 'refund'] }], [{ audience: API, scopes: [] }], [{ audience: 'x', scopes: ['read', 'send'] }], [...granted.granted, { audience: 'x', scopes: [] }]]) expect(isSameGrant(pairs, granted, () => new Map())).toBe(false);
   });
 });
 

@@ -9,6 +9,7 @@ import { aim } from '../../src/exchange/aim.ts';
 import { bySessionId, bySessionToken } from '../../src/exchange/caller-token.ts';
 import type { Caller } from '../../src/exchange/caller.ts';
 import { decideAim, frameQuestions } from '../../src/exchange/decide.ts';
+import { rulesAt } from '../../src/exchange/rules.ts';
 import { loginClaims, openHop } from '../../src/exchange/hop.ts';
 import type { DomainView } from '../../src/snapshot/domain-view.ts';
 import type { CeilingPair, HopRow, SessionRow } from '../../src/store/rows.ts';
@@ -16,21 +17,24 @@ import type { ActClaim } from '../../src/tokens/claims.ts';
 import { startAsking, token } from './asking.ts';
 import { API, BILLING, LEASE, NOW, OWN_TOKEN, SECRET, api, billing, caller, deployer, domain, evidence, hop, linkOf, newHop, other, person, policy, request, secret, session, standing, valueOf, viewOf, workload } from './world.ts';
 
+/** Of pairs alone. */
+const within = (child: readonly CeilingPair[], parent: readonly CeilingPair[]): boolean => isWithin({ pairs: child, endsAt: 0, depth: 0 }, { pairs: parent, endsAt: 0, depth: 0 }, rulesAt(VIEW));
+
 const CEILING = [{ audience: API, scopes: ['deploy:read'] }];
 const login: SessionRow = { ...openLogin(domain, person(), NOW), beganVersion: 5 };
 const task: SessionRow = { ...openTask(domain, deployer, person().urn, evidence(), 'once', 'mend the tests', NOW), beganVersion: 5 };
 
 describe('the place of a caller that has none yet', () => {
   test('is the session\'s first, with its key and what was decided', () => {
-    expect(openHop(caller(), 'key', CEILING, NOW)).toEqual(openRootHop(caller().session, newHop({ jkt: 'key', ceiling: CEILING }), NOW));
+    expect(openHop(caller(), 'key', CEILING, NOW, VIEW)).toEqual(openRootHop(caller().session, newHop({ jkt: 'key', ceiling: CEILING }), NOW));
   });
 
   test('is below whoever handed on to it, resting on what was handed', () => {
-    const child = caller({ workload: other, parent: { hop, handover: LEASE }, chain: [...hop.chain, linkOf(other)] });
-    expect(openHop(child, null, CEILING, NOW)).toEqual(openChildHop(hop, newHop({ workload: other, link: linkOf(other), ceiling: CEILING }), LEASE, NOW));
+    const child = caller({ workload: other, parent: { hop, handover: LEASE }, ceiling: CEILING, chain: [...hop.chain, linkOf(other)] });
+    expect(openHop(child, null, CEILING, NOW, VIEW)).toEqual(openChildHop(hop, newHop({ workload: other, link: linkOf(other), ceiling: CEILING }), LEASE, NOW));
   });
 
-  test('of a caller without a chain is a fault', () => { expect(() => openHop(caller({ chain: [] }), null, CEILING, NOW)).toThrow('without a place'); });
+  test('of a caller without a chain is a fault', () => { expect(() => openHop(caller({ chain: [] }), null, CEILING, NOW, VIEW)).toThrow('without a place'); });
 });
 
 describe('what a token says of a login', () => {
@@ -74,14 +78,14 @@ const grant = (by: Caller, asked: readonly CeilingPair[] | undefined, view: Doma
   return decided.ok ? decided.value.pairs : undefined;
 };
 /** Pair by pair, so that one that is refused does not take the others along. */
-const grantEach = (by: Caller, asked: readonly CeilingPair[]): readonly CeilingPair[] => normalise(asked).flatMap((pair) => grant(by, [pair]) ?? []);
+const grantEach = (by: Caller, asked: readonly CeilingPair[]): readonly CeilingPair[] => normalise(asked, rulesAt(VIEW)).flatMap((pair) => grant(by, [pair]) ?? []);
 const facts = (ceiling: readonly CeilingPair[]): readonly string[] => ceiling.flatMap(({ audience, scopes }) => (scopes.length === 0 ? [audience] : scopes.map((scope) => `${audience}#${scope}`))).sort();
 
 describe('for any chain', () => {
   const first = (in_: SessionRow, asked: readonly CeilingPair[]): HopRow | undefined => {
     const by = caller({ workload: actor(0), session: in_, chain: [linkOf(actor(0))], ...(in_.model === 'delegated' ? { person: { urn: person().urn, issuer: 'corp', groups: [] } } : {}) });
     const granted = grantEach(by, asked);
-    return granted.length === 0 ? undefined : openHop(by, null, granted, NOW);
+    return granted.length === 0 ? undefined : openHop(by, null, granted, NOW, VIEW);
   };
   const callerOf = (in_: SessionRow, of: HopRow, at: number, more: Partial<Caller>): Caller =>
     caller({ workload: actor(at), session: in_, hop: of, ceiling: of.ceiling, chain: of.chain, ...(in_.model === 'delegated' ? { person: { urn: person().urn, issuer: 'corp', groups: [] } } : {}), ...more });
@@ -101,12 +105,12 @@ describe('for any chain', () => {
         const by = callerOf(in_, parent, at + 1, { hop: undefined, parent: { hop: parent, handover: `lse_${at}` as LeaseId }, ceiling, chain: [...parent.chain, linkOf(child, evidenceOf(at + 1))], workload: { ...child, expires: NOW + 12 * HOUR - sooner } });
         const granted = grant(by, modest ? ceiling : taken);
         if (granted === undefined) break;
-        hops.push(openHop(by, null, granted, NOW));
+        hops.push(openHop(by, null, granted, NOW, VIEW));
         depth = Math.max(depth, hops.length);
       }
       for (const [at, child] of hops.entries()) {
         for (const ancestor of hops.slice(0, at)) {
-          expect(isWithin(child.ceiling, ancestor.ceiling)).toBe(true);
+          expect(within(child.ceiling, ancestor.ceiling)).toBe(true);
           expect(child.expiresAt).toBeLessThanOrEqual(ancestor.expiresAt);
           expect(child.path).toEqual(expect.arrayContaining([...ancestor.path]));
           expect(child.chain.slice(0, ancestor.chain.length)).toEqual(ancestor.chain);
@@ -126,7 +130,7 @@ describe('for any chain', () => {
       const keep = (held: readonly CeilingPair[], only: readonly CeilingPair[]): readonly CeilingPair[] => grantEach(callerOf(in_, root, 0, { ceiling: held }), only);
       const [ab, ba] = [keep(keep(root.ceiling, one), two), keep(keep(root.ceiling, two), one)];
       expect(facts(ab)).toEqual(facts(ba));
-      expect(isWithin(ab, root.ceiling)).toBe(true);
+      expect(within(ab, root.ceiling)).toBe(true);
       left += ab.length;
     }), { numRuns: 150, seed: 4711 });
     expect(left).toBeGreaterThan(20);
@@ -141,7 +145,7 @@ describe('for any chain', () => {
       const shuffled = grant(by, [...more, ...more].map(({ audience, scopes }) => ({ audience, scopes: [...scopes, ...scopes].reverse() })).reverse());
       expect(shuffled).toEqual(whole);
       const each = more.flatMap(({ audience, scopes }) => scopes.flatMap((scope) => grant(by, [{ audience, scopes: [scope] }]) ?? []));
-      expect(isWithin(each, root.ceiling)).toBe(true);
+      expect(within(each, root.ceiling)).toBe(true);
     }), { numRuns: 100, seed: 4711 });
   });
 
@@ -165,7 +169,7 @@ describe('for any chain', () => {
         if (step.does === 'hand on') {
           everybody.push(actor(shows).spiffeId);
           at = shows;
-          place = openHop(next, null, next.ceiling ?? [], NOW);
+          place = openHop(next, null, next.ceiling ?? [], NOW, VIEW);
         } else expect(joinHop(place, next.hops ?? []).id).toBe(place.id);
         const { sub, act } = subjectOf(in_, next.chain);
         expect(in_.model === 'delegated' ? actorsIn(act) : [sub, ...actorsIn(act)]).toEqual(everybody);

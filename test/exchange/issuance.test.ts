@@ -83,7 +83,7 @@ describe('the rows of an exchange', () => {
     { name: 'its agent and its resource', aim: { kind: 'resource', ask: { resource: api, scopes: [] } }, charge: { agent: deployer.spiffeId, resource: API } },
     { name: 'its agent alone, where it is a session token', aim: { kind: 'session', asks: [], renews: true }, charge: { agent: deployer.spiffeId, resource: undefined } },
   ] as const)('of a task are charged $name', ({ aim, charge }) => {
-    expect(describeOne({ caller: caller({ session: { ...session, model: 'autonomous' } }), aim }).charge).toEqual(charge);
+    expect(describeOne({ caller: caller({ session: { ...session, model: 'autonomous' } }), aim }).charge).toEqual({ session: session.id, ...charge });
   });
 
   test('consume nothing for evidence that is good more than once', () => {

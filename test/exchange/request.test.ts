@@ -19,6 +19,7 @@ const outcome = (pairs: readonly (readonly [string, string])[]): string => {
 };
 const without = (name: string) => GOOD.filter(([key]) => key !== name);
 const ceiling = (value: unknown): readonly (readonly [string, string])[] => [...without('audience'), ['authorization_details', typeof value === 'string' ? value : JSON.stringify(value)]];
+const details = (value: unknown): readonly (readonly [string, string])[] => [...GOOD, ['authorization_details', typeof value === 'string' ? value : JSON.stringify(value)]];
 
 describe('a token request', () => {
   test('of the right form is accepted', () => { expect(outcome(GOOD)).toBe('accepted'); });
@@ -50,7 +51,26 @@ describe('a token request', () => {
     { name: 'details that are no JSON', form: ceiling('{'), code: 'details_malformed' },
     { name: 'details that name two audiences', form: ceiling(`[{"type":"${CEILING_TYPE}","audience":"https://other.example","audience":"https://api.example","scopes":["a"]}]`), code: 'details_malformed' },
     { name: 'details that name two audiences, one in escapes', form: ceiling(`[{"type":"${CEILING_TYPE}","audience":"https://other.example","\\u0061udience":"https://api.example","scopes":["a"]}]`), code: 'details_malformed' },
-    { name: 'details of another type', form: ceiling([{ type: 'payment', audience: 'https://api.example', scopes: [] }]), code: 'details_malformed' },
+    { name: 'details of another type beside a ceiling', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example' }, { type: 'payment' }]), code: 'details_unsupported' },
+    { name: 'details without a type', form: details([{ amount: 1 }]), code: 'details_malformed' },
+    { name: 'details whose type is a number', form: details([{ type: 1 }]), code: 'details_malformed' },
+    { name: 'details that are an object', form: details({ type: 'payment' }), code: 'details_malformed' },
+    { name: 'details that are text', form: details(['payment']), code: 'details_malformed' },
+    { name: 'details with an object within', form: details([{ type: 'payment', amount: { value: 1 } }]), code: 'details_malformed' },
+    { name: 'details with a list of objects within', form: details([{ type: 'payment', actions: [{}] }]), code: 'details_malformed' },
+    { name: 'details with true', form: details([{ type: 'payment', urgent: true }]), code: 'details_malformed' },
+    { name: 'details with null', form: details([{ type: 'payment', amount: null }]), code: 'details_malformed' },
+    { name: 'details with a fraction', form: details([{ type: 'payment', amount: 0.5 }]), code: 'details_malformed' },
+    { name: 'details with a number that is not exact', form: details('[{"type":"payment","amount":9007199254740993}]'), code: 'details_malformed' },
+    { name: 'details with a line break', form: details([{ type: 'payment', creditor: 'a\nb' }]), code: 'details_malformed' },
+    { name: 'details that name two amounts', form: details('[{"type":"payment","amount":1,"amount":100}]'), code: 'details_malformed' },
+    { name: 'details that name two amounts, one in escapes', form: details('[{"type":"payment","amount":1,"\\u0061mount":100}]'), code: 'details_malformed' },
+    { name: 'details that name the prototype', form: details('[{"type":"payment","__proto__":{"amount":1}}]'), code: 'details_malformed' },
+    { name: 'details of a ceiling that name the prototype', form: ceiling(`[{"type":"${CEILING_TYPE}","audience":"https://api.example","details":[{"type":"payment","__proto__":1}]}]`), code: 'details_malformed' },
+    { name: 'details of a ceiling without a type', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', details: [{ amount: 1 }] }]), code: 'details_malformed' },
+    { name: 'no details within a ceiling', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', details: [] }]), code: 'details_malformed' },
+    { name: 'details that are nested a thousand deep', form: details(`${'['.repeat(1000)}${']'.repeat(1000)}`), code: 'details_malformed' },
+    { name: 'numbers that are short to write and long to repeat', form: details(`[{"type":"p",${Array.from({ length: 700 }, (_, at) => `"f${at}":1e15`).join(',')}}]`), code: 'details_malformed' },
     { name: 'details with an unknown field', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', scopes: [], actions: ['*'] }]), code: 'details_malformed' },
     { name: 'details with a scope that is a list of scopes', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', scopes: ['a b'] }]), code: 'details_malformed' },
     { name: 'empty details', form: ceiling([]), code: 'details_malformed' },
@@ -59,12 +79,16 @@ describe('a token request', () => {
   /** So many pairs of so many scopes each. */
   const pairs = (count: number, scopes: number, audience = 'https://api.example'): readonly object[] =>
     Array.from({ length: count }, (_pair, index) => ({ type: CEILING_TYPE, audience: `${audience}/${index}`, scopes: Array.from({ length: scopes }, (_scope, at) => `s${at}`) }));
+  const many = (count: number): readonly object[] => Array.from({ length: count }, () => ({ type: 'payment', amount: 1 }));
   const scopes = (count: number): readonly (readonly [string, string])[] => [...GOOD, ['scope', Array.from({ length: count }, (_scope, at) => `s${at}`).join(' ')]];
   test.each([
     { name: 'scopes', most: scopes(64), more: scopes(65), code: 'scope_malformed' },
     { name: 'pairs', most: ceiling(pairs(32, 0)), more: ceiling(pairs(33, 0)), code: 'details_malformed' },
     { name: 'scopes of a pair', most: ceiling(pairs(1, 64)), more: ceiling(pairs(1, 65)), code: 'details_malformed' },
     { name: 'scopes of all pairs', most: ceiling(pairs(2, 64)), more: ceiling([...pairs(2, 64), ...pairs(1, 0, 'https://one.more')]), code: 'details_malformed' },
+    { name: 'details', most: details(many(32)), more: details(many(33)), code: 'details_malformed' },
+    { name: 'details of a pair', most: ceiling([{ ...pairs(1, 0)[0], details: many(32) }]), more: ceiling([{ ...pairs(1, 0)[0], details: many(33) }]), code: 'details_malformed' },
+    { name: 'scopes and details of all pairs', most: ceiling(pairs(4, 1).map((pair) => ({ ...pair, details: many(31) }))), more: ceiling([...pairs(4, 1).map((pair) => ({ ...pair, details: many(31) })), ...pairs(1, 0, 'https://one.more')]), code: 'details_malformed' },
     { name: 'text of all pairs', most: ceiling(pairs(10, 0, `https://${'a'.repeat(900)}`)), more: ceiling(pairs(11, 0, `https://${'a'.repeat(900)}`)), code: 'details_malformed' },
   ])('with the most $name is accepted, and with more refused: each is a decision', ({ most, more, code }) => {
     expect([outcome(most), outcome(more)]).toEqual(['accepted', code]);
@@ -109,7 +133,7 @@ describe('a token request', () => {
     { name: 'a task and a session token', form: with_(['session', SESSION], ...spent), code: 'parameter_invalid' },
     { name: 'a purpose and a session\'s id', form: with_(['purpose', 'mend'], ...renewed, ...actor), code: 'parameter_invalid' },
     { name: 'two tasks', form: [...with_(['session', SESSION]), ['session', SESSION]], code: 'parameter_repeated' },
-    { name: 'a deferred answer', form: with_(['completion_mode', 'deferred']), code: 'parameter_unsupported' },
+    { name: 'a deferred answer that is told to somebody', form: with_(['completion_mode', 'deferred'], ['client_notification_token', 'x']), code: 'parameter_unsupported' },
   ])('with $name: $code', ({ form, code }) => { expect(outcome(form)).toBe(code); });
 
   test.each([
@@ -117,6 +141,8 @@ describe('a token request', () => {
     { name: 'an empty actor_token, which is absent', form: [...GOOD, ['actor_token', '']] },
     { name: 'an unknown parameter', form: [...GOOD, ['nonsense', '1']] },
     { name: 'scopes', form: [...GOOD, ['scope', 'a b']] },
+    { name: 'details for a target', form: details([{ type: 'https://acme.example/payment', amount: 100, actions: ['initiate'], creditor: 'DE02 1203' }]) },
+    { name: 'a ceiling with details', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', details: [{ type: 'payment', amount: 1 }] }]) },
     { name: 'a ceiling', form: ceiling([{ type: CEILING_TYPE, audience: 'https://api.example', scopes: ['a'] }]) },
   ] as readonly { name: string; form: readonly (readonly [string, string])[] }[])('with $name is accepted', ({ form }) => { expect(outcome(form)).toBe('accepted'); });
 });

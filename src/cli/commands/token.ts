@@ -23,7 +23,7 @@ export const registerToken = (program: Command, context: CliContext): void => {
     .option('--resource <uri>', 'the same as a URI (RFC 8707)')
     .option('--scope <scopes>', 'scopes, separated by spaces')
     .option('--requested-token-type <urn>', 'the kind of credential, where the resource has several')
-    .option('--authorization-details <json>', 'without audience: the ceiling of a session token (type urn:mayfly:ceiling)')
+    .option('--authorization-details <json>', 'RFC 9396: what its types allow to be asked of the audience; without audience, the ceiling of a session token (type urn:mayfly:ceiling)')
     .option('--dpop <key-file>', 'bind the token to this P-256 key (PKCS#8 PEM; made if the file does not exist)')
     .addOption(new Option('-o, --output <form>', 'bare token, whole response, or shell variables').choices(['token', 'json', 'env']).default('token'))
     .action(async (_options: unknown, command: Command) => getToken(context, command.optsWithGlobals<Options>()));

@@ -60,7 +60,7 @@ export const createAccessTokenProvider = ({ signAccessToken, takeStatusEntry }: 
         jkt: order.binding?.jkt,
         authTime: order.subject.authTime,
         acr: order.subject.acr,
-        authorizationDetails: undefined,
+        authorizationDetails: order.details,
         status: statusClaim(status),
         authority: { model: order.subject.model, principal: order.subject.principal, depth: order.subject.depth },
         issuedAt: order.issuedAt,

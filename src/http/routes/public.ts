@@ -65,8 +65,8 @@ export const domainRoutes = (deps: PublicRouteDeps): readonly Route[] => [
   { method: 'get', path: '/:domain/status', caller: 'anyone', limit: 'address', name: 'status-lists', body: 'none', handle: handler(createStatusAggregationRoute(deps)) },
   { method: 'get', path: '/:domain/status/:list', caller: 'anyone', limit: 'address', name: 'status-list', body: 'none', handle: handler(createStatusListRoute(deps)) },
   { method: 'get', path: '/:domain/jwks.json', caller: 'anyone', limit: 'address', name: 'jwks', body: 'none', handle: document(deps, (view) => keySet(view, deps.clock.now())) },
-  { method: 'get', path: '/.well-known/oauth-authorization-server/:domain', caller: 'anyone', limit: 'address', name: 'as-metadata', body: 'none', handle: document(deps, (view) => ok(authorizationServerMetadata(view.domain))) },
-  { method: 'get', path: '/:domain/.well-known/openid-configuration', caller: 'anyone', limit: 'address', name: 'oidc-metadata', body: 'none', handle: document(deps, (view) => ok(openidConfiguration(view.domain))) },
+  { method: 'get', path: '/.well-known/oauth-authorization-server/:domain', caller: 'anyone', limit: 'address', name: 'as-metadata', body: 'none', handle: document(deps, (view) => ok(authorizationServerMetadata(view))) },
+  { method: 'get', path: '/:domain/.well-known/openid-configuration', caller: 'anyone', limit: 'address', name: 'oidc-metadata', body: 'none', handle: document(deps, (view) => ok(openidConfiguration(view))) },
   { method: 'get', path: '/.well-known/ssf-configuration/:domain', caller: 'anyone', limit: 'address', name: 'ssf-metadata', body: 'none', handle: document(deps, (view) => (view.domain.name === SYSTEM_DOMAIN ? err(refusal('domain_unknown', 'the system domain has no event streams')) : ok(transmitterMetadata(view.domain)))) },
   ...ssfRoutes(deps),
 ];

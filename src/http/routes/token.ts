@@ -7,12 +7,13 @@ import type { Deferral } from '../../exchange/defer.ts';
 import type { DenialContext, Denials } from '../../exchange/denials.ts';
 import type { Exchange, Grant } from '../../exchange/exchange.ts';
 import type { Redeem } from '../../exchange/redeem.ts';
-import { CEILING_TYPE, parseDeferredRequest, parseExchangeRequest } from '../../exchange/request.ts';
+import { parseDeferredRequest, parseExchangeRequest } from '../../exchange/request.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { DomainView } from '../../snapshot/domain-view.ts';
 import { StoreUnavailable } from '../../store/store.ts';
 import { refusal } from '../../core/refusal.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
+import { ceilingDetails } from '../../tokens/claims.ts';
 import { checkDpop } from '../../tokens/dpop.ts';
 import type { DpopBinding } from '../../tokens/proof.ts';
 import { findDomain, findUnready } from '../domain-endpoints.ts';
@@ -32,13 +33,14 @@ export interface TokenRouteDeps {
 }
 
 /** RFC 8693 section 2.2.1, RFC 9396 section 7. `lease` is ours: the handle under which admins find it. */
-const grantBody = ({ credential, expiresIn, scope, ceiling }: Grant): object => ({
+const grantBody = ({ credential, expiresIn, scope, ceiling, details }: Grant): object => ({
   access_token: credential.credential,
   issued_token_type: credential.issuedTokenType,
   token_type: credential.tokenType,
   expires_in: expiresIn,
   ...(scope === undefined ? {} : { scope }),
-  ...(ceiling === undefined ? {} : { authorization_details: ceiling.map((pair) => ({ type: CEILING_TYPE, audience: pair.audience, scopes: pair.scopes })) }),
+  ...(ceiling === undefined ? {} : { authorization_details: ceilingDetails(ceiling) }),
+  ...(details === undefined ? {} : { authorization_details: details }),
 });
 
 /** Standards.md G3. `approval_id` is ours: what a person asks about it by; it opens nothing. */
