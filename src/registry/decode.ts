@@ -15,6 +15,7 @@ import { closeOptions, issuerOptions, resourceOptions } from './schemas.ts';
 import type { DetailTypeEntry } from './schemas.ts';
 import { ACTING_EVENTS, SIGNAL_DEFAULTS } from './signals-schema.ts';
 import type { ActingEvent, SignalEffect, storedSignals } from './signals-schema.ts';
+import { parseInstancePath } from './template.ts';
 import { storedDomain, storedIssuer, storedPolicy, storedResource, storedWorkload } from './stored.ts';
 
 /** A stored entry that this version of Mayfly cannot read: its domain must not be ready. */
@@ -110,11 +111,12 @@ const decodeWorkload: Decode = (row) => {
   const body = storedWorkload.safeParse(row.body);
   const id = parseId('workload', row.id);
   if (!body.success) return err(whyOf(body.error));
-  const { name, spiffe_id, kind, authority, principal, match, bound, owner, expires, accept } = body.data;
+  const { name, spiffe_id, kind, authority, principal, template, match, bound, owner, expires, accept } = body.data;
   const spiffeId = parseSpiffeId(spiffe_id);
   if (id === undefined || spiffeId === undefined) return err('its id or SPIFFE ID has the wrong form');
   return ok({
     kind: 'workload', id, version: row.version, domainId: row.domainId, name, spiffeId, workloadKind: kind, authority, principal: principal && Object.freeze(principal), match: matchRule(match), bound,
+    ...(template === undefined ? {} : { template: Object.freeze({ path: Object.freeze(parseInstancePath(template.instance)), maxLive: template.max_live }) }),
     owner, expires: timeOf(expires), ...accepted(accept),
   } satisfies Workload);
 };

@@ -136,6 +136,19 @@ export interface MatchRule {
   readonly attributes: Readonly<Record<string, readonly (string | number | boolean)[]>>;
 }
 
+/** One segment of an instance's name: a word, or the value an attribute of its evidence has. */
+export type TemplateSegment = { readonly text: string } | { readonly attribute: string };
+
+/** What makes an entry a template: whoever matches it gets a name of its own below the template's. */
+export interface Template {
+  readonly path: readonly TemplateSegment[];
+  /** Instances that may be live at once, over all sessions. */
+  readonly maxLive: number;
+}
+
+/** The template that a workload nobody registered is an instance of. */
+export interface InstanceOf { readonly id: WorkloadId; readonly name: string; readonly spiffeId: SpiffeId }
+
 export interface Workload extends Row<WorkloadId> {
   readonly kind: 'workload';
   readonly domainId: DomainId;
@@ -146,6 +159,10 @@ export interface Workload extends Row<WorkloadId> {
   /** Of an autonomous workload: the person who is accountable for it, as an issuer that proves people knows them. */
   readonly principal?: { readonly issuer: string; readonly sub: string } | undefined;
   readonly match: MatchRule;
+  /** Set for a template, which never acts itself. Its `authority` is the model of the sessions its instances may act in. */
+  readonly template?: Template | undefined;
+  /** Set for an instance of a template. */
+  readonly instanceOf?: InstanceOf | undefined;
   readonly bound: boolean;
   readonly expires: number;
 }

@@ -47,6 +47,8 @@ export const entryName = described(z.string().regex(/^[a-z][a-z0-9-]{0,62}$/), '
 export const policyName = described(z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/), 'Name, also the id that decisions cite: lower-case letters, digits, dots, hyphens', 'deployer-deploys');
 // A path of a SPIFFE ID (SPIFFE-ID section 2.2); `.` and `..` segments are refused where the id is made.
 export const workloadName = described(z.string().max(200).regex(/^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/), 'Name, the path of its SPIFFE ID', 'ci/deployer');
+/** Whole segments only: with two attributes in one segment, `a-b` and `c` would be called as `a` and `b-c`. */
+export const instancePath = described(z.string().max(200).regex(/^(?:[A-Za-z0-9._-]+|\{[a-z][a-z0-9_]*\})(?:\/(?:[A-Za-z0-9._-]+|\{[a-z][a-z0-9_]*\}))*$/), 'Name of an instance below the template\'s: segments that are words, or in braces an attribute that is immutable', '{namespace}/{pod_uid}');
 export const kindName = described(z.string().regex(/^[a-z][a-z0-9-]{0,40}$/), 'Kind of the plug-in', 'github-actions');
 
 // No `#`: a scope's id in policies is `<audience>#<scope>`, and RFC 8707 section 2 forbids a fragment anyway.
@@ -84,6 +86,6 @@ export const EXAMPLES: ReadonlyMap<string, string> = new Map([
   ['until', '2027-05-01 (or 2027-05-01T10:00:00Z, UTC)'], ['rule', 'wildcard'], ['reason', '"every branch is protected"'], ['spiffe', 'prod.acme.example'], ['issuer', 'github'],
   ['audience', 'https://deploy.acme.example'], ['scopes', '[deploy:read, deploy:write]'], ['served_by', '[svc/deploy]'], ['lifetime', '300'], ['bound', 'true'],
   ['transmitter', 'https://idp.acme.example'], ['jwks_uri', 'https://idp.acme.example/ssf/jwks.json'], ['endpoint', 'https://idp.acme.example/ssf/poll'],
-  ['provider', 'access-token'], ['details', '[{ type: payment, fields: { amount: { compare: max } } }]'], ['fields', '{ amount: { compare: max } }'], ['values', '[EUR, USD]'], ['type', 'payment'], ['allow_addresses', '[10.20.0.0/24]'], ['match', '{ issuer: github, repository_id: "815", ref: refs/heads/main }'],
+  ['provider', 'access-token'], ['template', '{ instance: "{pod_uid}", max_live: 50 }'], ['instance', '"{pod_uid}"'], ['max_live', '50'], ['details', '[{ type: payment, fields: { amount: { compare: max } } }]'], ['fields', '{ amount: { compare: max } }'], ['values', '[EUR, USD]'], ['type', 'payment'], ['allow_addresses', '[10.20.0.0/24]'], ['match', '{ issuer: github, repository_id: "815", ref: refs/heads/main }'],
   ['cedar', '\'permit(principal == Workload::"...", action == Action::"issue", resource == Scope::"...");\''],
 ]);

@@ -8,6 +8,7 @@ import type { Workload } from './entries.ts';
 import { isGlob } from './glob.ts';
 import { compileRule, matchesRule } from './match.ts';
 import type { CompiledRule } from './match.ts';
+import { instanceFor } from './template.ts';
 
 export type IdentifyingEvidence = Pick<Evidence, 'issuerName' | 'proves' | 'attributes'>;
 
@@ -53,7 +54,10 @@ export const createIdentifyIndex = (workloads: Iterable<Workload> = []): Identif
     },
     identify(evidence, clientId, now) {
       if (evidence.proves !== 'workloads') return err(refusal('workload_unknown', `issuer ${evidence.issuerName} does not prove workloads`));
-      return choose(findMatches(issuers.get(evidence.issuerName), evidence), clientId, now);
+      const matched = findMatches(issuers.get(evidence.issuerName), evidence);
+      const templates = matched.filter(({ template }) => template !== undefined);
+      // INVARIANT: whoever is registered is never an instance of something, not even when that registration has run out or is blocked.
+      return templates.length > 0 && templates.length === matched.length ? chooseInstance(templates, evidence, clientId, now) : choose(matched.filter(({ template }) => template === undefined), clientId, now);
     },
   };
 };
@@ -123,6 +127,16 @@ const choose = (matched: readonly Workload[], clientId: string | undefined, now:
   if (only === undefined) return err(refusal('workload_expired', `registration of ${describe(named)} has expired`));
   if (another !== undefined) return err(refusal('workload_ambiguous', `the evidence matches ${describe(live)}; client_id must name one of them`));
   return ok(only);
+};
+
+/** A client_id cannot choose between templates: one instance that is revoked would go on as another. */
+const chooseInstance = (templates: readonly Workload[], { attributes }: IdentifyingEvidence, clientId: string | undefined, now: number): Result<Workload, Refusal> => {
+  const [template, another] = templates;
+  if (template === undefined || another !== undefined) return err(refusal('workload_ambiguous', `the evidence matches the templates ${describe(templates)}: mend their rules`));
+  if (template.expires <= now) return err(refusal('workload_expired', `registration of ${describe(templates)} has expired`));
+  const instance = instanceFor(template, attributes);
+  if (instance === undefined) return err(refusal('workload_unknown', `the evidence matches template ${template.name}, and its attributes do not make a name`));
+  return clientId !== undefined && clientId !== instance.spiffeId ? err(refusal('client_id_mismatch', `the evidence is ${instance.name}, not the client_id`)) : ok(instance);
 };
 
 const describe = (workloads: readonly Workload[]): string => {

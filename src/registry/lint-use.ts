@@ -3,6 +3,7 @@ import type { Entry, Policy, Resource, Workload } from './entries.ts';
 import { gently } from './gently.ts';
 import type { DescribePolicy } from './lint-policies.ts';
 import type { LintScene, Remark } from './lint-scene.ts';
+import { overlapping } from './lint-templates.ts';
 
 export interface RemarkOn { readonly entry: Entry; readonly remark: Remark }
 
@@ -12,7 +13,7 @@ export const lintUse = async (scene: LintScene): Promise<readonly RemarkOn[]> =>
   for (const here of Map.groupBy(scene.entries, (entry) => (entry.kind === 'domain' ? '' : entry.domainId)).values()) {
     const workloads = here.filter((entry) => entry.kind === 'workload');
     const permits = permitsOf(here.filter((entry) => entry.kind === 'policy'), scene.deps.describePolicy);
-    found.push(unusedIssuers(here, workloads), unusedResources(here.filter((entry) => entry.kind === 'resource'), permits), unusedWorkloads(here, workloads, permits), await sameMatches(workloads), unanswerable(here.filter((entry) => entry.kind === 'policy'), scene));
+    found.push(unusedIssuers(here, workloads), unusedResources(here.filter((entry) => entry.kind === 'resource'), permits), unusedWorkloads(here, workloads, permits), await sameMatches(workloads), overlapping(workloads), unanswerable(here.filter((entry) => entry.kind === 'policy'), scene));
   }
   return found.flat();
 };
@@ -49,7 +50,7 @@ const unusedResources = (resources: readonly Resource[], { named, anyResource }:
 const unusedWorkloads = (here: readonly Entry[], workloads: readonly Workload[], { named, anyPrincipal }: Permits): readonly RemarkOn[] => {
   if (anyPrincipal) return [];
   const servers = new Set(here.flatMap((entry) => (entry.kind === 'resource' ? entry.servedBy : [])));
-  return workloads.flatMap((entry) => (named.has(entry.spiffeId) || servers.has(entry.name) ? [] : [{ entry, remark: { rule: 'unused-workload', mend: 'write a policy that permits it something, or remove it' } as const }]));
+  return workloads.flatMap((entry) => (named.has(entry.template === undefined ? entry.spiffeId : entry.name) || servers.has(entry.name) ? [] : [{ entry, remark: { rule: 'unused-workload', mend: 'write a policy that permits it something, or remove it' } as const }]));
 };
 
 const unanswerable = (policies: readonly Policy[], { deps, now }: LintScene): readonly RemarkOn[] => {

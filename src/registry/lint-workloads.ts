@@ -4,13 +4,14 @@ import { isGlob } from './glob.ts';
 import { RISKY_EVENTS, riskyEventsOf } from './lint-issuers.ts';
 import { issuerKey } from './lint-scene.ts';
 import type { LintScene, Remark } from './lint-scene.ts';
+import { lintTemplate } from './lint-templates.ts';
 
 /** Match rules that let in more than the workload they describe. */
 export const lintWorkload = (workload: Workload, scene: LintScene): readonly Remark[] => {
   const issuer = scene.issuers.get(issuerKey(workload.domainId, workload.match.issuer));
   if (issuer === undefined) return [{ rule: 'issuer-missing', what: workload.match.issuer, mend: 'register the issuer again, or end this workload' }];
   const table = scene.deps.attestors.get(issuer.attestor)?.attributeTable(issuer.options) ?? {};
-  return [...lintIdentity(workload, table), ...lintPatterns(workload), ...lintEvents(workload, issuer, table), ...lintReusable(workload), ...lintRunner(workload, table, scene)];
+  return [...lintIdentity(workload, table), ...lintPatterns(workload), ...lintEvents(workload, issuer, table), ...lintReusable(workload), ...lintRunner(workload, table, scene), ...lintTemplate(workload, scene)];
 };
 
 const valuesOf = (workload: Workload, name: string): readonly (string | number | boolean)[] | undefined =>

@@ -8,7 +8,7 @@ import type { ManyKind } from './scene.ts';
 import type { StoredRow } from './decode.ts';
 import { checkProviderRules } from './settle-resource.ts';
 import { urlFaults } from './settle-signals.ts';
-import { checkRule } from './settle-workload.ts';
+import { checkInstancePath, checkRule } from './settle-workload.ts';
 import type { Work } from './work.ts';
 
 /**
@@ -54,7 +54,11 @@ const recheckWorkloads = async (work: Work, domainId: DomainId, issuerName: stri
     if (workload?.kind !== 'workload') continue;
     const report = reportStored(work, 'workload', work.domainNames.get(issuer.domainId) ?? '', row.name);
     if (issuer.proves !== 'workloads') report('match.issuer', `issuer ${issuer.name} would prove ${issuer.proves}, not workloads`, 'end or change this workload first');
-    else checkRule(workload.match.attributes, table, issuer, report);
+    else {
+      checkRule(workload.match.attributes, table, issuer, report);
+      const template = isObject(row.body['template']) ? row.body['template']['instance'] : undefined;
+      if (typeof template === 'string') checkInstancePath(template, table, issuer, report);
+    }
   }
 };
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AUTHORITY_MODELS, DETAIL_COMPARATORS, ISSUER_PURPOSES, STAGES, WORKLOAD_KINDS } from './entries.ts';
 import {
-  ALGORITHMS, accept, audience, detailFieldName, detailTypeName, detailValue, domainName, entryName, expires, jwks, kindName, match, owner, policyName, scopeToken, trustDomain, url, workloadName,
+  ALGORITHMS, accept, audience, detailFieldName, detailTypeName, detailValue, domainName, entryName, expires, instancePath, jwks, kindName, match, owner, policyName, scopeToken, trustDomain, url, workloadName,
 } from './fields.ts';
 import { signalsSchema } from './signals-schema.ts';
 
@@ -91,6 +91,10 @@ export const workloadSchema = z.strictObject({
     issuer: entryName.meta({ description: 'Issuer that proves people', examples: ['corp'] }),
     sub: z.string().min(1).max(255).regex(/^[ -~]+$/).meta({ description: 'The person\'s `sub` there', examples: ['00u1a2b3'] }),
   }).optional().meta({ description: 'For authority: autonomous. The person who is accountable for it', examples: [{ issuer: 'corp', sub: '00u1a2b3' }] }),
+  template: z.strictObject({
+    instance: instancePath,
+    max_live: z.int().min(1).max(10_000).default(100).meta({ description: 'Instances that may be live at once', examples: [50] }),
+  }).optional().meta({ description: 'Makes it a template: whoever matches and is handed authority becomes an instance with a name of its own', examples: [{ instance: '{pod_uid}', max_live: 50 }] }),
   match,
   bound: z.boolean().default(false).meta({ description: 'Refuse its exchanges without a DPoP proof', examples: [true] }),
   owner,

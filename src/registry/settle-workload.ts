@@ -10,6 +10,7 @@ import { brokenKey, namesIn, rowKey } from './scene.ts';
 import type { Scene, Settle } from './scene.ts';
 import type { WorkloadEntry } from './schemas.ts';
 import { settleCommon } from './settle-common.ts';
+import { namedBy, parseInstancePath } from './template.ts';
 
 type Value = string | number | boolean;
 
@@ -24,16 +25,22 @@ export const settleWorkload: Settle<WorkloadEntry> = (entry, domain, scene, repo
   const issuer = findIssuer(issuerName, domain, scene, report);
   const table = issuer === undefined ? undefined : scene.deps.attestors.get(issuer.attestor)?.attributeTable(issuer.options);
   if (issuer !== undefined && table !== undefined) checkRule(written, table, issuer, report);
+  if (entry.template !== undefined && issuer !== undefined && table !== undefined) checkInstancePath(entry.template.instance, table, issuer, report);
   if (spiffeId === undefined) return undefined;
   return {
     name: entry.name, spiffe_id: spiffeId, kind: entry.kind, authority: entry.authority, bound: entry.bound, ...common,
     ...(entry.principal === undefined ? {} : { principal: entry.principal }),
+    ...(entry.template === undefined ? {} : { template: entry.template }),
     match: { issuer: issuerName, ...Object.fromEntries(Object.entries(written).map(([name, value]) => [name, canonicalValues(value)])) } as JsonObject,
   };
 };
 
 /** Somebody is accountable for whatever acts on its own; in the other models the run's owner or the person acted for is. */
-const checkPrincipal = ({ authority, principal }: WorkloadEntry, domain: Domain, scene: Scene, report: Report): void => {
+const checkPrincipal = ({ authority, principal, template }: WorkloadEntry, domain: Domain, scene: Scene, report: Report): void => {
+  if (template !== undefined) {
+    if (principal !== undefined) report('principal', 'is for workloads that open tasks, and instances of a template only join them', 'remove it');
+    return;
+  }
   if (authority !== 'autonomous') {
     if (principal !== undefined) report('principal', `is for autonomous workloads, and this one is ${authority}`, 'remove it, or write authority: autonomous');
     return;
@@ -76,6 +83,19 @@ export const checkRule = (written: Readonly<Record<string, Value | readonly Valu
   if (identifies) return;
   const immutable = Object.keys(table).filter((name) => table[name]?.immutable === true);
   report('match', 'names nothing that stays with one workload for good', immutable.length === 0 ? `mark an attribute of issuer ${issuer.name} as immutable` : `add an immutable attribute with an exact value: ${immutable.slice(0, 6).join(', ')}`);
+};
+
+/** The name an instance goes by must stay with it for good, and be told from every other's. */
+export const checkInstancePath = (written: string, table: AttributeTable, issuer: Issuer, report: Report): void => {
+  const names = namedBy({ path: parseInstancePath(written), maxLive: 0 });
+  const fit = Object.keys(table).filter((name) => table[name]?.immutable === true && table[name]?.type === 'String');
+  const choose = fit.length === 0 ? `mark a text attribute of issuer ${issuer.name} as immutable` : `choose among ${fit.slice(0, 12).map((name) => `{${name}}`).join(', ')}`;
+  if (names.length === 0) report('template.instance', 'gives every instance the same name', choose);
+  for (const name of names) {
+    const spec = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (spec === undefined) report('template.instance', `evidence of issuer ${issuer.name} (${issuer.attestor}) has no attribute ${name}`, choose);
+    else if (!spec.immutable || spec.type !== 'String') report('template.instance', `${name} ${spec.immutable ? 'is not text' : 'can be given to somebody else'}`, choose);
+  }
 };
 
 const checkValue = (name: string, value: Value, spec: AttributeSpec, report: Report): void => {
