@@ -8,7 +8,7 @@ import type { Store } from './store.ts';
 import type { Channel } from './writer/channel.ts';
 import type { Durability } from './writer/connection.ts';
 import type { Perform } from './writer/group-commit.ts';
-import type { Operation, Reply } from './writer/operations.ts';
+import type { Operation, Replies, Reply } from './writer/operations.ts';
 import { createRemoteWrites, serveRemoteWrites } from './writer/remote.ts';
 import type { RemoteLink } from './writer/remote.ts';
 import { createWriter } from './writer/writer.ts';
@@ -50,11 +50,10 @@ export const createStore = async ({ url, clock, random, codeKeys, connections, l
   const perform = (async (operation) => {
     const reply = await writer.perform(operation);
     unsealed = operation.kind === 'seal' ? 0 : unsealed + entriesOf(operation, reply);
-    if (operation.kind !== 'change' || links.size + listeners.length === 0) return reply;
-    const outcome = reply as { readonly status: string; readonly version: number };
-    if (outcome.status !== 'committed') return reply;
+    const version = versionMade(operation, reply);
+    if (version === undefined || links.size + listeners.length === 0) return reply;
     if (database.engine === 'sqlite') changed();
-    await Promise.all([...links].map((link) => link.announce(outcome.version)));
+    await Promise.all([...links].map((link) => link.announce(version)));
     return reply;
   }) as Perform;
 
@@ -87,7 +86,15 @@ export const createStore = async ({ url, clock, random, codeKeys, connections, l
   };
 };
 
+/** The registry version that an operation made; undefined where it made none. */
+const versionMade = (operation: Operation, reply: Reply): number | undefined => {
+  if (operation.kind === 'admit') return (reply as Replies['admit']).version ?? undefined;
+  const outcome = operation.kind === 'change' ? reply as Replies['change'] : undefined;
+  return outcome?.status === 'committed' ? outcome.version : undefined;
+};
+
 const entriesOf = (operation: Operation, reply: Reply): number => {
+  if (operation.kind === 'admit') return (reply as Replies['admit']).outcome === 'committed' ? 1 : 0;
   if (operation.kind === 'issue') return reply === 'committed' ? 1 : 0;
   if (operation.kind === 'expire-approvals') return Number(reply);
   if (operation.kind === 'append' || operation.kind === 'end-session' || operation.kind === 'answer-approval') return 1;

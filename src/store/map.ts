@@ -1,9 +1,9 @@
-import type { ApprovalId, DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, StreamId, WorkloadId } from '../core/ids.ts';
+import type { ApprovalId, DecisionId, DomainId, HopId, IssuerId, LeaseId, ResourceId, SessionId, SpiffeId, StreamId, WorkloadId } from '../core/ids.ts';
 import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, SignalRow, StandingEntry, StatusListRow, StreamRow, SubjectRow, Target } from './rows.ts';
+import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, InstanceRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, SignalRow, StandingEntry, StatusListRow, StreamRow, SubjectRow, Target } from './rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
@@ -39,6 +39,11 @@ export const toSession = (row: Prisma.Session): SessionRow => ({
 export const toHop = (row: Prisma.Hop): HopRow => ({
   id: row.id as HopId, sessionId: row.sessionId as SessionId, parentId: row.parentId as HopId | null, actor: row.actor, workloadId: row.workloadId as WorkloadId, jkt: row.jkt,
   ceiling: list<CeilingPair>(row.ceiling), depth: row.depth, chain: list<ChainLink>(row.chain), path: list<Target>(row.path), createdAt: row.createdAt.getTime(), expiresAt: row.expiresAt.getTime(),
+});
+
+export const toInstance = (row: Prisma.Instance): InstanceRow => ({
+  seq: Number(row.seq), id: row.id as WorkloadId, sessionId: row.sessionId as SessionId, templateId: row.templateId as WorkloadId, domainId: row.domainId as DomainId,
+  name: row.name, spiffeId: row.spiffeId as SpiffeId, createdAt: row.createdAt.getTime(), expiresAt: row.expiresAt.getTime(),
 });
 
 export const toBudget = (row: Prisma.Budget): BudgetRow => ({ sessionId: row.sessionId as SessionId, kind: row.kind as BudgetRow['kind'], most: Number(row.most), used: Number(row.used) });

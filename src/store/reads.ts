@@ -1,21 +1,23 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
+import { DAY } from '../core/duration.ts';
 import { leaseOf } from '../core/ids.ts';
 import type { HopId, LeaseId, SessionId } from '../core/ids.ts';
 import { InvalidCursor } from './cursor.ts';
 import type { PrismaClient } from './generated/postgresql/client.ts';
 import { createApprovalReads } from './approval-reads.ts';
 import { createListings } from './listings.ts';
-import { toAudit, toCheckpoint, toDenial, toEntry, toHop, toKey, toLease, toRevocation, toStanding, toStatusList } from './map.ts';
+import { toAudit, toCheckpoint, toDenial, toEntry, toHop, toInstance, toKey, toLease, toRevocation, toStanding, toStatusList } from './map.ts';
 import type { EntryRow, RevocationRow } from './rows.ts';
 import type { Dialect } from './sql/dialect.ts';
-import { chainNames, currentEntries, entriesAt, sessionsWith } from './sql/reads.ts';
+import { chainNames, currentEntries, entriesAt, liveInstances, sessionsWith } from './sql/reads.ts';
 import { createSignalReads } from './signal-reads.ts';
+import { encodeTime } from './sql/tables.ts';
 import { StoreUnavailable } from './store.ts';
 import type { SessionUses, StoreReads } from './store.ts';
 
 /** What is used of the generated clients: the part in which both are of one type. */
-export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'budget' | 'lease' | 'statusList' | 'approval' | 'denial' | 'auditEntry' | 'checkpoint' | 'ssfStream' | 'ssfSubject' | 'ssfEvent' | 'ssfCursor' | '$queryRawUnsafe' | '$disconnect'>;
+export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'instance' | 'budget' | 'lease' | 'statusList' | 'approval' | 'denial' | 'auditEntry' | 'checkpoint' | 'ssfStream' | 'ssfSubject' | 'ssfEvent' | 'ssfCursor' | '$queryRawUnsafe' | '$disconnect'>;
 
 /** Reads over Prisma, on either engine. A read that fails is {@link StoreUnavailable}. */
 export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock): StoreReads => {
@@ -29,13 +31,16 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
       // is there already, and rows above it wait for the next delta; no transaction is needed.
       const version = await registryVersion();
       // Nothing is above it: the answer of nearly every poll.
-      if (version <= after) return { version, entries: [], keys: [], revocations: [] };
+      if (version <= after) return { version, entries: [], keys: [], revocations: [], instances: [] };
       const seq = { gt: after, lte: version };
-      const [keys, revocations] = await Promise.all([
+      const [keys, revocations, instances] = await Promise.all([
         prisma.signingKey.findMany({ where: { seq }, orderBy: { seq: 'asc' } }),
         prisma.revocation.findMany({ where: { OR: [{ seq }, { enabledSeq: seq }] }, orderBy: { seq: 'asc' } }),
+        prisma.instance.findMany({ where: { seq, expiresAt: { gt: new Date(clock.now() - INSTANCE_KEPT) } }, orderBy: { seq: 'asc' } }),
       ]);
-      return { version, entries: await readEntries(prisma, after, version), keys: keys.map(toKey), revocations: revocations.map(toRevocation).map((row) => asOf(row, version)) };
+      return {
+        version, entries: await readEntries(prisma, after, version), keys: keys.map(toKey), revocations: revocations.map(toRevocation).map((row) => asOf(row, version)), instances: instances.map(toInstance),
+      };
     }),
     keys: () => reading(async () => {
       const version = await registryVersion();
@@ -77,6 +82,19 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
     approvals: (filter, page) => reading(() => approvals.approvals(filter, page)),
     standingApprovals: (hop, now) => reading(() => approvals.standingApprovals(hop, now)),
     dueNotices: (now, limit) => reading(() => approvals.dueNotices(now, limit)),
+    instances: ({ domainId, templateId, id, name, liveAt }, limit) => reading(async () => {
+      const rows = await prisma.instance.findMany({
+        where: { domainId, ...(templateId === undefined ? {} : { templateId }), ...(id === undefined ? {} : { id }), ...(name === undefined ? {} : { name }), ...(liveAt === undefined ? {} : { expiresAt: { gt: new Date(liveAt) } }) },
+        orderBy: { seq: 'desc' }, take: limit,
+      });
+      const ended = new Set((await prisma.session.findMany({ where: { id: { in: rows.map(({ sessionId }) => sessionId) }, endedAt: { not: null } }, select: { id: true } })).map((session) => session.id));
+      return rows.map(toInstance).map((instance) => ({ instance, ended: ended.has(instance.sessionId) || instance.expiresAt <= clock.now() }));
+    }),
+    liveInstances: (templates, now) => reading(async () => {
+      if (templates.length === 0) return new Map<string, number>();
+      const { sql, parameters } = liveInstances(dialect, templates, encodeTime(now));
+      return new Map((await prisma.$queryRawUnsafe<{ templateId: string; live: bigint | number }[]>(sql, ...parameters)).map(({ templateId, live }) => [templateId, Number(live)]));
+    }),
     leaseByDecision: (id) => reading(async () => {
       const row = await prisma.lease.findUnique({ where: { id: leaseOf(id) } });
       return row === null ? undefined : toLease(row);
@@ -113,6 +131,8 @@ const readUses = async (prisma: PrismaReader, sessionId: SessionId, limit: numbe
     ({ hopId: hopId as HopId, kind, audience, scope, count: _count.id, first: _min.id as LeaseId, last: _max.id as LeaseId }));
   return { uses, more: groups.length > limit, opened: opened.map(toLease) };
 };
+/** Instances are known a while beyond their session, so that one can still be named to be revoked. */
+export const INSTANCE_KEPT = DAY;
 
 /** Entries are many, and those of a page are turned into rows while everything else waits: on SQLite the reading itself too. */
 const PAGE = 500;

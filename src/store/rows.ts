@@ -119,6 +119,21 @@ export interface HopRow {
   readonly expiresAt: number;
 }
 
+/** A workload that matched a template and was handed authority: within one session, with whose end it ends. */
+export interface InstanceRow {
+  /** Registry version. */
+  readonly seq: number;
+  /** The same in every session (registry/template.ts). */
+  readonly id: WorkloadId;
+  readonly sessionId: SessionId;
+  readonly templateId: WorkloadId;
+  readonly domainId: DomainId;
+  readonly name: string;
+  readonly spiffeId: SpiffeId;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
 /** What a task may use: credentials issued, distinct agents and resources, and whatever unit its spend is counted in. */
 export type BudgetKind = 'tokens' | 'agents' | 'resources' | 'spend';
 export interface BudgetRow { readonly sessionId: SessionId; readonly kind: BudgetKind; readonly most: number; readonly used: number }

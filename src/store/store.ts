@@ -3,7 +3,7 @@ import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type {
-  ApprovalRow, ApprovalStatus, ApprovalVote, AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
+  ApprovalRow, ApprovalStatus, ApprovalVote, AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
 } from './rows.ts';
 import type { SignalReads, SignalWrites } from './signals.ts';
 
@@ -34,6 +34,8 @@ export interface Issuance {
   readonly charge?: { readonly session: SessionId; readonly agent: string; readonly resource: string | undefined };
   /** A request that is put off until a person agrees, or the redemption of one. */
   readonly approval?: Asked | Redeemed;
+  /** The instance of a template that takes its place in the session with this, where nobody knew yet that it has one. */
+  readonly admits?: Admission;
 }
 
 /** Written with the lease of its deferral code, unless its workload or session keeps people busy already. */
@@ -43,6 +45,9 @@ export interface AskBounds { readonly waiting: number; readonly inSession: numbe
 /** The one time an approval is used: whoever comes second, or after its end, gets nothing. */
 export interface Redeemed { readonly kind: 'redeem'; readonly id: ApprovalId; readonly hash: string; readonly audit: AuditEvent }
 
+/** `maxLive`: how many instances of the template may be live, counted in the commit. */
+export interface Admission { readonly instance: Omit<InstanceRow, 'seq'>; readonly maxLive: number }
+
 /** A task opened before anything is issued for it. */
 export interface Opening { readonly session: Omit<SessionRow, 'beganVersion'>; readonly path: readonly Target[]; readonly budgets: readonly BudgetRow[]; readonly audit: AuditEvent }
 
@@ -50,9 +55,10 @@ export interface Opening { readonly session: Omit<SessionRow, 'beganVersion'>; r
  * `replayed`: the evidence was used before; `proof_replayed`: one of `proofs` was. `revoked`: something on the path is revoked, or
  * the session began before a revocation. `ended`: session or hop is over, or ends before the lease would. `suspended`: what it rests
  * on is suspended, or was shown too long ago. `exhausted`: a budget of its task has no room left. `crowded`: too many of its
- * requests wait for people. `unredeemable`: the approval it redeems is used up, taken back or over.
+ * requests wait for people. `unredeemable`: the approval it redeems is used up, taken back or over. `full`: its template has
+ * no room for another instance.
  */
-export type IssuanceOutcome = 'committed' | 'replayed' | 'proof_replayed' | 'revoked' | 'ended' | 'suspended' | 'exhausted' | 'crowded' | 'unredeemable';
+export type IssuanceOutcome = 'committed' | 'replayed' | 'proof_replayed' | 'revoked' | 'ended' | 'suspended' | 'exhausted' | 'crowded' | 'unredeemable' | 'full';
 
 /** What becomes of an approval, given it still is as `revision` says. Nothing, and false, if it is not, or is over. */
 export interface ApprovalAnswer {
@@ -111,7 +117,12 @@ export interface RegistryDelta {
   readonly entries: readonly EntryRow[];
   readonly keys: readonly KeyRow[];
   readonly revocations: readonly RevocationRow[];
+  /** Of sessions that are not long over. */
+  readonly instances: readonly InstanceRow[];
 }
+
+/** An instance in one session; `ended`: the session is over. */
+export interface InstanceStanding { readonly instance: InstanceRow; readonly ended: boolean }
 
 export interface Page<T> { readonly items: readonly T[]; readonly next: string | undefined }
 export interface PageRequest { readonly limit: number; readonly after: string | undefined }
@@ -216,6 +227,10 @@ export interface StoreReads extends SignalReads {
   /** All revocations and suspensions of these targets that are kept, lifted ones too. */
   revocationsOf(targets: readonly Target[]): Promise<readonly RevocationRow[]>;
   sessions(filter: { readonly domainId?: DomainId; readonly holder?: SessionRow['holder'] }, page: PageRequest): Promise<Page<SessionStanding>>;
+  /** Instances of a template or with an id or name, newest first. */
+  instances(filter: { readonly domainId: DomainId; readonly templateId?: WorkloadId; readonly id?: string; readonly name?: string; readonly liveAt?: number }, limit: number): Promise<readonly InstanceStanding[]>;
+  /** How many instances each of these templates has that count against its `max_live`. */
+  liveInstances(templates: readonly WorkloadId[], now: number): Promise<ReadonlyMap<string, number>>;
   leaseByDecision(id: DecisionId): Promise<LeaseRow | undefined>;
   /** After an id, at most `limit` of the leases that status lists tell of and that have not expired, by age; `next`: after which to look on. There may be more though there were none. */
   listedLeases(after: string, limit: number): Promise<{ readonly items: readonly ListedLease[]; readonly next: string | undefined }>;

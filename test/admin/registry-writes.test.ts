@@ -61,7 +61,7 @@ const watched = (inner: Store): Store => ({
   async registryDelta(after) {
     if (wentBack > 0 && after > 0) {
       wentBack -= 1;
-      return { version: after - 1, entries: [], keys: [], revocations: [] };
+      return { version: after - 1, entries: [], keys: [], revocations: [], instances: [] };
     }
     const delta = await inner.registryDelta(after);
     read.rows += delta.entries.length;

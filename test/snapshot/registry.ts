@@ -44,7 +44,7 @@ export const createRegistry = () => {
     store: {
       async registryDelta(after): Promise<RegistryDelta> {
         did.reads.push(after);
-        const delta = { version, entries: rows.filter(({ seq }) => seq > after), keys: [], revocations: revocations.filter(({ seq, enabledSeq }) => seq > after || (enabledSeq ?? 0) > after) };
+        const delta = { version, entries: rows.filter(({ seq }) => seq > after), keys: [], instances: [], revocations: revocations.filter(({ seq, enabledSeq }) => seq > after || (enabledSeq ?? 0) > after) };
         await gate;
         if (down) throw new StoreUnavailable('down');
         return delta;

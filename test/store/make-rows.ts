@@ -26,6 +26,12 @@ export interface Parts {
   readonly audit?: AuditEvent;
 }
 
+/** The same with the place of an instance of a template, whose session is there already. */
+export const makeAdmission = (name: string, maxLive: number): Issuance => {
+  const issuance = makeIssuance(name);
+  return { ...issuance, admits: { maxLive, instance: { id: id('wkl', name) as WorkloadId, sessionId: issuance.session.id, templateId: id('wkl', 'template') as WorkloadId, domainId: DOMAIN, name: `tools/${name}`, spiffeId: `spiffe://prod.acme.example/tools/${name}` as SpiffeId, createdAt: NOW, expiresAt: issuance.session.expiresAt } } };
+};
+
 /** An issuance like the exchange's: `name` tells leases apart, `session` the sessions, each with one hop. */
 export const makeIssuance = (name: string, sessionName: string = name, parts: Parts = {}): Issuance => {
   const sessionId = sessionIdFromHash(sha256(`session ${sessionName}`));

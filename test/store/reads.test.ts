@@ -16,7 +16,7 @@ const clock = { now: () => NOW };
 describeRegistries(clock, (registry) => {
   test('a fresh registry is at version 0 and holds nothing', async () => {
     expect(await registry().reads.registryVersion()).toBe(0);
-    expect(await registry().reads.registryDelta(0)).toEqual({ version: 0, entries: [], keys: [], revocations: [] });
+    expect(await registry().reads.registryDelta(0)).toEqual({ version: 0, entries: [], keys: [], revocations: [], instances: [] });
     expect(await registry().reads.auditChains()).toEqual([]);
     await expect(registry().reads.ping()).resolves.toBeUndefined();
   });
@@ -111,7 +111,7 @@ describeRegistries(clock, (registry) => {
 
     test('tells what is above a version and not above its own, in order', async () => {
       const delta = await registry().reads.registryDelta(2000);
-      expect(delta).toEqual({ version: 2004, entries: [entry(2001, 1), entry(2003, 2)], keys: [key], revocations: [makeRevocation(2000, 'workload:wkl_lifted', { enabledSeq: 2004, enabledAt: NOW + 3, enabledBy: 'bob' })] });
+      expect(delta).toEqual({ version: 2004, entries: [entry(2001, 1), entry(2003, 2)], keys: [key], revocations: [makeRevocation(2000, 'workload:wkl_lifted', { enabledSeq: 2004, enabledAt: NOW + 3, enabledBy: 'bob' })], instances: [] });
       expect(await registry().reads.registryVersion()).toBe(2004);
       expect((await registry().reads.registryDelta(2003)).entries).toEqual([]);
     });

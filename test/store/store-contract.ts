@@ -2,6 +2,7 @@ import { describeApprovals } from './contract/approvals.ts';
 import { describeAuditing } from './contract/auditing.ts';
 import { describeFailing } from './contract/failing.ts';
 import { describeForging } from './contract/forging.ts';
+import { describeInstances } from './contract/instances.ts';
 import { describeIssuing } from './contract/issuing.ts';
 import { describeJobs } from './contract/jobs.ts';
 import { describeRegistry } from './contract/registry.ts';
@@ -16,6 +17,7 @@ export const describeStore = (makePlace: MakePlace): void => {
   describeIssuing(makePlace);
   describeStanding(makePlace);
   describeTasks(makePlace);
+  describeInstances(makePlace);
   describeRegistry(makePlace);
   describeJobs(makePlace);
   describeStatusLists(makePlace);

@@ -1,6 +1,6 @@
 import { createWorkerStore } from '../../src/store/create-store.ts';
 import { ipcChannel } from '../../src/store/writer/channel.ts';
-import { NOW, DOMAIN, makeEvent, makeIssuance } from './make-rows.ts';
+import { NOW, DOMAIN, makeAdmission, makeEvent, makeIssuance } from './make-rows.ts';
 import { fixedClock } from './place.ts';
 
 /** A worker process beside the test, which is its primary. Answers what it is asked over the same line the store uses. */
@@ -13,6 +13,7 @@ const tasks: Record<string, (name: string) => Promise<unknown>> = {
   standing: async (name) => (await store.leaseStanding(makeIssuance(name).lease.id))?.lease.id,
   revoke: (name) => store.change({ at: NOW, by: 'worker', revocations: [{ target: `session:${name}`, domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [makeEvent('revocation.made')] }),
   claim: (name) => Promise.all(Array.from({ length: 50 }, (_, index) => store.claimStatusBlock({ domainId: DOMAIN, list: `${name}-${index}`, order: [2, 0, 1], until: NOW }))),
+  admit: (name) => store.issue(makeAdmission(name, 1)),
   seen: () => Promise.resolve(seen),
   checkpoint: async () => (await store.checkpoint(() => Promise.reject(new Error('must not be asked')), NOW)) ?? null,
 };

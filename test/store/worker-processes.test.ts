@@ -81,6 +81,17 @@ describe('worker processes beside a primary', () => {
     await told;
   });
 
+  test('admit instances through the primary, counted together, and all know of one by the time it acts', async () => {
+    const from = await store.registryVersion();
+    const told = new Promise<void>((resolve) => { store.onRegistryChange(resolve); });
+    expect(await ask(first(), 'admit', 'p-1')).toBe('committed');
+    await told;
+    expect([await ask(first(), 'seen'), await ask(second(), 'seen')]).toEqual([from + 1, from + 1]);
+    expect([await ask(second(), 'admit', 'p-2'), await ask(second(), 'admit', 'p-1')]).toEqual(['full', 'replayed']);
+    expect((await store.registryDelta(from)).instances.map(({ name }) => name)).toEqual(['tools/p-1']);
+    expect(store.unsealed()).toBe(1);
+  });
+
   test('do not hold a change up when they are gone', async () => {
     workers.forEach((worker) => worker.kill('SIGKILL'));
     await Promise.all(workers.map((worker) => once(worker, 'exit')));

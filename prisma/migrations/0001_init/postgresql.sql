@@ -100,6 +100,21 @@ CREATE TABLE "hop" (
 );
 
 -- CreateTable
+CREATE TABLE "instance" (
+    "id" TEXT NOT NULL,
+    "session_id" TEXT NOT NULL,
+    "seq" BIGINT NOT NULL,
+    "template_id" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "spiffe_id" TEXT NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL,
+    "expires_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "instance_pkey" PRIMARY KEY ("id","session_id")
+);
+
+-- CreateTable
 CREATE TABLE "budget" (
     "session_id" TEXT NOT NULL,
     "kind" TEXT NOT NULL,
@@ -344,6 +359,15 @@ CREATE INDEX "session_holder_started_at_idx" ON "session"("holder", "started_at"
 
 -- CreateIndex
 CREATE INDEX "hop_session_id_idx" ON "hop"("session_id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "instance_seq_key" ON "instance"("seq");
+
+-- CreateIndex
+CREATE INDEX "instance_template_id_expires_at_idx" ON "instance"("template_id", "expires_at");
+
+-- CreateIndex
+CREATE INDEX "instance_expires_at_idx" ON "instance"("expires_at");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "lease_replay_key_key" ON "lease"("replay_key");

@@ -1,10 +1,13 @@
 import { insertRows, statement, values } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
-import { ENTRY, REPLAY, REVOCATION, SIGNING_KEY, shape } from './tables.ts';
+import { COUNTS_AS_LIVE } from './reads.ts';
+import { ENTRY, INSTANCE, REPLAY, REVOCATION, SIGNING_KEY, shape } from './tables.ts';
 import type { Column, Table } from './tables.ts';
 
 const SEQ: Column = { name: 'seq', type: 'bigint' };
 const RESUMPTION = { target: 'text', by: 'text', until: 'time' } as const;
+/** What is asked before an instance is admitted. */
+const ADMISSION = { id: 'text', session_id: 'text', template_id: 'text', max_live: 'integer', now: 'time' } as const;
 const LIFT = { seq: 'bigint', enabled_seq: 'bigint', enabled_at: 'time', enabled_by: 'text' } as const;
 
 /** Statements of a registry change, which holds the registry lock alone. */
@@ -21,6 +24,12 @@ export const registryStatements = (dialect: Dialect) => {
     once: statement(dialect, 'once', insertRows(dialect, REPLAY, 'ON CONFLICT ("key") DO NOTHING RETURNING "key"')),
     unspend: statement(dialect, 'unspend', `DELETE FROM replay WHERE "key" IN (SELECT k.value FROM ${dialect.strings('$1', 'k')})`),
     lift: statement(dialect, 'lift', `UPDATE revocation SET enabled_seq = x.enabled_seq, enabled_at = x.enabled_at, enabled_by = x.enabled_by FROM ${dialect.rows('$1', shape(LIFT))} WHERE revocation.seq = x.seq`),
+    // The registry lock is held alone, so that no two nodes count the same free place.
+    admission: statement(dialect, 'admission', `
+      SELECT EXISTS (SELECT 1 FROM instance i WHERE i.id = x.id AND i.session_id = x.session_id) AS known,
+        (SELECT count(*) FROM instance i JOIN session s ON s.id = i.session_id WHERE i.template_id = x.template_id AND i.expires_at > x.now AND ${COUNTS_AS_LIVE}) < x.max_live AS room
+      FROM ${values(dialect, ADMISSION)}`),
+    instance: statement(dialect, 'instance', versioned(INSTANCE)),
     endSession: statement(dialect, 'end_session', `UPDATE session SET ended_at = x.ended_at, ended_by = x.ended_by, ended_reason = x.ended_reason FROM ${values(dialect, { id: 'text', ended_at: 'time', ended_by: 'text', ended_reason: 'text' })} WHERE session.id = x.id AND session.ended_at IS NULL RETURNING session.id`),
     eraseHandle: statement(dialect, 'erase_handle', `UPDATE lease SET handle = NULL, handle_kek_id = NULL WHERE id IN (SELECT i.value FROM ${dialect.strings('$1', 'i')})`),
     notify: statement(dialect, 'notify', `SELECT pg_notify('mayfly_registry', $1)`),

@@ -28,6 +28,7 @@ export const retentionStatements = (dialect: Dialect) => {
       // Hops first: a session row is what finds them. Sessions start before they expire, so the index on the start leads there.
       statement(dialect, 'purge_hop', `DELETE FROM hop WHERE id IN (SELECT h.id FROM hop h WHERE h.session_id IN (${goneSessions}) AND h.expires_at < ${bound('leases')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_session', `DELETE FROM session WHERE id IN (${goneSessions.replace(room, `AND NOT EXISTS (SELECT 1 FROM hop h WHERE h.session_id = s.id) ${room}`)}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_instance', `DELETE FROM instance WHERE seq IN (SELECT seq FROM instance WHERE expires_at < ${bound('leases')} ORDER BY expires_at ${room}) RETURNING 1 AS gone`),
       // What was not told of yet stays, where there is somebody to tell.
       statement(dialect, 'purge_revocation', `DELETE FROM revocation WHERE seq IN (SELECT seq FROM revocation WHERE purge_after < ${bound('now')}
         AND (seq <= (SELECT max(c.seq) FROM ssf_cursor c) OR NOT EXISTS (SELECT 1 FROM ssf_stream t WHERE t.domain_id = revocation.domain_id)) ${room}) RETURNING 1 AS gone`),

@@ -1,5 +1,5 @@
 import { isObject } from '../../core/json.ts';
-import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CheckpointRow, DenialRow, EntryRow, HopRow, KeyRow, LeaseRow, RevocationRow, SessionRow, SignalRow, StreamRow, SubjectRow } from '../rows.ts';
+import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, SignalRow, StreamRow, SubjectRow } from '../rows.ts';
 
 /** Tables as hand-written SQL sees them: which column each property goes to, and in what form. */
 export type ColumnType = 'text' | 'json' | 'integer' | 'bigint' | 'boolean' | 'time';
@@ -74,6 +74,11 @@ export const SESSION = table<Omit<SessionRow, 'beganVersion'>>('session', {
 export const HOP = table<HopRow>('hop', {
   id: text('id'), sessionId: text('session_id'), parentId: text('parent_id'), actor: text('actor'), workloadId: text('workload_id'), jkt: text('jkt'),
   ceiling: json('ceiling'), depth: integer('depth'), chain: json('chain'), path: json('path'), createdAt: time('created_at'), expiresAt: time('expires_at'),
+});
+
+export const INSTANCE = table<Omit<InstanceRow, 'seq'>>('instance', {
+  id: text('id'), sessionId: text('session_id'), templateId: text('template_id'), domainId: text('domain_id'), name: text('name'), spiffeId: text('spiffe_id'),
+  createdAt: time('created_at'), expiresAt: time('expires_at'),
 });
 
 export const LEASE = table<LeaseRow>('lease', {

@@ -30,6 +30,7 @@ export type SharedOperation =
 /** These hold the registry lock alone; several share one transaction, in order. */
 export type RegistryOperation =
   | { readonly kind: 'change'; readonly at: number; readonly by: string; readonly basedOn: number | null; readonly entries: readonly string[]; readonly keys: readonly string[]; readonly revocations: readonly string[]; readonly ends: readonly string[]; readonly enable: readonly string[]; readonly resume: readonly string[]; readonly once: readonly EncodedProof[]; readonly events: readonly EncodedEvent[] }
+  | { readonly kind: 'admit'; readonly issue: Extract<SharedOperation, { kind: 'issue' }>; readonly asked: string; readonly instance: string }
   | { readonly kind: 'end-session'; readonly id: string; readonly at: number; readonly by: string; readonly reason: string; readonly revocation: string; readonly event: EncodedEvent }
   | { readonly kind: 'answer-approval'; readonly row: string; readonly event: EncodedEvent }
   | { readonly kind: 'expire-approvals'; readonly now: number; readonly limit: number; readonly job: HeldJob };
@@ -62,6 +63,8 @@ export interface Replies extends SignalReplies {
   readonly consume: boolean;
   readonly append: null;
   readonly change: RegistryOutcome;
+  /** `version`: of the registry once the instance is in it; null where nothing was added. */
+  readonly admit: { readonly outcome: IssuanceOutcome; readonly version: number | null };
   readonly 'end-session': boolean;
   readonly 'answer-approval': boolean;
   readonly 'expire-approvals': number;
@@ -84,7 +87,7 @@ export type Reply = Replies[Operation['kind']];
 
 export const laneOf = (operation: Operation): 'shared' | 'registry' | 'single' => LANES[operation.kind];
 const LANES = {
-  issue: 'shared', open: 'shared', spend: 'shared', consume: 'shared', append: 'shared', change: 'registry', 'end-session': 'registry', 'answer-approval': 'registry', 'expire-approvals': 'registry', 'note-notice': 'single', 'take-job': 'single', 'release-job': 'single',
+  issue: 'shared', open: 'shared', spend: 'shared', consume: 'shared', append: 'shared', change: 'registry', admit: 'registry', 'end-session': 'registry', 'answer-approval': 'registry', 'expire-approvals': 'registry', 'note-notice': 'single', 'take-job': 'single', 'release-job': 'single',
   purge: 'single', 'erase-handle': 'single', 'claim-block': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single', ...SIGNAL_LANES,
 } as const satisfies Record<Operation['kind'], string>;
 

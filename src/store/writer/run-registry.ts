@@ -1,14 +1,15 @@
 import { encodeTime, joinRows, storable, withMember } from '../sql/tables.ts';
 import type { Statement } from '../sql/dialect.ts';
 import type { Statements } from '../sql/statements.ts';
-import type { RegistryOutcome } from '../store.ts';
+import type { IssuanceOutcome, RegistryOutcome } from '../store.ts';
 import type { Append } from './chain-writer.ts';
 import type { Query } from './connection.ts';
 import type { EncodedEvent, RegistryOperation, Reply } from './operations.ts';
 import { expireApprovals } from './run-approvals.ts';
+import { isTrue, runShared } from './run-shared.ts';
 
 /** Runs changes one after the other in one transaction that holds the registry lock alone; versions appear in this order. */
-export const runRegistry = async (query: Query, append: Append, all: Pick<Statements, 'registry' | 'approvals' | 'retention'>, operations: readonly RegistryOperation[], notifies: boolean): Promise<readonly Reply[]> => {
+export const runRegistry = async (query: Query, append: Append, all: Pick<Statements, 'registry' | 'issue' | 'approvals' | 'retention'>, operations: readonly RegistryOperation[], notifies: boolean): Promise<readonly Reply[]> => {
   const events: EncodedEvent[] = [];
   const replies: Reply[] = [];
   const statements = all.registry;
@@ -36,6 +37,12 @@ export const runRegistry = async (query: Query, append: Append, all: Pick<Statem
       replies.push(expired.length);
       continue;
     }
+    if (operation.kind === 'admit') {
+      const { outcome, added } = await admit(query, all, operation, version + 1, events);
+      if (added) version += 1;
+      replies.push({ outcome, version: added ? version : null });
+      continue;
+    }
     const outcome = await applyChange(query, statements, operation, version);
     if (outcome.status === 'committed') events.push(...operation.events);
     version = outcome.version;
@@ -45,6 +52,24 @@ export const runRegistry = async (query: Query, append: Append, all: Pick<Statem
   await append(events);
   if (version !== before && notifies) await query(statements.notify, String(version));
   return replies;
+};
+
+type Admit = Extract<RegistryOperation, { kind: 'admit' }>;
+
+/**
+ * An issuance whose actor is an instance of a template that may not have its place in the session yet: what is issued and the place
+ * are in one transaction, so that a refusal takes no place, and nobody acts without one.
+ */
+const admit = async (query: Query, { registry, ...issuing }: Pick<Statements, 'registry' | 'issue' | 'approvals'>, operation: Admit, seq: number, events: EncodedEvent[]): Promise<{ readonly outcome: IssuanceOutcome; readonly added: boolean }> => {
+  const [asked] = await query(registry.admission, `[${operation.asked}]`);
+  if (asked === undefined) throw new Error('the database did not count the instances of a template');
+  const known = isTrue(asked.known);
+  if (!known && !isTrue(asked.room)) return { outcome: 'full', added: false };
+  const [outcome] = await runShared(query, (more) => { events.push(...more); return Promise.resolve(); }, issuing, [operation.issue]);
+  if (typeof outcome !== 'string') throw new Error('an issuance was answered like something else');
+  const added = outcome === 'committed' && !known;
+  if (added) await query(registry.instance, joinRows([withMember(operation.instance, 'seq', seq)]));
+  return { outcome: outcome as IssuanceOutcome, added };
 };
 
 type Change = Extract<RegistryOperation, { kind: 'change' }>;

@@ -85,7 +85,7 @@ const judge = async (query: Query, statements: Statements['issue'], items: reado
 };
 
 /** SQLite has no booleans. What is neither yes nor no counts as the answer that issues nothing, except where there is nothing to compare. */
-const isTrue = (value: unknown): boolean => value === true || value === 1 || value === 1n;
+export const isTrue = (value: unknown): boolean => value === true || value === 1 || value === 1n;
 const isFalse = (value: unknown): boolean => value === false || value === 0 || value === 0n;
 
 /** Gives the keys this transaction consumed. An item whose keys were not all free, or were asked for by an earlier item of the batch, was replayed. */

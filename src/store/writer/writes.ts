@@ -1,8 +1,8 @@
 import { auditText } from '../../core/hash-chain.ts';
 import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
 import type { AuditEvent, CheckpointRow } from '../rows.ts';
-import { APPROVAL, BUDGET, CHECKPOINT, DENIAL, encodeRow, encodeTime, ENTRY, HOP, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, storable } from '../sql/tables.ts';
-import type { ApprovalAnswer, BlockClaim, Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
+import { APPROVAL, BUDGET, CHECKPOINT, DENIAL, encodeRow, encodeTime, ENTRY, HOP, INSTANCE, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, storable } from '../sql/tables.ts';
+import type { Admission, ApprovalAnswer, BlockClaim, Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import type { Perform } from './group-commit.ts';
 import type { EncodedApproval, EncodedEvent, EncodedProof, Operation, Replies, SealableHead } from './operations.ts';
@@ -37,7 +37,10 @@ export const createWrites = (perform: Perform): StoreWrites => {
 
   return {
     ...createSignalWrites(perform),
-    issue: (issuance) => perform(encodeIssuance(issuance)),
+    async issue(issuance) {
+      const { admits } = issuance;
+      return admits === undefined ? perform(encodeIssuance(issuance)) : (await perform(encodeAdmission(issuance, admits))).outcome;
+    },
     open: ({ session, path, budgets, audit }) => perform({
       kind: 'open', id: session.id, session: encodeRow(SESSION, session), budgets: budgets.map((row) => encodeRow(BUDGET, row)), event: encodeEvent(audit),
       claim: JSON.stringify({ lease_id: session.id, session_id: session.id, path: JSON.stringify(path), now: encodeTime(session.startedAt), session_expires_at: encodeTime(session.expiresAt) }),
@@ -116,6 +119,11 @@ const encodeApproval = (approval: NonNullable<Issuance['approval']>, { hop, leas
 const encodeAnswer = ({ id, revision, status, votes, closedBy, reason, at, audit }: ApprovalAnswer): Extract<Operation, { kind: 'answer-approval' }> => ({
   kind: 'answer-approval', event: encodeEvent(audit),
   row: JSON.stringify({ id, revision, status, votes: JSON.stringify(votes), closed_by: closedBy === null ? null : storable(closedBy), reason: reason === null ? null : storable(reason), at: encodeTime(at) }),
+});
+
+const encodeAdmission = (issuance: Issuance, { instance, maxLive }: Admission): Extract<Operation, { kind: 'admit' }> => ({
+  kind: 'admit', issue: encodeIssuance(issuance), instance: encodeRow(INSTANCE, instance),
+  asked: JSON.stringify({ id: instance.id, session_id: instance.sessionId, template_id: instance.templateId, max_live: maxLive, now: encodeTime(issuance.lease.issuedAt) }),
 });
 
 const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'change' }> => {
