@@ -1,12 +1,15 @@
 import { sha256 } from '../core/bytes.ts';
-import type { DomainId, IssuerId, ResourceId, WorkloadId } from '../core/ids.ts';
+import type { DomainId, IssuerId, ResourceId, SessionId, WorkloadId } from '../core/ids.ts';
+import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
+import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { PolicyEngine } from '../policy/decision.ts';
 import type { Domain, Entry, Issuer, Policy, Resource, Workload } from '../registry/entries.ts';
 import type { IdentifyIndex, IdentifyingEvidence } from '../registry/identify.ts';
-import type { EntryRow, KeyRow } from '../store/rows.ts';
+import type { EntryRow, InstanceRow, KeyRow } from '../store/rows.ts';
+import { createInstances } from './instances.ts';
 
 /** What one trust domain is made of right now. Everything in it is frozen; a change of the registry swaps entries in one step. */
 export interface DomainView {
@@ -24,7 +27,10 @@ export interface DomainView {
   /** Every type of `authorization_details` that some resource understands, in order. */
   readonly detailTypes: readonly string[];
   identify(evidence: IdentifyingEvidence, clientId: string | undefined, now: number): Result<Workload, Refusal>;
+  /** A registered workload, or an instance of a template that is still registered. */
   workloadById(id: WorkloadId): Workload | undefined;
+  /** Whether this instance has its place in this session, as far as the snapshot knows. */
+  hasInstance(id: WorkloadId, session: SessionId): boolean;
   workloadByName(name: string): Workload | undefined;
   workloadBySpiffeId(spiffeId: string): Workload | undefined;
   /** The newest version of each signing key. */
@@ -43,7 +49,9 @@ export interface DecodedRow { readonly row: EntryRow; readonly entry: Entry | un
 
 /** The domain's state and the one way to change it: all rows of a registry delta that concern it, at once. */
 export interface LiveDomain extends DomainView {
-  apply(entries: readonly DecodedRow[], keys: readonly KeyRow[]): void;
+  apply(entries: readonly DecodedRow[], keys: readonly KeyRow[], instances?: readonly InstanceRow[]): void;
+  /** Forgets instances that were over before this time. */
+  forget(before: number): void;
 }
 
 const NO_ISSUERS: readonly Issuer[] = [];
@@ -73,6 +81,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
   const workloadsByName = new Map<string, Workload>();
   const workloadsBySpiffeId = new Map<string, Workload>();
   const policies = new Map<string, Policy>();
+  const instances = createInstances((id) => workloads.get(id));
   const keyRows = new Map<string, KeyRow>();
   const undecodable = new Map<string, { readonly kind: EntryRow['kind']; readonly problem: string }>();
   // Kept up with the entries from the beginning: made at the first exchange it would hold up all who came then.
@@ -135,13 +144,22 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
     issuer: (name) => issuers.get(name),
     issuerById: (id) => issuersById.get(id),
     resource: (audience) => resources.get(audience) ?? own.get(audience),
-    identify: (evidence, clientId, now) => index.identify(evidence, clientId, now),
-    workloadById: (id) => workloads.get(id),
+    identify(evidence, clientId, now) {
+      const found = index.identify(evidence, clientId, now);
+      if (!found.ok || found.value.instanceOf === undefined) return found;
+      // Two would answer to one name, and policies could not tell which.
+      if (workloadsBySpiffeId.has(found.value.spiffeId)) return err(refusal('workload_ambiguous', `${found.value.name} would be an instance of ${found.value.instanceOf.name}, and is registered as another workload`));
+      return ok(instances.find(found.value.id) ?? found.value);
+    },
+    workloadById: (id) => workloads.get(id) ?? instances.find(id),
+    hasInstance: (id, session) => instances.has(id, session),
     workloadByName: (name) => workloadsByName.get(name),
     workloadBySpiffeId: (spiffeId) => workloadsBySpiffeId.get(spiffeId),
     keyRows: () => [...keyRows.values()],
     entries: () => ({ issuers: [...issuers.values()], resources: [...resources.values()], workloads: [...workloads.values()], policies: [...policies.values()] }),
-    apply(changes, changedKeys) {
+    forget: (before) => { instances.forget(before); },
+    apply(changes, changedKeys, changedInstances = []) {
+      for (const row of changedInstances) instances.add(row);
       for (const { row, entry, problem } of changes) {
         remove(row);
         undecodable.delete(row.id);

@@ -1,18 +1,21 @@
 import type { Clock } from '../core/clock.ts';
-import { SECOND } from '../core/duration.ts';
+import { DAY, MINUTE, SECOND } from '../core/duration.ts';
 import type { DomainId, PersonUrn } from '../core/ids.ts';
 import type { Result } from '../core/result.ts';
 import type { Entry } from '../registry/entries.ts';
 import { gently } from '../registry/gently.ts';
 import { createRevocations } from '../revocation/revocations.ts';
 import type { Revocations } from '../revocation/revocations.ts';
-import type { EntryRow, KeyRow, RevocationRow, Target } from '../store/rows.ts';
+import type { EntryRow, InstanceRow, KeyRow, RevocationRow, Target } from '../store/rows.ts';
 import type { RegistryDelta, StoreReads } from '../store/store.ts';
 import { createLiveDomain } from './domain-view.ts';
 import type { DecodedRow, DomainView, DomainViewPorts, LiveDomain } from './domain-view.ts';
 
 /** Past this a node answers exchange, introspection and status list with 503 (design section 10). */
 export const STALENESS_BOUND = 2 * SECOND;
+
+/** As long as the store tells of them (store/reads.ts): an instance whose session is over can still be named, to be revoked. */
+const INSTANCE_KEPT = DAY;
 
 /**
  * The registry in memory: what requests are decided from, without a query. Brought up to date by {@link Snapshot.refresh},
@@ -44,7 +47,7 @@ export interface SnapshotPorts extends DomainViewPorts {
 }
 
 /** Rows of a domain whose own entry this version cannot read, by id: they take effect together with it, policies that forbid among them. */
-interface Waiting { readonly rows: Map<string, DecodedRow>; readonly keys: Map<string, KeyRow> }
+interface Waiting { readonly rows: Map<string, DecodedRow>; readonly keys: Map<string, KeyRow>; readonly instances: InstanceRow[] }
 
 export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
   const byId = new Map<DomainId, LiveDomain>();
@@ -53,6 +56,7 @@ export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
   let revocations: Revocations = createRevocations();
   let version = 0;
   let confirmedAt = Number.NEGATIVE_INFINITY;
+  let nextForgetting = Number.NEGATIVE_INFINITY;
   let inFlight: Promise<void> | undefined;
   let next: Promise<void> | undefined;
 
@@ -62,10 +66,11 @@ export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
     return decoded.ok ? { row, entry: decoded.value, problem: undefined } : { row, entry: undefined, problem: `${row.kind} ${row.name}: ${decoded.error}` };
   };
 
-  const wait = (id: DomainId, rows: readonly DecodedRow[], keys: readonly KeyRow[]): void => {
-    const held = waiting.get(id) ?? { rows: new Map<string, DecodedRow>(), keys: new Map<string, KeyRow>() };
+  const wait = (id: DomainId, rows: readonly DecodedRow[], keys: readonly KeyRow[], instances: readonly InstanceRow[]): void => {
+    const held = waiting.get(id) ?? { rows: new Map<string, DecodedRow>(), keys: new Map<string, KeyRow>(), instances: [] };
     for (const decoded of rows) held.rows.set(decoded.row.id, decoded);
     for (const key of keys) held.keys.set(key.kid, key);
+    held.instances.push(...instances);
     waiting.set(id, held);
   };
 
@@ -74,19 +79,19 @@ export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
     if (byName.get(live.domain.name) === live) byName.delete(live.domain.name);
   };
 
-  const applyTo = (id: DomainId, rows: readonly DecodedRow[], keys: readonly KeyRow[]): void => {
+  const applyTo = (id: DomainId, rows: readonly DecodedRow[], keys: readonly KeyRow[], instances: readonly InstanceRow[]): void => {
     const known = byId.get(id);
     if (known !== undefined) {
-      known.apply(rows, keys);
+      known.apply(rows, keys, instances);
       if (rows.some(({ row }) => row.kind === 'domain' && row.ended)) drop(id, known);
       return;
     }
     const own = rows.find(({ entry }) => entry?.kind === 'domain')?.entry;
-    if (own?.kind !== 'domain') return wait(id, rows, keys);
+    if (own?.kind !== 'domain') return wait(id, rows, keys, instances);
     const held = waiting.get(id);
     waiting.delete(id);
     const live = createLiveDomain(own, ports);
-    live.apply(newest([...held?.rows.values() ?? [], ...rows], ({ row }) => row.id), [...held?.keys.values() ?? [], ...keys]);
+    live.apply(newest([...held?.rows.values() ?? [], ...rows], ({ row }) => row.id), [...held?.keys.values() ?? [], ...keys], [...held?.instances ?? [], ...instances]);
     byId.set(id, live);
     byName.set(own.name, live);
   };
@@ -96,7 +101,8 @@ export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
     for (const row of delta.revocations) revocations.add(row);
     const rows = Map.groupBy(decoded, ({ row }) => row.domainId);
     const keys = Map.groupBy(delta.keys, (row) => row.domainId);
-    for (const id of new Set([...rows.keys(), ...keys.keys()])) applyTo(id, rows.get(id) ?? [], keys.get(id) ?? []);
+    const instances = Map.groupBy(delta.instances, (row) => row.domainId);
+    for (const id of new Set([...rows.keys(), ...keys.keys(), ...instances.keys()])) applyTo(id, rows.get(id) ?? [], keys.get(id) ?? [], instances.get(id) ?? []);
     version = delta.version;
   };
 
@@ -122,6 +128,9 @@ export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
     else if (delta.version < version) await startOver(await ports.store.registryDelta(0));
     confirmedAt = askedAt;
     revocations.purge(askedAt);
+    if (askedAt < nextForgetting) return;
+    nextForgetting = askedAt + MINUTE;
+    for (const live of byId.values()) live.forget(askedAt - INSTANCE_KEPT);
   };
 
   const start = (): Promise<void> => {

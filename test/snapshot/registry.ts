@@ -5,7 +5,7 @@ import type { PolicyEngine } from '../../src/policy/decision.ts';
 import type { Entry, Policy } from '../../src/registry/entries.ts';
 import { createIdentifyIndex } from '../../src/registry/identify.ts';
 import { createSnapshot } from '../../src/snapshot/snapshot.ts';
-import type { EntryRow, RevocationRow } from '../../src/store/rows.ts';
+import type { EntryRow, InstanceRow, RevocationRow } from '../../src/store/rows.ts';
 import { StoreUnavailable } from '../../src/store/store.ts';
 import type { RegistryDelta } from '../../src/store/store.ts';
 
@@ -14,7 +14,7 @@ export const DEV = `dom_${hex(1)}` as DomainId;
 export const PROD = `dom_${hex(2)}` as DomainId;
 const PREFIX = { domain: 'dom', issuer: 'iss', resource: 'res', workload: 'wkl', policy: 'pol' } as const;
 
-export interface Write { readonly kind: EntryRow['kind']; readonly n: number; readonly name: string; readonly domainId?: DomainId; readonly ended?: boolean; readonly broken?: boolean; readonly body?: Record<string, string> }
+export interface Write { readonly kind: EntryRow['kind']; readonly n: number; readonly name: string; readonly domainId?: DomainId; readonly ended?: boolean; readonly broken?: boolean; readonly body?: Record<string, unknown> }
 
 /** Decodes rows of {@link createRegistry}: what it names `broken` cannot be read. */
 const decodeRow = (row: EntryRow): Entry => {
@@ -33,6 +33,7 @@ const decodeRow = (row: EntryRow): Entry => {
 export const createRegistry = () => {
   const rows: EntryRow[] = [];
   const revocations: RevocationRow[] = [];
+  const instances: InstanceRow[] = [];
   const clock = { time: 0, now: () => clock.time };
   const did = { reads: [] as number[], decoded: [] as string[], indexes: 0, engines: [] as (readonly string[])[] };
   let version = 0;
@@ -44,7 +45,7 @@ export const createRegistry = () => {
     store: {
       async registryDelta(after): Promise<RegistryDelta> {
         did.reads.push(after);
-        const delta = { version, entries: rows.filter(({ seq }) => seq > after), keys: [], instances: [], revocations: revocations.filter(({ seq, enabledSeq }) => seq > after || (enabledSeq ?? 0) > after) };
+        const delta = { version, entries: rows.filter(({ seq }) => seq > after), keys: [], revocations: revocations.filter(({ seq, enabledSeq }) => seq > after || (enabledSeq ?? 0) > after), instances: instances.filter(({ seq }) => seq > after) };
         await gate;
         if (down) throw new StoreUnavailable('down');
         return delta;
@@ -72,13 +73,17 @@ export const createRegistry = () => {
         version += 1;
         const id = `${PREFIX[kind]}_${hex(n)}`;
         rows.push({
-          id, version: rows.filter((row) => row.id === id).length + 1, seq: version, kind, domainId, name, body: broken ? { broken } : body, owner: 'ada@example', expiresAt: null, ended, changedAt: 0, changedBy: 'ada',
+          id, version: rows.filter((row) => row.id === id).length + 1, seq: version, kind, domainId, name, body: (broken ? { broken } : body) as EntryRow['body'], owner: 'ada@example', expiresAt: null, ended, changedAt: 0, changedBy: 'ada',
         });
       }
     },
     revoke(row: RevocationRow): void {
       version = row.seq;
       revocations.push(row);
+    },
+    admit(row: Omit<InstanceRow, 'seq'>): void {
+      version += 1;
+      instances.push({ ...row, seq: version });
     },
     fail(failing: boolean): void { down = failing; },
     /** Holds every read back until the returned function is called. */
