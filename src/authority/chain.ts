@@ -1,6 +1,7 @@
 import type { PersonUrn, SpiffeId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
+import type { AuthorityModel, Workload } from '../registry/entries.ts';
 import type { ChainLink, ForeignLink, OwnLink, SessionRow } from '../store/rows.ts';
 import type { ActClaim, MayActClaim } from '../tokens/claims.ts';
 
@@ -32,6 +33,12 @@ export const checkMayAct = (mayAct: { readonly iss?: string | undefined; readonl
   if (mayAct === undefined) return undefined;
   const fits = mayAct.sub === actor && (mayAct.iss === undefined || mayAct.iss === issuer);
   return fits ? undefined : refusal('actor_mismatch', `may_act names another actor than ${actor}`);
+};
+
+/** An instance of a template never begins a session, and takes part only in those of the model its template is registered with. */
+export const checkPlace = ({ name, authority, instanceOf }: Pick<Workload, 'name' | 'authority' | 'instanceOf'>, model: AuthorityModel | undefined): Refusal | undefined => {
+  if (instanceOf === undefined || authority === model) return undefined;
+  return refusal('instance_misplaced', `${name} is an instance of template ${instanceOf.name}, ${model === undefined ? 'and was handed nothing on' : `which is for ${authority} sessions, and this one is ${model}`}`);
 };
 
 export const mayActOf = (actor: SpiffeId, issuer: string): MayActClaim => ({ iss: issuer, sub: actor });

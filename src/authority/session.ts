@@ -112,8 +112,11 @@ export const sessionPath = (session: Pick<SessionRow, 'id' | 'domainId' | 'issue
   `session:${session.id}`,
 ];
 
+/** What an actor rests on: itself, and of an instance its template. */
+export const workloadPath = ({ id, instanceOf }: Pick<Workload, 'id' | 'instanceOf'>): readonly Target[] => [...(instanceOf === undefined ? [] : [`workload:${instanceOf.id}` as const]), `workload:${id}`];
+
 export interface NewHop {
-  readonly workload: Pick<Workload, 'id' | 'spiffeId' | 'expires'>;
+  readonly workload: Pick<Workload, 'id' | 'spiffeId' | 'expires' | 'instanceOf'>;
   /** Entry of the issuer whose evidence the actor showed. */
   readonly issuerId: string;
   readonly jkt: string | null;
@@ -142,7 +145,7 @@ export const openChildHop = (parent: HopRow, made: NewHop, handover: LeaseId, no
   const id = hopId(parent.sessionId, parent.id, made, handover);
   return {
     id, sessionId: parent.sessionId, parentId: parent.id, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: parent.depth + 1, chain: [...parent.chain, link],
-    path: distinct([...parent.path, `lease:${handover}`, `issuer:${issuerId}`, `workload:${workload.id}`, `hop:${id}`]),
+    path: distinct([...parent.path, `lease:${handover}`, `issuer:${issuerId}`, ...workloadPath(workload), `hop:${id}`]),
     createdAt: now, expiresAt: Math.min(parent.expiresAt, workload.expires),
   };
 };

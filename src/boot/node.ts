@@ -169,12 +169,21 @@ export const createNode = (deps: NodeDeps) => {
     return wait === undefined ? undefined : refusal('rate_limited', 'by workload', wait);
   };
   const exchange = traceExchange(createExchange({
-    clock, random, snapshot, store, denials, join,
+    clock, random, snapshot, denials, join,
+    store: {
+      async issue(issuance) {
+        const outcome = await store.issue(issuance);
+        // Here at once; the next poll tells this node too, should it fail.
+        if (issuance.admits !== undefined) await snapshot.refresh().catch(() => undefined);
+        return outcome;
+      },
+    },
     authenticate: createAuthenticate({
       clock, attest: attestWorkload, join, store, endsLogin: (person, authTime) => snapshot.endsLogin(person, authTime),
       attestPerson: (token, view) => attestPerson(token, (iss) => view.issuersFor(iss, 'people'), view.domain),
       attestCrossing: (token, view) => attestCrossing(token, (iss) => view.issuersFor(iss, 'domains'), view.domain), domainByIssuer,
       verifySessionToken: (token, view) => verify(token, { kind: 'session' }, view),
+      catchUp: () => snapshot.refresh(),
     }),
     admit, resume: createResume({ clock, store }), agree: createAgree({ clock, snapshot, store }), defer: createDefer({ clock, random, store, join, notifies: ({ domain }) => Object.hasOwn(deps.config.approvals.webhooks, domain.name), domain: (name) => snapshot.domain(name) }),
     mint: createMint({

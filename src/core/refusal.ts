@@ -15,7 +15,7 @@ export const REFUSAL_CODES = [
   // rules of one attestor
   'evidence_event_not_allowed', 'evidence_subject_mismatch', 'evidence_fork', 'evidence_environment_unprotected', 'evidence_organization_wrong', 'evidence_rule_failed',
   // who
-  'workload_unknown', 'workload_ambiguous', 'workload_expired', 'client_id_mismatch', 'model_delegated', 'model_bounded', 'model_autonomous',
+  'workload_unknown', 'workload_ambiguous', 'workload_expired', 'client_id_mismatch', 'model_delegated', 'model_bounded', 'model_autonomous', 'instance_misplaced',
   // own tokens presented back
   'token_malformed', 'token_typ_wrong', 'token_signature_invalid', 'token_expired', 'token_issuer_wrong', 'token_audience_wrong', 'token_unknown',
   'token_not_exchangeable', 'token_binding_required', 'token_binding_mismatch', 'token_scheme_wrong', 'token_other_client', 'token_missing', 'actor_mismatch', 'actor_missing', 'actor_unexpected', 'presenter_not_listed',
@@ -28,7 +28,7 @@ export const REFUSAL_CODES = [
   'target_missing', 'target_multiple', 'target_invalid', 'target_unknown', 'target_expired', 'target_denied', 'scope_malformed', 'scope_unknown', 'scope_denied',
   'details_malformed', 'details_unsupported', 'details_unknown', 'details_denied', 'details_exceeded', 'ceiling_exceeded', 'lifetime_exhausted', 'depth_exceeded',
   // authority taken back
-  'revoked', 'suspended', 'session_ended', 'session_unknown', 'budget_exhausted', 'login_too_old',
+  'revoked', 'suspended', 'session_ended', 'session_unknown', 'budget_exhausted', 'login_too_old', 'instances_exhausted',
   // approvals by people (docs/approvals.md)
   'approval_required', 'approval_pending', 'approval_too_fast', 'approval_denied', 'approval_expired', 'approval_cancelled', 'approval_redeemed', 'approval_changed', 'approval_damaged', 'approvals_crowded',
   'deferral_unknown', 'deferral_key_mismatch', 'approver_denied', 'approver_excluded', 'approver_missing', 'approval_closed',

@@ -1,3 +1,4 @@
+import { checkPlace } from '../authority/chain.ts';
 import { openRun, openTask, sessionPath } from '../authority/session.ts';
 import { personUrn } from '../attestation/person.ts';
 import type { PersonUrn } from '../core/ids.ts';
@@ -16,6 +17,8 @@ export const byEvidence = (ports: CallerPorts) => async (asking: Asking): Promis
   const { request, view } = asking;
   const actor = await identifyActor(ports, request.subjectToken, asking);
   if (!actor.ok) return actor;
+  const misplaced = checkPlace(actor.value.workload, undefined);
+  if (misplaced !== undefined) return err(misplaced);
   const { authority } = actor.value.workload;
   const names = request.session !== undefined || request.purpose !== undefined;
   if (authority === 'delegated') return err(refusal('model_delegated', `${actor.value.workload.name} acts for people and showed nobody's token`));

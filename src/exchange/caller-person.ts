@@ -1,5 +1,5 @@
 import type { Person } from '../attestation/person.ts';
-import { checkMayAct } from '../authority/chain.ts';
+import { checkMayAct, checkPlace } from '../authority/chain.ts';
 import { openLogin, sessionPath } from '../authority/session.ts';
 import { HOUR } from '../core/duration.ts';
 import { refusal } from '../core/refusal.ts';
@@ -19,6 +19,8 @@ export const byPerson = (ports: CallerPorts) => async (asking: Asking, actorToke
   const actor = await identifyActor(ports, actorToken, asking);
   if (!actor.ok) return actor;
   const { workload } = actor.value;
+  const misplaced = checkPlace(workload, undefined);
+  if (misplaced !== undefined) return err(misplaced);
   const person = await ports.attestPerson(request.subjectToken, view);
   if (!person.ok) return person;
   const refused = checkPresenter(person.value, actor.value, view.domain.issuer) ?? checkLogin(ports, person.value, view.domain.limits.freshness.delegated);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { actorsOf, checkCircle, checkDepth, checkMayAct } from '../authority/chain.ts';
-import { freshnessOf, isStale, joinSession } from '../authority/session.ts';
+import { actorsOf, isOwn, checkCircle, checkDepth, checkMayAct, checkPlace } from '../authority/chain.ts';
+import { freshnessOf, isStale, joinSession, workloadPath } from '../authority/session.ts';
 import { sameSecret, sha256url } from '../core/bytes.ts';
 import type { PersonUrn } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
@@ -29,6 +29,7 @@ export const bySessionToken = (ports: CallerPorts) => async (asking: Asking): Pr
   if (standing === undefined || !KINDS.has(standing.lease.kind) || !sameSecret(standing.lease.credentialHash, sha256url(request.subjectToken))) {
     return err(refusal('token_unknown', 'no lease of this session token'));
   }
+  await knowAll(ports, view, standing.hop);
   const handedOn = standing.lease.kind === HANDOVER_TOKEN;
   const blocked = checkStanding(standing, view, ports.clock.now(), request.actorToken !== undefined && !handedOn);
   const proven = token.value.jkt ?? null;
@@ -69,8 +70,14 @@ export const bySessionId = (ports: CallerPorts) => async (asking: Asking, actorT
   // A session of another domain, or one this actor has no part in, is answered like one that does not exist.
   if (found === undefined || found.session.domainId !== view.domain.id || own.length === 0) return err(refusal('session_unknown', `no session in which ${actor.value.workload.name} acts`));
   if (hop === undefined) return err(refusal(jkt === null ? 'token_binding_required' : 'token_binding_mismatch', 'the actor\'s hop is bound to another key'));
+  await knowAll(ports, view, hop);
   const blocked = checkStanding({ ...found, hop, ended: found.session.endedAt !== null || found.session.expiresAt <= ports.clock.now() || hop.expiresAt <= ports.clock.now() }, view, ports.clock.now(), true);
   return blocked === undefined ? renew(asking, found.session, hop, actor.value, jkt) : err(blocked);
+};
+
+/** Instances are told of like every change of the registry, and their tokens may be quicker from one node to the next. */
+const knowAll = async (ports: CallerPorts, view: DomainView, { chain }: Pick<HopRow, 'chain'>): Promise<void> => {
+  if (chain.some((link) => isOwn(link) && view.workloadById(link.workloadId) === undefined)) await ports.catchUp?.();
 };
 
 const KINDS: ReadonlySet<string> = new Set([SESSION_TOKEN, HANDOVER_TOKEN]);
@@ -138,7 +145,9 @@ const takeUp = ({ view }: Asking, { lease, session, hop }: LeaseStanding, actor:
   const { workload, evidence, facts } = actor;
   if (mayAct === undefined) return err(refusal('actor_mismatch', 'the token names nobody who may act'));
   const chain = [...hop.chain, linkOf(view, actor)];
-  const refused = checkMayAct(mayAct, workload.spiffeId, view.domain.issuer) ?? checkCircle(hop.chain, workload.spiffeId)
+  // Authority can be handed to a template: to whichever of its instances comes.
+  const named = workload.instanceOf?.spiffeId === mayAct.sub ? workload.instanceOf.spiffeId : workload.spiffeId;
+  const refused = checkMayAct(mayAct, named, view.domain.issuer) ?? checkPlace(workload, session.model) ?? checkCircle(hop.chain, workload.spiffeId)
     ?? checkDepth(actorsOf(session, chain).length, view.domain.limits.depth);
   if (refused !== undefined) return err(refused);
   const key = oneKey(proven, evidence.boundTo);
@@ -146,7 +155,7 @@ const takeUp = ({ view }: Asking, { lease, session, hop }: LeaseStanding, actor:
   return ok({
     ...common(view, session, workload),
     evidence: facts, issuerId: evidence.issuerId, hop: undefined, parent: { hop, handover: lease.id }, hops: [], ceiling: lease.ceiling, chain, showedEvidence: true,
-    path: [...hop.path, `lease:${lease.id}`, `issuer:${evidence.issuerId}`, `workload:${workload.id}`],
+    path: [...hop.path, `lease:${lease.id}`, `issuer:${evidence.issuerId}`, ...workloadPath(workload)],
     ...replayOf(evidence), jkt: key.value,
   });
 };

@@ -81,6 +81,8 @@ export interface CallerPorts {
   readonly endsLogin: (person: PersonUrn, authTime: number) => boolean;
   readonly store: Pick<StoreReads, 'session'> & { leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined> };
   readonly join: JoinStored;
+  /** Brings what this node knows of the registry up to date. */
+  catchUp?(): Promise<void>;
 }
 
 /** One request on its way to a caller; `learnt` keeps what was proven for whoever asks why it was refused. */

@@ -70,13 +70,14 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
     proofs: [...caller.proofs, ...(binding === undefined ? [] : [{ key: binding.replayKey, until: binding.replayUntil }])],
     ...restsOn(caller, resource?.audience, facts.issuedAt),
     ...redeemed(facts),
+    ...admissionOf(caller, view, facts.issuedAt),
     audit: {
       at: facts.issuedAt,
       action: 'exchange.issued',
       domainId: view.domain.id,
       body: {
         lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: caller.session.id, hop: facts.hop.id,
-        workload: caller.workload.spiffeId, owner: caller.workload.owner, principal: caller.session.principal,
+        workload: caller.workload.spiffeId, ...(caller.workload.instanceOf === undefined ? {} : { instance_of: caller.workload.instanceOf.name }), owner: caller.workload.owner, principal: caller.session.principal,
         audience, scope, ...(details === undefined ? {} : { details }), expires: issued.expiresAt, ...(facts.handsOnTo === undefined ? {} : { handed_on_to: facts.handsOnTo }), ...(caller.redeems === undefined ? {} : { approval: caller.redeems.row.id }), hash: credentialHash, request: facts.requestId,
       },
     },
@@ -99,3 +100,11 @@ const restsOn = ({ login, freshness, session, workload }: Caller, resource: stri
   ...(freshness === undefined ? {} : { fresh: { at: freshness.shown ? freshness.at : null, after: now - freshness.within } }),
   ...(session.model !== 'autonomous' ? {} : { charge: { session: chargedTo(session), agent: workload.spiffeId, resource } }),
 });
+
+/** An instance whose place in the session this node does not know: the commit looks, and gives it one if there is room. */
+const admissionOf = ({ workload, session }: Caller, view: DomainView, now: number): Pick<Issuance, 'admits'> => {
+  if (workload.instanceOf === undefined || view.hasInstance(workload.id, session.id)) return {};
+  const { id, name, spiffeId, instanceOf } = workload;
+  const maxLive = view.workloadById(instanceOf.id)?.template?.maxLive ?? 0;
+  return { admits: { instance: { id, sessionId: session.id, templateId: instanceOf.id, domainId: view.domain.id, name, spiffeId, createdAt: now, expiresAt: session.expiresAt }, maxLive } };
+};

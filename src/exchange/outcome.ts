@@ -12,6 +12,7 @@ export const refuseOutcome = (outcome: Exclude<IssuanceOutcome, 'committed'>): R
     case 'exhausted': return refusal('budget_exhausted', 'a budget of the task has no room left');
     case 'crowded': return refusal('approvals_crowded', 'too many requests of this workload or session wait for people already', 60);
     case 'unredeemable': return refusal('approval_redeemed', 'the approval was redeemed, cancelled or over before the commit');
+    case 'full': return refusal('instances_exhausted', 'the template has as many live instances as it may');
     case 'ended': return refusal('session_ended', 'the session or hop ended before the commit, or ends before the credential would');
   }
 };

@@ -50,6 +50,7 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   model_delegated: row(400, 'unauthorized_client', 'This workload acts for people: send the person\'s token as subject_token and the workload\'s own evidence as actor_token.'),
   model_bounded: row(400, 'unauthorized_client', 'This workload acts for its own run: send its evidence as subject_token, with neither actor_token nor session nor purpose.'),
   model_autonomous: row(400, 'unauthorized_client', 'This workload acts on tasks: send its evidence as subject_token and the task\'s id as session, or purpose to open one.'),
+  instance_misplaced: row(400, 'unauthorized_client', 'This workload acts only on what is handed on to it: send a token that was handed on as subject_token and its own evidence as actor_token.'),
 
   token_malformed: OWN_TOKEN, token_typ_wrong: OWN_TOKEN, token_signature_invalid: OWN_TOKEN, token_expired: OWN_TOKEN, token_issuer_wrong: OWN_TOKEN,
   token_audience_wrong: OWN_TOKEN, token_unknown: OWN_TOKEN,
@@ -103,6 +104,7 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   suspended: request('The authority behind this request is suspended. Show fresh evidence, or a token of a new login of the same person; otherwise ask an admin to explain this decision.'),
   session_unknown: request('There is no such session of this workload.'),
   budget_exhausted: request('The task has used up one of its budgets.'),
+  instances_exhausted: row(429, 'temporarily_unavailable', 'Too many instances of this workload are live. Try again when some have ended.'),
   session_ended: request('The session behind this request is over. Start a new run.'),
 
   approval_required: request('A person has to agree to this first. Ask again with completion_mode=deferred and a DPoP proof, then redeem the deferral code you get with grant_type urn:ietf:params:oauth:grant-type:deferred.'),

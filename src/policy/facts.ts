@@ -93,7 +93,7 @@ export const adminFactsOf = ({ domain, verb, admin, on, time: asked }: AdminQues
 const workloadEntity = (workload: Workload, domain: Domain): EntityJson => ({
   uid: { type: 'Workload', id: workload.spiffeId },
   attrs: { name: workload.name, kind: workload.workloadKind, model: workload.authority, owner: workload.owner, stage: domain.stage },
-  parents: [],
+  parents: workload.instanceOf === undefined ? [] : [{ type: 'Template', id: workload.instanceOf.name }],
 });
 
 const personEntity = ({ urn, issuer, groups }: NonNullable<Question['person']>): EntityJson => ({ uid: { type: 'Person', id: urn }, attrs: { issuer }, parents: groups.map((id) => ({ type: 'Group', id })) });

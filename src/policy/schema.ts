@@ -48,7 +48,9 @@ type Request = {
 type AdminRequest = { request: { time: datetime } };
 
 entity Group;
-entity Workload = { name: String, kind: String, model: String, owner: String, stage: String };
+// Whose instances act: those have no policies of their own.
+entity Template;
+entity Workload in [Template] = { name: String, kind: String, model: String, owner: String, stage: String };
 entity Person in [Group] = { issuer: String };
 entity Admin in [Group] = { issuer: String };
 entity Domain = { name: String, stage: String };

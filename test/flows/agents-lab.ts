@@ -3,7 +3,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import type { Claims, ForeignIssuer, MintOptions } from '../support/foreign-issuer.ts';
 import { ACCESS_TOKEN_TYPE, GRANT, JWT_TYPE, startMayfly } from '../support/mayfly.ts';
-import type { Answer, Headers, Mayfly } from '../support/mayfly.ts';
+import type { Answer, Headers, Mayfly, MayflyOptions } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 import { API, BILLING, ceilingOf, issued } from './lab.ts';
 import type { CeilingPair } from './lab.ts';
@@ -79,13 +79,13 @@ export const agentsManifest = (idp: string, platform: string): object => ({
   ],
 });
 
-export const startAgentsLab = async (options: { readonly timed?: boolean; readonly overrides?: Readonly<Record<string, unknown>>; readonly change?: (manifest: Record<string, object[]>) => object } = {}): Promise<AgentsLab> => {
+export const startAgentsLab = async (options: { readonly timed?: boolean; readonly change?: (manifest: Record<string, object[]>) => object; readonly mayfly?: MayflyOptions } = {}): Promise<AgentsLab> => {
   const time = { now: Date.UTC(2026, 10, 22, 12) };
   const clock: Clock | undefined = options.timed === true ? { now: () => time.now } : undefined;
   const now = (): number => clock?.now() ?? Date.now();
   const timed = clock === undefined ? {} : { clock };
   const [idp, platform] = await Promise.all([startForeignIssuer(timed), startForeignIssuer(timed)]);
-  const mayfly = await startMayfly({ ...timed, ...(options.overrides === undefined ? {} : { overrides: options.overrides }) });
+  const mayfly = await startMayfly({ ...timed, ...options.mayfly });
   const issuer = `${mayfly.url}/dev`;
   const manifest = JSON.parse(JSON.stringify(agentsManifest(idp.issuer, platform.issuer)).replaceAll('http://127.0.0.1/introspect', `${issuer}/introspect`)) as Record<string, object[]>;
   await mayfly.apply(options.change?.(manifest) ?? manifest);

@@ -58,7 +58,7 @@ export const paymentPolicies = (): readonly object[] => [
 
 export const startApprovalsLab = async (overrides: Readonly<Record<string, unknown>> = {}): Promise<ApprovalsLab> => {
   const lab = await startAgentsLab({
-    timed: true, overrides,
+    timed: true, mayfly: { overrides },
     change: (manifest) => {
       const [corp] = manifest['issuers'] as [Record<string, unknown>];
       corp['approver_clients'] = [APPROVALS_APP];

@@ -31,7 +31,7 @@ beforeAll(async () => {
   stranger = await startTransmitter({ clock });
   lab = await startAgentsLab({
     timed: true,
-    overrides: { signals: { secrets: { 'dev/quiet': { file: secretFile } } } },
+    mayfly: { overrides: { signals: { secrets: { 'dev/quiet': { file: secretFile } } } } },
     change: (manifest) => ({
       ...manifest,
       issuers: [
