@@ -47,6 +47,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   model_delegated: 'a delegated workload comes with a person\'s token as subject and its own evidence as actor; register it with another authority if it acts for nobody',
   model_bounded: 'a bounded workload comes with its own evidence alone; register it with another authority if it acts for people or on tasks',
   model_autonomous: 'an autonomous workload names the task it works on; open one with mayfly session open, or permit it the action open',
+  instance_misplaced: 'an instance of a template begins nothing itself and acts in sessions of the model its template is registered with; register the workload itself if it should',
 
   token_malformed: OWN_TOKEN, token_typ_wrong: OWN_TOKEN, token_signature_invalid: OWN_TOKEN, token_expired: OWN_TOKEN, token_issuer_wrong: OWN_TOKEN, token_audience_wrong: OWN_TOKEN,
   token_unknown: 'the signature is ours and no lease is of this token: the database was set back to an older state, the holder turned the signature into its twin, or the signing key is in other hands: then mayfly keys revoke',
@@ -67,6 +68,8 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   suspended: 'lift the suspension with mayfly enable when its reason is gone; where evidence or login was too old, the caller shows a fresh one',
   session_unknown: 'the task is another workload\'s, of another domain, or was never opened; see mayfly session list',
   budget_exhausted: 'the task used up what it was given: see mayfly session show; budgets of a task are never raised, open another task',
+
+  instances_exhausted: 'end sessions whose instances are done, revoke those that are not wanted (mayfly workload show lists them), or raise max_live of the template',
 
   dpop_repeated: CLIENT_KEY, dpop_malformed: CLIENT_KEY, dpop_typ_wrong: CLIENT_KEY, dpop_alg_not_allowed: CLIENT_KEY, dpop_key_invalid: CLIENT_KEY, dpop_signature_invalid: CLIENT_KEY,
   dpop_claim_missing: CLIENT_KEY, dpop_htm_mismatch: CLIENT_KEY, dpop_ath_mismatch: CLIENT_KEY,

@@ -25,11 +25,12 @@ import type { RegistryChange, StoreReads } from '../store/store.ts';
 import { domainMeant, nameOf } from './access.ts';
 import type { Admin, Authorize, Judge } from './access.ts';
 import type { AdminPorts } from './ports.ts';
+import { countLive, showInstance, showInstances } from './instances.ts';
 import { viewAt } from './registry-view.ts';
 import { showEntry } from './show-entry.ts';
 
 export interface RegistryAdminDeps extends AdminPorts {
-  readonly store: Pick<StoreReads, 'registryVersion' | 'registryDelta' | 'entriesAt' | 'entries' | 'keys' | 'leases' | 'sessionsWith'>;
+  readonly store: Pick<StoreReads, 'registryVersion' | 'registryDelta' | 'entriesAt' | 'entries' | 'keys' | 'leases' | 'sessionsWith' | 'instances' | 'liveInstances'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'revokedBy' | 'version'>;
   readonly authorize: Authorize;
   readonly judge: Judge;
@@ -189,7 +190,9 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
       }
       const page = found.slice(0, filter.limit);
       const last = found.length > page.length ? page.at(-1) : undefined;
-      return ok({ items: page.map(({ row, domain }) => showEntry(deps, row, domain, deps.clock.now())), next: last === undefined ? undefined : `${last.domain}/${last.row.name}` });
+      const now = deps.clock.now();
+      const live = await countLive(deps, page.map(({ row }) => row), now);
+      return ok({ items: page.map(({ row, domain }) => ({ ...showEntry(deps, row, domain, now), ...live.get(row.id) })), next: last === undefined ? undefined : `${last.domain}/${last.row.name}` });
     },
 
     async show(kind: EntryKind, domain: string, name: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
@@ -197,7 +200,10 @@ export const createRegistryAdmin = (deps: RegistryAdminDeps) => {
       const permitted = await deps.authorize(admin, 'show', view);
       if (!permitted.ok) return permitted;
       const [row] = view === undefined ? [] : await deps.store.entries({ kind, domainId: view.domain.id, name }, { limit: 1, after: undefined });
-      return row === undefined ? err(refusal('not_found', kind === 'domain' || view === undefined ? `no domain ${domain}` : `no ${kind} ${name} in ${domain}`)) : ok(showEntry(deps, row, domain, deps.clock.now()));
+      const now = deps.clock.now();
+      if (row !== undefined) return ok({ ...showEntry(deps, row, domain, now), ...await showInstances(deps, row, now) });
+      const instance = kind === 'workload' && view !== undefined ? await showInstance(deps, view, name) : undefined;
+      return instance === undefined ? err(refusal('not_found', kind === 'domain' || view === undefined ? `no domain ${domain}` : `no ${kind} ${name} in ${domain}`)) : ok(instance);
     },
   };
 };

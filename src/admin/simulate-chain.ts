@@ -1,6 +1,6 @@
 import type { Attributes } from '../attestation/attributes.ts';
 import { personUrn } from '../attestation/person.ts';
-import { actorsOf, checkCircle, checkDepth } from '../authority/chain.ts';
+import { actorsOf, checkCircle, checkDepth, checkPlace } from '../authority/chain.ts';
 import type { IssuerId, PersonUrn } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
@@ -53,7 +53,7 @@ export const frameChain = (view: DomainView, shown: readonly Shown[], person: Fr
   const chain: ChainLink[] = [];
   for (const { workload, facts } of shown) {
     chain.push({ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: factsJson(facts) });
-    const refused = checkCircle(chain.slice(0, -1), workload.spiffeId) ?? (chain.length === 1 ? undefined : checkDepth(actorsOf({ model }, chain).length, view.domain.limits.depth));
+    const refused = checkPlace(workload, chain.length === 1 ? undefined : model) ?? checkCircle(chain.slice(0, -1), workload.spiffeId) ?? (chain.length === 1 ? undefined : checkDepth(actorsOf({ model }, chain).length, view.domain.limits.depth));
     if (refused !== undefined) return err(refused);
   }
   const principal = person?.urn ?? (model === 'autonomous' ? principalOf(view, first.workload) : first.workload.owner);

@@ -64,6 +64,7 @@ export const createTaskAdmin = (deps: TaskAdminDeps) => {
       const id = parseId('workload', request.workload);
       const workload = id === undefined ? view?.workloadByName(request.workload) : view?.workloadById(id);
       if (view === undefined || workload === undefined) return err(refusal('not_found', `no workload ${request.workload} in ${request.domain}`));
+      if (workload.template !== undefined || workload.instanceOf !== undefined) return err(refusal('parameter_invalid', `${workload.name} is ${workload.template === undefined ? 'an instance of a template' : 'a template'}: tasks are for registered workloads`));
       if (workload.authority !== 'autonomous') return err(refusal('parameter_invalid', `${workload.name} is ${workload.authority}: tasks are for autonomous workloads`));
       if (workload.expires <= deps.clock.now()) return err(refusal('workload_expired', `the registration of ${workload.name} has expired`));
       const made = describe(view, workload, request);

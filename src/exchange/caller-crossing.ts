@@ -1,4 +1,4 @@
-import { actorsOf, checkCircle, checkDepth, checkMayAct } from '../authority/chain.ts';
+import { actorsOf, checkCircle, checkDepth, checkMayAct, checkPlace } from '../authority/chain.ts';
 import { isStale, openCrossing, sessionPath } from '../authority/session.ts';
 import { HOUR } from '../core/duration.ts';
 import { sameSecret, sha256url } from '../core/bytes.ts';
@@ -28,7 +28,7 @@ export const byCrossing = (ports: CallerPorts) => async (asking: Asking, actorTo
   const crossing = attested.value;
   const chain = [...crossing.chain, { iss: view.domain.issuer, sub: actor.value.workload.spiffeId, workloadId: actor.value.workload.id, evidence: factsJson(actor.value.facts) }];
   const now = ports.clock.now();
-  const refused = checkMayAct(crossing.mayAct, actor.value.workload.spiffeId, view.domain.issuer) ?? checkCircle(crossing.chain, actor.value.workload.spiffeId)
+  const refused = checkPlace(actor.value.workload, undefined) ?? checkMayAct(crossing.mayAct, actor.value.workload.spiffeId, view.domain.issuer) ?? checkCircle(crossing.chain, actor.value.workload.spiffeId)
     ?? checkDepth(actorsOf(crossing, chain).length, view.domain.limits.depth) ?? checkPerson(ports, crossing, view, now);
   if (refused !== undefined) return err(refused);
 

@@ -30,7 +30,7 @@ const NOUNS: readonly Noun[] = [
   { noun: 'domain', path: 'domains', key: 'name', inDomain: false, about: 'trust domains; `mayfly revoke domain` ends one', columns: [column('name'), column('stage'), column('issuer'), column('spiffe'), column('owner'), column('status')] },
   { noun: 'issuer', path: 'issuers', key: 'name', inDomain: true, about: 'trusted issuers of evidence', columns: [column('domain'), column('name'), column('kind'), column('proves'), column('issuer'), column('owner'), column('expires'), column('status')] },
   { noun: 'resource', path: 'resources', key: 'audience', inDomain: true, about: 'what credentials are for', columns: [column('domain'), column('audience'), column('provider'), column('scopes'), column('owner'), column('expires'), column('status')] },
-  { noun: 'workload', path: 'workloads', key: 'name', inDomain: true, about: 'registered non-human identities', columns: [column('domain'), column('name'), column('kind'), column('authority'), column('spiffe id', 'spiffe_id'), column('owner'), column('expires'), column('status')] },
+  { noun: 'workload', path: 'workloads', key: 'name', inDomain: true, about: 'registered non-human identities', columns: [column('domain'), column('name'), column('kind'), column('authority'), column('spiffe id', 'spiffe_id'), column('live', 'live_instances'), column('owner'), column('expires'), column('status')] },
   { noun: 'policy', path: 'policies', key: 'name', inDomain: true, about: 'Cedar policies', columns: [column('domain'), column('name'), column('version'), column('effect'), column('owner'), column('expires'), column('status')] },
 ];
 
