@@ -1,4 +1,5 @@
 import { SYSTEM_DOMAIN } from '../core/reserved.ts';
+import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { AttributeSpec, AttributeTable } from '../attestation/attributes.ts';
 import { parseSpiffeId } from '../core/ids.ts';
@@ -26,6 +27,7 @@ export const settleWorkload: Settle<WorkloadEntry> = (entry, domain, scene, repo
   const table = issuer === undefined ? undefined : scene.deps.attestors.get(issuer.attestor)?.attributeTable(issuer.options);
   if (issuer !== undefined && table !== undefined) checkRule(written, table, issuer, report);
   if (entry.template !== undefined && issuer !== undefined && table !== undefined) checkInstancePath(entry.template.instance, table, issuer, report);
+  checkStaysTemplate(entry, scene.rows.get(rowKey('workload', domain.id, entry.name))?.body, report);
   if (spiffeId === undefined) return undefined;
   return {
     name: entry.name, spiffe_id: spiffeId, kind: entry.kind, authority: entry.authority, bound: entry.bound, ...common,
@@ -83,6 +85,14 @@ export const checkRule = (written: Readonly<Record<string, Value | readonly Valu
   if (identifies) return;
   const immutable = Object.keys(table).filter((name) => table[name]?.immutable === true);
   report('match', 'names nothing that stays with one workload for good', immutable.length === 0 ? `mark an attribute of issuer ${issuer.name} as immutable` : `add an immutable attribute with an exact value: ${immutable.slice(0, 6).join(', ')}`);
+};
+
+/** What was revoked is known by its name and id: under other ones it would be somebody new. */
+const checkStaysTemplate = ({ template }: WorkloadEntry, stored: JsonObject | undefined, report: Report): void => {
+  if (stored === undefined) return;
+  const before = isObject(stored['template']) ? stored['template']['instance'] : undefined;
+  if ((before === undefined) !== (template === undefined)) report('template', before === undefined ? 'cannot be added to a workload that is registered' : 'cannot be taken from a template', 'end this entry first, or register another under its own name');
+  else if (before !== template?.instance) report('template.instance', 'is fixed once stored: instances that are revoked would come back under new names', 'keep it, or register another template');
 };
 
 /** The name an instance goes by must stay with it for good, and be told from every other's. */

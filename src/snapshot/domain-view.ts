@@ -6,10 +6,10 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { PolicyEngine } from '../policy/decision.ts';
-import type { Domain, Entry, Issuer, Policy, Resource, Workload } from '../registry/entries.ts';
+import type { Domain, Entry, InstanceOf, Issuer, Policy, Resource, Workload } from '../registry/entries.ts';
 import type { IdentifyIndex, IdentifyingEvidence } from '../registry/identify.ts';
 import type { EntryRow, InstanceRow, KeyRow } from '../store/rows.ts';
-import { createInstances } from './instances.ts';
+import { createInstances, nestedTemplates } from './instances.ts';
 
 /** What one trust domain is made of right now. Everything in it is frozen; a change of the registry swaps entries in one step. */
 export interface DomainView {
@@ -81,6 +81,8 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
   const workloadsByName = new Map<string, Workload>();
   const workloadsBySpiffeId = new Map<string, Workload>();
   const policies = new Map<string, Policy>();
+  const templates = new Map<WorkloadId, Workload>();
+  let nested: ReadonlyMap<WorkloadId, string> = new Map();
   const instances = createInstances((id) => workloads.get(id));
   const keyRows = new Map<string, KeyRow>();
   const undecodable = new Map<string, { readonly kind: EntryRow['kind']; readonly problem: string }>();
@@ -106,6 +108,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
       workloads.set(entry.id, entry);
       workloadsByName.set(entry.name, entry);
       workloadsBySpiffeId.set(entry.spiffeId, entry);
+      if (entry.template !== undefined) templates.set(entry.id, entry);
       index.put(entry);
     }
   };
@@ -120,9 +123,21 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
     const workload = workloadsByName.get(name);
     if (workload === undefined) return;
     workloads.delete(workload.id);
+    templates.delete(workload.id);
     workloadsByName.delete(name);
     workloadsBySpiffeId.delete(workload.spiffeId);
     index.remove(workload.id);
+  };
+
+  /** INVARIANT: no two workloads answer to one SPIFFE ID, or policies and audiences could not tell which. */
+  const clashOf = ({ spiffeId }: Workload, template: InstanceOf): string | undefined => {
+    if (workloadsBySpiffeId.has(spiffeId)) return 'is registered as another workload';
+    const other = nested.get(template.id);
+    return other === undefined ? undefined : `template ${other} gives names of the same kind`;
+  };
+  const findInstance = (id: WorkloadId): Workload | undefined => {
+    const found = instances.find(id);
+    return found?.instanceOf === undefined || clashOf(found, found.instanceOf) !== undefined ? undefined : found;
   };
 
   /** An ended row frees its name; a row that cannot be read must not leave its older version in force. */
@@ -147,13 +162,15 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
     identify(evidence, clientId, now) {
       const found = index.identify(evidence, clientId, now);
       if (!found.ok || found.value.instanceOf === undefined) return found;
-      // Two would answer to one name, and policies could not tell which.
-      if (workloadsBySpiffeId.has(found.value.spiffeId)) return err(refusal('workload_ambiguous', `${found.value.name} would be an instance of ${found.value.instanceOf.name}, and is registered as another workload`));
-      return ok(instances.find(found.value.id) ?? found.value);
+      const clash = clashOf(found.value, found.value.instanceOf);
+      return clash === undefined ? ok(instances.find(found.value.id) ?? found.value) : err(refusal('workload_ambiguous', `${found.value.name} would be an instance of ${found.value.instanceOf.name}, and ${clash}`));
     },
-    workloadById: (id) => workloads.get(id) ?? instances.find(id),
+    workloadById: (id) => workloads.get(id) ?? findInstance(id),
     hasInstance: (id, session) => instances.has(id, session),
-    workloadByName: (name) => workloadsByName.get(name),
+    workloadByName(name) {
+      const instance = instances.idOf(name);
+      return workloadsByName.get(name) ?? (instance === undefined ? undefined : findInstance(instance));
+    },
     workloadBySpiffeId: (spiffeId) => workloadsBySpiffeId.get(spiffeId),
     keyRows: () => [...keyRows.values()],
     entries: () => ({ issuers: [...issuers.values()], resources: [...resources.values()], workloads: [...workloads.values()], policies: [...policies.values()] }),
@@ -167,6 +184,7 @@ export const createLiveDomain = (first: Domain, ports: DomainViewPorts): LiveDom
         else if (entry !== undefined && !row.ended) place(entry);
       }
       const touched = new Set(changes.map(({ row }) => row.kind));
+      if (touched.has('workload')) nested = nestedTemplates(templates.values());
       if (touched.has('issuer')) {
         issuersByIss = new Map();
         for (const issuer of issuers.values()) {

@@ -80,7 +80,7 @@ const FORM: readonly FormRow[] = [
   { name: 'a scope with a control character', change: set('scope', 'deploy:read\u0000'), code: 'scope_malformed', error: 'invalid_scope' },
   { name: 'a ceiling beside a target', change: add(['authorization_details', ceilingOf([{ audience: API, scopes: ['deploy:read'] }])]), code: 'details_unsupported', error: 'invalid_authorization_details' },
   { name: 'details that are no JSON', change: add(['authorization_details', '[{']), code: 'details_malformed', error: 'invalid_authorization_details' },
-  { name: 'details of an unknown type', change: add(['authorization_details', '[{"type":"payment_initiation"}]']), code: 'details_malformed', error: 'invalid_authorization_details' },
+  { name: 'details of an unknown type', change: add(['authorization_details', '[{"type":"payment_initiation"}]']), code: 'details_unknown', error: 'invalid_authorization_details' },
   { name: 'a requested token type the target does not issue', change: add(['requested_token_type', 'urn:ietf:params:oauth:token-type:id_token']), code: 'token_type_unsupported', error: 'invalid_request' },
   { name: 'a transaction token', change: add(['requested_token_type', TXN_TOKEN_TYPE]), code: 'token_type_unsupported', error: 'invalid_request' },
   { name: 'a transaction token for a refresh token', change: (pairs) => add(['requested_token_type', TXN_TOKEN_TYPE])(set('subject_token_type', 'urn:ietf:params:oauth:token-type:refresh_token')(pairs)), code: 'token_type_unsupported', error: 'invalid_request' },

@@ -120,6 +120,17 @@ describe('a template in a manifest', () => {
     expect(errorOf(await plan(value, at)).map((problem) => problem.path)).toEqual([`workloads[1].${path}`]);
   });
 
+  test('stays one, with the names it gives', async () => {
+    const without = (workloadAt: number): unknown => planner.plan(manifest(), viewOf(workloadAt === 0 ? rows : rowsAfter(first, rows)), KEEP);
+    const first = valueOf(await plan(T, 'template'));
+    const stored = rowsAfter(first, rows);
+    const pathsOf = async (result: ReturnType<typeof plan>): Promise<readonly string[]> => errorOf(await result).map((problem) => problem.path);
+    expect(await pathsOf(plan({ instance: '{run_id}' }, 'template', stored))).toEqual(['workloads[1].template.instance']);
+    expect(await pathsOf(without(1) as ReturnType<typeof plan>)).toEqual(['workloads[1].template']);
+    expect(await pathsOf(plan(T, 'template', rowsAfter(valueOf(await (without(0) as ReturnType<typeof plan>)), rows)))).toEqual(['workloads[1].template']);
+    expect(valueOf(await plan({ ...T, max_live: 8 }, 'template', stored)).entries).toHaveLength(1);
+  });
+
   test('of autonomous sessions names no principal: it opens no task', async () => {
     expect(valueOf(await plan('autonomous', 'authority')).changes).toHaveLength(7);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { DAY, HOUR, MINUTE } from '../../src/core/duration.ts';
 import type { DomainId, SessionId, SpiffeId, WorkloadId } from '../../src/core/ids.ts';
+import { nestedTemplates } from '../../src/snapshot/instances.ts';
 import type { InstanceRow } from '../../src/store/rows.ts';
 import { createRegistry, DEV, domain, PROD } from './registry.ts';
 
@@ -65,6 +66,38 @@ describe('an instance', () => {
     expect(find(registry, 'wkl_p1')).toBeUndefined();
   });
 
+  test('is found by its name, as long as it is known', async () => {
+    const registry = await start();
+    registry.admit(instance('p1', 's1'));
+    await registry.snapshot.refresh();
+    const byName = (name: string): string | undefined => registry.snapshot.domainById(DEV)?.workloadByName(name)?.id;
+    expect([byName('tools/p1'), byName('tools/p2'), byName('tools')]).toEqual(['wkl_p1', undefined, TEMPLATE]);
+    registry.clock.time = HOUR + DAY + MINUTE;
+    await registry.snapshot.refresh();
+    expect(byName('tools/p1')).toBeUndefined();
+  });
+
+  test.each([
+    { name: 'a workload is registered under its SPIFFE ID', write: { kind: 'workload' as const, n: 11, name: 'other', body: { spiffeId: 'spiffe://tools.example/w/p1' } } },
+    { name: 'a template comes below its own', write: { kind: 'workload' as const, n: 11, name: 'tools/deep', body: { template: { path: [{ attribute: 'pod' }], maxLive: 5 } } } },
+  ])('is nobody any more once $name', async ({ write }) => {
+    const registry = await start();
+    registry.admit(instance('p1', 's1'));
+    await registry.snapshot.refresh();
+    expect(find(registry, 'wkl_p1')).toBeDefined();
+    const identify = (): string | undefined => {
+      const found = registry.snapshot.domainById(DEV)?.identify({ proves: 'workloads', issuerName: 'ci', attributes: { repository: 'tools', pod: 'p1' } } as never, undefined, 0);
+      return found?.ok === true ? found.value.name : found?.error.code;
+    };
+    expect(identify()).toBe('tools/p1');
+    registry.write(write);
+    await registry.snapshot.refresh();
+    expect([find(registry, 'wkl_p1'), identify()]).toEqual([undefined, 'workload_ambiguous']);
+    registry.write({ ...write, ended: true });
+    await registry.snapshot.refresh();
+    expect([find(registry, 'wkl_p1')?.name, identify()]).toEqual(['tools/p1', 'tools/p1']);
+  });
+
   test('of one domain is none of another, and waits for a domain that comes later', async () => {
     const registry = await start();
     registry.admit(instance('p1', 's1', { domainId: PROD }));
@@ -86,4 +119,15 @@ describe('an instance', () => {
     };
     expect([await knownAt(0), await knownAt(2 * HOUR + DAY - 1), await knownAt(2 * HOUR + DAY + MINUTE)]).toEqual([true, true, false]);
   });
+});
+
+describe('templates that give names below each other\'s', () => {
+  const nested = (...names: readonly string[]): Readonly<Record<string, string>> => Object.fromEntries(nestedTemplates(names.map((name) => ({ id: name as WorkloadId, name }))));
+  test.each([
+    { name: 'none', names: ['a', 'b', 'ab', 'a-b', 'b/a'.replace('/', '.')], is: {} },
+    { name: 'one below another', names: ['b', 'a/x', 'a'], is: { a: 'a/x', 'a/x': 'a' } },
+    { name: 'one below, with names between that only begin alike', names: ['a', 'a-b', 'a.b', 'a/x'], is: { a: 'a/x', 'a/x': 'a' } },
+    { name: 'two beside each other below one', names: ['a', 'a/x', 'a/y'], is: { a: 'a/y', 'a/x': 'a', 'a/y': 'a' } },
+    { name: 'three below each other', names: ['a/x/y', 'a', 'a/x'], is: { a: 'a/x', 'a/x': 'a/x/y', 'a/x/y': 'a/x' } },
+  ])('are $name', ({ names, is }) => { expect(nested(...names)).toEqual(is); });
 });

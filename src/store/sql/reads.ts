@@ -30,6 +30,10 @@ export const leaseRevokedBy = (dialect: Dialect): string =>
 /** Over the tables l, s and h: the target of a suspension of what the lease rests on, or null. */
 export const leaseSuspendedBy = (dialect: Dialect): string => suspendedBy(`SELECT p.value AS value FROM ${dialect.strings('h.path', 'p')}`);
 
+// Whose session it is, and the person accountable for it: in the delegated model the same.
+const SESSION_TARGETS = `SELECT 'session:' || s.id AS value UNION ALL SELECT 'workload:' || s.holder UNION ALL SELECT 'person:' || s.principal
+  UNION ALL SELECT 'issuer:' || s.issuer_id UNION ALL SELECT 'domain:' || s.domain_id`;
+
 // One index probe per target, by a scalar subquery, which no planner turns around: PostgreSQL takes every JSON array for a
 // hundred members, and as a join it walks all revocations instead. One that was lifted still stands against the sessions
 // that began before it.
@@ -51,19 +55,15 @@ export const joinedSessions = (dialect: Dialect, workload: string, since: string
     parameters,
   };
 };
-// Whose session it is, and the person accountable for it: in the delegated model the same.
-const SESSION_TARGETS = `SELECT 'session:' || s.id AS value UNION ALL SELECT 'workload:' || s.holder UNION ALL SELECT 'person:' || s.principal
-  UNION ALL SELECT 'issuer:' || s.issuer_id UNION ALL SELECT 'domain:' || s.domain_id`;
 
 /** Over an instance `i` and its session `s`: nothing that both rest on ended before its time. What fell by a hop or hand-over alone counts until the session is over. */
-export const COUNTS_AS_LIVE = `s.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM revocation r
-  WHERE r.target IN (SELECT t.value FROM (${SESSION_TARGETS} UNION ALL SELECT 'workload:' || i.id UNION ALL SELECT 'workload:' || i.template_id) t) AND r.effect = 'revoked' AND (r.enabled_seq IS NULL OR r.seq > s.began_version))`;
+export const countsAsLive = (): string => `s.ended_at IS NULL AND ${revokedBy(`${SESSION_TARGETS} UNION ALL SELECT 'workload:' || i.id UNION ALL SELECT 'workload:' || i.template_id`)} IS NULL`;
 
 /** How many instances of each template count against its `max_live`. */
 export const liveInstances = (dialect: Dialect, templates: readonly string[], now: string): Query =>
   build(dialect, (where) => {
     where.add(dialect.among('i.template_id', where.bind(JSON.stringify(templates))));
-    where.add(`i.expires_at > ${where.bind(now)} AND ${COUNTS_AS_LIVE}`);
+    where.add(`i.expires_at > ${where.bind(now)} AND ${countsAsLive()}`);
     return { select: 'SELECT i.template_id AS "templateId", count(*) AS live FROM instance i JOIN session s ON s.id = i.session_id', rest: 'GROUP BY i.template_id' };
   });
 

@@ -1,6 +1,6 @@
 import { insertRows, statement, values } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
-import { COUNTS_AS_LIVE } from './reads.ts';
+import { countsAsLive } from './reads.ts';
 import { ENTRY, INSTANCE, REPLAY, REVOCATION, SIGNING_KEY, shape } from './tables.ts';
 import type { Column, Table } from './tables.ts';
 
@@ -27,7 +27,7 @@ export const registryStatements = (dialect: Dialect) => {
     // The registry lock is held alone, so that no two nodes count the same free place.
     admission: statement(dialect, 'admission', `
       SELECT EXISTS (SELECT 1 FROM instance i WHERE i.id = x.id AND i.session_id = x.session_id) AS known,
-        (SELECT count(*) FROM instance i JOIN session s ON s.id = i.session_id WHERE i.template_id = x.template_id AND i.expires_at > x.now AND ${COUNTS_AS_LIVE}) < x.max_live AS room
+        (SELECT count(*) FROM instance i JOIN session s ON s.id = i.session_id WHERE i.template_id = x.template_id AND i.expires_at > x.now AND ${countsAsLive()}) < x.max_live AS room
       FROM ${values(dialect, ADMISSION)}`),
     instance: statement(dialect, 'instance', versioned(INSTANCE)),
     endSession: statement(dialect, 'end_session', `UPDATE session SET ended_at = x.ended_at, ended_by = x.ended_by, ended_reason = x.ended_reason FROM ${values(dialect, { id: 'text', ended_at: 'time', ended_by: 'text', ended_reason: 'text' })} WHERE session.id = x.id AND session.ended_at IS NULL RETURNING session.id`),
