@@ -98,6 +98,7 @@ const entriesOf = (operation: Operation, reply: Reply): number => {
   if (operation.kind === 'issue') return reply === 'committed' ? 1 : 0;
   if (operation.kind === 'expire-approvals') return Number(reply);
   if (operation.kind === 'append' || operation.kind === 'end-session' || operation.kind === 'answer-approval') return 1;
+  if (operation.kind === 'cascade-step') return reply === true ? operation.events.length : 0;
   return operation.kind === 'change' ? operation.events.length : 0;
 };
 

@@ -37,9 +37,9 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
         if (filter.sessionId !== undefined) where.add(`l.session_id = ${where.bind(filter.sessionId)}`);
         if (filter.holder !== undefined) where.add(`s.holder = ${where.bind(filter.holder)}`);
         if (filter.activeAt !== undefined) addActive(where, filter.activeAt, dialect);
-        // Ids sort by age, so a listing of everything walks the primary key; a narrowed one its index, which ends in the time.
-        const narrowed = filter.domainId ?? filter.workloadId ?? filter.sessionId ?? filter.holder;
-        return newestFirst(where, narrowed === undefined ? undefined : 'l.issued_at', 'l.id', page);
+        // Ids sort by age, so a listing of everything walks the primary key, and one of a session its index, which ends in the id; a narrowed one another, which ends in the time.
+        const byTime = filter.sessionId === undefined && (filter.domainId ?? filter.workloadId ?? filter.holder) !== undefined;
+        return newestFirst(where, byTime ? 'l.issued_at' : undefined, 'l.id', page);
       }));
       return toPage(rows.map(standing), page, ({ lease }) => ({ at: lease.issuedAt, id: lease.id }));
     },

@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, InstanceRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, SignalRow, StandingEntry, StatusListRow, StreamRow, SubjectRow, Target } from './rows.ts';
+import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CascadeRow, CascadeTaskRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, InstanceRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, SignalRow, StandingEntry, StatusListRow, StreamRow, SubjectRow, Target } from './rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they
@@ -29,6 +29,13 @@ export const toRevocation = (row: Prisma.Revocation): RevocationRow => ({
   seq: Number(row.seq), target: row.target as Target, domainId: row.domainId as DomainId, effect: row.effect as RevocationRow['effect'], at: row.at.getTime(), by: row.by, reason: row.reason,
   enabledSeq: row.enabledSeq === null ? null : Number(row.enabledSeq), enabledAt: optionalTime(row.enabledAt), enabledBy: row.enabledBy, purgeAfter: optionalTime(row.purgeAfter),
 });
+
+export const toCascade = (row: Prisma.Cascade): CascadeRow => ({
+  seq: Number(row.seq), target: row.target as Target, domainId: row.domainId as DomainId, at: row.at.getTime(), due: optionalTime(row.due), progress: object(row.progress),
+  steps: row.steps, sessions: row.sessions, leases: row.leases, takenBack: row.takenBack, honoured: row.honoured, honouredUntil: optionalTime(row.honouredUntil), doneAt: optionalTime(row.doneAt), purgeAfter: optionalTime(row.purgeAfter),
+});
+
+export const toCascadeTask = (row: Prisma.CascadeTask): CascadeTaskRow => ({ seq: Number(row.seq), kind: row.kind as CascadeTaskRow['kind'], ref: row.ref, attempts: row.attempts, due: row.due.getTime() });
 
 export const toSession = (row: Prisma.Session): SessionRow => ({
   id: row.id as SessionId, domainId: row.domainId as DomainId, issuerId: row.issuerId as IssuerId, holder: row.holder as SessionRow['holder'],

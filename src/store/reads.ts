@@ -3,6 +3,8 @@ import type { Clock } from '../core/clock.ts';
 import { DAY } from '../core/duration.ts';
 import { leaseOf } from '../core/ids.ts';
 import type { HopId, LeaseId, SessionId } from '../core/ids.ts';
+import { createCascadeReads } from './cascades.ts';
+import type { CascadeReads } from './cascades.ts';
 import { InvalidCursor } from './cursor.ts';
 import type { PrismaClient } from './generated/postgresql/client.ts';
 import { createApprovalReads } from './approval-reads.ts';
@@ -17,14 +19,16 @@ import { StoreUnavailable } from './store.ts';
 import type { SessionUses, StoreReads } from './store.ts';
 
 /** What is used of the generated clients: the part in which both are of one type. */
-export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'session' | 'hop' | 'instance' | 'budget' | 'lease' | 'statusList' | 'approval' | 'denial' | 'auditEntry' | 'checkpoint' | 'ssfStream' | 'ssfSubject' | 'ssfEvent' | 'ssfCursor' | '$queryRawUnsafe' | '$disconnect'>;
+export type PrismaReader = Pick<PrismaClient, 'registryVersion' | 'entry' | 'signingKey' | 'revocation' | 'cascade' | 'cascadeTask' | 'session' | 'hop' | 'instance' | 'budget' | 'lease' | 'statusList' | 'approval' | 'denial' | 'auditEntry' | 'checkpoint' | 'ssfStream' | 'ssfSubject' | 'ssfEvent' | 'ssfCursor' | '$queryRawUnsafe' | '$disconnect'>;
 
 /** Reads over Prisma, on either engine. A read that fails is {@link StoreUnavailable}. */
 export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock): StoreReads => {
   const listings = createListings(prisma, dialect, clock);
   const approvals = createApprovalReads(prisma);
+  const cascades = readingEach(createCascadeReads(prisma, dialect));
   const registryVersion = async (): Promise<number> => Number((await prisma.registryVersion.findFirst())?.version ?? 0);
   return {
+    ...cascades,
     registryVersion: () => reading(registryVersion),
     registryDelta: (after) => reading(async () => {
       // INVARIANT: the version comes first. Changes appear in the order of their versions, so every row up to the one seen
@@ -153,6 +157,10 @@ const asOf = (row: RevocationRow, version: number): RevocationRow =>
   row.enabledSeq !== null && row.enabledSeq > version ? { ...row, enabledSeq: null, enabledAt: null, enabledBy: null } : row;
 
 /** Faults of the database become {@link StoreUnavailable}. */
+/** The same reads, each of which fails as {@link StoreUnavailable}. */
+const readingEach = (reads: CascadeReads): CascadeReads =>
+  Object.fromEntries(Object.entries(reads).map(([name, read]) => [name, (...args: readonly unknown[]) => reading(() => (read as (...given: readonly unknown[]) => Promise<unknown>)(...args))])) as unknown as CascadeReads;
+
 const reading = async <T>(read: () => Promise<T>): Promise<T> => {
   try {
     return await read();

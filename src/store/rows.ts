@@ -59,6 +59,41 @@ export interface RevocationRow {
   readonly purgeAfter: number | null;
 }
 
+/** How far a cascade has come: first it finds the sessions that rest on its target, then it walks through them. */
+export interface CascadeProgress {
+  /** Which of its sources is read, and the row it was read up to; absent once all are. */
+  readonly find?: { readonly source: number; readonly after?: { readonly at: number; readonly id: string } };
+  /** The session that is walked through, and the lease it was walked up to. */
+  readonly walk?: { readonly session: SessionId; readonly after: string };
+  /** All sessions to walk through are named as tasks. */
+  readonly named?: boolean;
+  /** Every session was walked through. */
+  readonly walked?: boolean;
+  /** Some target could not be reached. */
+  readonly unreached?: boolean;
+}
+
+/** What follows a revocation. */
+export interface CascadeRow {
+  readonly seq: number;
+  readonly target: Target;
+  readonly domainId: DomainId;
+  readonly at: number;
+  readonly due: number | null;
+  readonly progress: CascadeProgress;
+  readonly steps: number;
+  readonly sessions: number;
+  readonly leases: number;
+  readonly takenBack: number;
+  readonly honoured: number;
+  readonly honouredUntil: number | null;
+  readonly doneAt: number | null;
+  readonly purgeAfter: number | null;
+}
+
+/** `ref`: a session to walk through, or a lease whose target could not be reached. */
+export interface CascadeTaskRow { readonly seq: number; readonly kind: 'session' | 'lease'; readonly ref: string; readonly attempts: number; readonly due: number }
+
 export interface SessionRow {
   readonly id: SessionId;
   readonly domainId: DomainId;

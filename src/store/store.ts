@@ -1,9 +1,10 @@
 import type { ApprovalId, DecisionId, DomainId, HopId, LeaseId, PersonUrn, SessionId, WorkloadId } from '../core/ids.ts';
 import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { CascadeReads } from './cascades.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type {
-  ApprovalRow, ApprovalStatus, ApprovalVote, AuditEvent, AuditRow, BudgetRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
+  ApprovalRow, ApprovalStatus, ApprovalVote, AuditEvent, AuditRow, BudgetRow, CascadeRow, CascadeTaskRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
 } from './rows.ts';
 import type { SignalReads, SignalWrites } from './signals.ts';
 
@@ -124,6 +125,27 @@ export interface RegistryDelta {
 /** An instance in one session; `ended`: the session is over. */
 export interface InstanceStanding { readonly instance: InstanceRow; readonly ended: boolean }
 
+/** What one step of a cascade adds to it; commits whole, or not at all. */
+export interface CascadeStep {
+  /** As it was read: a step that another took from there is not taken again. */
+  readonly cascade: Pick<CascadeRow, 'seq' | 'steps'>;
+  /** When it is looked after next; null: it is done. */
+  readonly due: number | null;
+  readonly progress: CascadeRow['progress'];
+  /** How many more fell, and what became of them at their targets. */
+  readonly sessions: number;
+  readonly leases: number;
+  readonly takenBack: number;
+  readonly honoured: number;
+  readonly honouredUntil: number | null;
+  /** What is left to do, and what no longer is. */
+  readonly tasks: readonly Omit<CascadeTaskRow, 'seq'>[];
+  readonly finished: readonly Pick<CascadeTaskRow, 'kind' | 'ref'>[];
+  /** Leases whose handle is of no more use. */
+  readonly handles: readonly LeaseId[];
+  readonly audit: readonly AuditEvent[];
+}
+
 export interface Page<T> { readonly items: readonly T[]; readonly next: string | undefined }
 export interface PageRequest { readonly limit: number; readonly after: string | undefined }
 
@@ -193,6 +215,8 @@ export interface StoreWrites extends SignalWrites {
   releaseJob(name: string, holder: string): Promise<void>;
   /** Deletes at most `limit` rows that are past their time; false in `more` when nothing was left. Checks the fence. */
   purge(now: number, limit: number, job: HeldJob): Promise<{ readonly deleted: number; readonly more: boolean }>;
+  /** Takes one step of a cascade; false when the job has another owner by now, or the step was taken. Checks the fence. */
+  cascadeStep(step: CascadeStep, now: number, job: HeldJob): Promise<boolean>;
   /** Signs and stores a checkpoint at the writer's newest entry; undefined if nothing is new since the last. */
   checkpoint(sign: SignCheckpoint, now: number): Promise<CheckpointRow | undefined>;
   /** Seals the chains whose writer stopped before it could, each at its newest entry that a code proves; tells of the rest, once. */
@@ -203,7 +227,7 @@ export interface StoreWrites extends SignalWrites {
   eraseHandle(id: LeaseId): Promise<void>;
 }
 
-export interface StoreReads extends SignalReads {
+export interface StoreReads extends SignalReads, CascadeReads {
   registryVersion(): Promise<number>;
   /** Whoever waits for this process gets a turn now and then while it reads a large one. */
   registryDelta(after: number): Promise<RegistryDelta>;

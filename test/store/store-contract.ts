@@ -1,5 +1,6 @@
 import { describeApprovals } from './contract/approvals.ts';
 import { describeAuditing } from './contract/auditing.ts';
+import { describeCascadeRows } from './contract/cascades.ts';
 import { describeFailing } from './contract/failing.ts';
 import { describeForging } from './contract/forging.ts';
 import { describeInstances } from './contract/instances.ts';
@@ -22,6 +23,7 @@ export const describeStore = (makePlace: MakePlace): void => {
   describeJobs(makePlace);
   describeStatusLists(makePlace);
   describeApprovals(makePlace);
+  describeCascadeRows(makePlace);
   describeAuditing(makePlace);
   describeForging(makePlace);
   describeSignalling(makePlace);

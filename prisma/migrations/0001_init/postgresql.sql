@@ -61,6 +61,37 @@ CREATE TABLE "revocation" (
 );
 
 -- CreateTable
+CREATE TABLE "cascade" (
+    "seq" BIGINT NOT NULL,
+    "target" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "due" TIMESTAMPTZ(3),
+    "progress" TEXT NOT NULL,
+    "steps" INTEGER NOT NULL,
+    "sessions" INTEGER NOT NULL,
+    "leases" INTEGER NOT NULL,
+    "taken_back" INTEGER NOT NULL,
+    "honoured" INTEGER NOT NULL,
+    "honoured_until" TIMESTAMPTZ(3),
+    "done_at" TIMESTAMPTZ(3),
+    "purge_after" TIMESTAMPTZ(3),
+
+    CONSTRAINT "cascade_pkey" PRIMARY KEY ("seq")
+);
+
+-- CreateTable
+CREATE TABLE "cascade_task" (
+    "seq" BIGINT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "ref" TEXT NOT NULL,
+    "attempts" INTEGER NOT NULL,
+    "due" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "cascade_task_pkey" PRIMARY KEY ("seq","kind","ref")
+);
+
+-- CreateTable
 CREATE TABLE "session" (
     "id" TEXT NOT NULL,
     "domain_id" TEXT NOT NULL,
@@ -349,6 +380,12 @@ CREATE UNIQUE INDEX "revocation_enabled_seq_key" ON "revocation"("enabled_seq");
 CREATE INDEX "revocation_target_idx" ON "revocation"("target");
 
 -- CreateIndex
+CREATE INDEX "cascade_due_idx" ON "cascade"("due");
+
+-- CreateIndex
+CREATE INDEX "cascade_purge_after_idx" ON "cascade"("purge_after");
+
+-- CreateIndex
 CREATE INDEX "session_domain_id_started_at_idx" ON "session"("domain_id", "started_at");
 
 -- CreateIndex
@@ -356,6 +393,9 @@ CREATE INDEX "session_started_at_idx" ON "session"("started_at");
 
 -- CreateIndex
 CREATE INDEX "session_holder_started_at_idx" ON "session"("holder", "started_at");
+
+-- CreateIndex
+CREATE INDEX "session_principal_started_at_idx" ON "session"("principal", "started_at");
 
 -- CreateIndex
 CREATE INDEX "hop_session_id_idx" ON "hop"("session_id");
@@ -376,7 +416,7 @@ CREATE UNIQUE INDEX "lease_replay_key_key" ON "lease"("replay_key");
 CREATE INDEX "lease_domain_id_issued_at_idx" ON "lease"("domain_id", "issued_at");
 
 -- CreateIndex
-CREATE INDEX "lease_session_id_idx" ON "lease"("session_id");
+CREATE INDEX "lease_session_id_id_idx" ON "lease"("session_id", "id");
 
 -- CreateIndex
 CREATE INDEX "lease_workload_id_issued_at_idx" ON "lease"("workload_id", "issued_at");

@@ -57,6 +57,35 @@ CREATE TABLE "revocation" (
 );
 
 -- CreateTable
+CREATE TABLE "cascade" (
+    "seq" BIGINT NOT NULL PRIMARY KEY,
+    "target" TEXT NOT NULL,
+    "domain_id" TEXT NOT NULL,
+    "at" DATETIME NOT NULL,
+    "due" DATETIME,
+    "progress" TEXT NOT NULL,
+    "steps" INTEGER NOT NULL,
+    "sessions" INTEGER NOT NULL,
+    "leases" INTEGER NOT NULL,
+    "taken_back" INTEGER NOT NULL,
+    "honoured" INTEGER NOT NULL,
+    "honoured_until" DATETIME,
+    "done_at" DATETIME,
+    "purge_after" DATETIME
+);
+
+-- CreateTable
+CREATE TABLE "cascade_task" (
+    "seq" BIGINT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "ref" TEXT NOT NULL,
+    "attempts" INTEGER NOT NULL,
+    "due" DATETIME NOT NULL,
+
+    PRIMARY KEY ("seq", "kind", "ref")
+);
+
+-- CreateTable
 CREATE TABLE "session" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "domain_id" TEXT NOT NULL,
@@ -325,6 +354,12 @@ CREATE UNIQUE INDEX "revocation_enabled_seq_key" ON "revocation"("enabled_seq");
 CREATE INDEX "revocation_target_idx" ON "revocation"("target");
 
 -- CreateIndex
+CREATE INDEX "cascade_due_idx" ON "cascade"("due");
+
+-- CreateIndex
+CREATE INDEX "cascade_purge_after_idx" ON "cascade"("purge_after");
+
+-- CreateIndex
 CREATE INDEX "session_domain_id_started_at_idx" ON "session"("domain_id", "started_at");
 
 -- CreateIndex
@@ -332,6 +367,9 @@ CREATE INDEX "session_started_at_idx" ON "session"("started_at");
 
 -- CreateIndex
 CREATE INDEX "session_holder_started_at_idx" ON "session"("holder", "started_at");
+
+-- CreateIndex
+CREATE INDEX "session_principal_started_at_idx" ON "session"("principal", "started_at");
 
 -- CreateIndex
 CREATE INDEX "hop_session_id_idx" ON "hop"("session_id");
@@ -352,7 +390,7 @@ CREATE UNIQUE INDEX "lease_replay_key_key" ON "lease"("replay_key");
 CREATE INDEX "lease_domain_id_issued_at_idx" ON "lease"("domain_id", "issued_at");
 
 -- CreateIndex
-CREATE INDEX "lease_session_id_idx" ON "lease"("session_id");
+CREATE INDEX "lease_session_id_id_idx" ON "lease"("session_id", "id");
 
 -- CreateIndex
 CREATE INDEX "lease_workload_id_issued_at_idx" ON "lease"("workload_id", "issued_at");

@@ -31,15 +31,18 @@ export const leaseRevokedBy = (dialect: Dialect): string =>
 export const leaseSuspendedBy = (dialect: Dialect): string => suspendedBy(`SELECT p.value AS value FROM ${dialect.strings('h.path', 'p')}`);
 
 // Whose session it is, and the person accountable for it: in the delegated model the same.
-const SESSION_TARGETS = `SELECT 'session:' || s.id AS value UNION ALL SELECT 'workload:' || s.holder UNION ALL SELECT 'person:' || s.principal
+export const SESSION_TARGETS = `SELECT 'session:' || s.id AS value UNION ALL SELECT 'workload:' || s.holder UNION ALL SELECT 'person:' || s.principal
   UNION ALL SELECT 'issuer:' || s.issuer_id UNION ALL SELECT 'domain:' || s.domain_id`;
 
 // One index probe per target, by a scalar subquery, which no planner turns around: PostgreSQL takes every JSON array for a
 // hundred members, and as a join it walks all revocations instead. One that was lifted still stands against the sessions
 // that began before it.
-const revokedBy = (targets: string): string =>
-  `(SELECT f.target FROM (SELECT t.value AS target, (SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND r.effect = 'revoked' AND (r.enabled_seq IS NULL OR r.seq > s.began_version)) AS seq
-    FROM (${targets}) t) f WHERE f.seq IS NOT NULL ORDER BY f.seq LIMIT 1)`;
+const STANDING = "(SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND r.effect = 'revoked' AND (r.enabled_seq IS NULL OR r.seq > s.began_version))";
+
+const revokedBy = (targets: string): string => `(SELECT f.target FROM (SELECT t.value AS target, ${STANDING} AS seq FROM (${targets}) t) f WHERE f.seq IS NOT NULL ORDER BY f.seq LIMIT 1)`;
+
+/** Over the session s: the seq of the revocation under which what rests on these targets fell first, or null. */
+export const fellUnder = (targets: string): string => `(SELECT min(f.seq) FROM (SELECT ${STANDING} AS seq FROM (${targets}) t) f)`;
 
 const suspendedBy = (targets: string): string =>
   `(SELECT f.target FROM (SELECT t.value AS target, (SELECT min(r.seq) FROM revocation r WHERE r.target = t.value AND r.effect = 'suspended' AND r.enabled_seq IS NULL) AS seq

@@ -38,6 +38,7 @@ export const retentionStatements = (dialect: Dialect) => {
         JOIN ssf_event e ON e.stream_id = s.id AND e.n <= CASE WHEN s.floor < s.until THEN s.floor ELSE s.until END
         WHERE s.status = 'deleted' OR e."at" < ${bound('signals')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_ssf_stream', `DELETE FROM ssf_stream WHERE id IN (SELECT s.id FROM ssf_stream s WHERE s.status = 'deleted' AND NOT EXISTS (SELECT 1 FROM ssf_event e WHERE e.stream_id = s.id) ${room}) RETURNING 1 AS gone`),
+      statement(dialect, 'purge_cascade', `DELETE FROM "cascade" WHERE seq IN (SELECT seq FROM "cascade" WHERE purge_after < ${bound('now')} AND due IS NULL ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_denial', `DELETE FROM denial WHERE id IN (SELECT id FROM denial WHERE "at" < ${bound('history')} ORDER BY "at" ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_status_list', `DELETE FROM status_list WHERE id IN (SELECT id FROM status_list WHERE until < ${bound('now')} ${room}) RETURNING 1 AS gone`),
       statement(dialect, 'purge_job', `DELETE FROM job WHERE name IN (SELECT name FROM job WHERE name LIKE 'audit:%' AND until < ${bound('jobs')} ${room}) RETURNING 1 AS gone`),

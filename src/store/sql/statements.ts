@@ -1,5 +1,6 @@
 import { approvalStatements } from './approvals.ts';
 import { auditStatements } from './audit.ts';
+import { cascadeStatements } from './cascade.ts';
 import type { Dialect } from './dialect.ts';
 import { issueStatements } from './issue.ts';
 import { registryStatements } from './registry.ts';
@@ -13,6 +14,7 @@ export const buildStatements = (dialect: Dialect) => ({
   approvals: approvalStatements(dialect),
   registry: registryStatements(dialect),
   audit: auditStatements(dialect),
+  cascade: cascadeStatements(dialect),
   retention: retentionStatements(dialect),
   status: statusStatements(dialect),
   signals: signalStatements(dialect),

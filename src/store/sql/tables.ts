@@ -1,5 +1,5 @@
 import { isObject } from '../../core/json.ts';
-import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, SignalRow, StreamRow, SubjectRow } from '../rows.ts';
+import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CascadeRow, CascadeTaskRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, SignalRow, StreamRow, SubjectRow } from '../rows.ts';
 
 /** Tables as hand-written SQL sees them: which column each property goes to, and in what form. */
 export type ColumnType = 'text' | 'json' | 'integer' | 'bigint' | 'boolean' | 'time';
@@ -65,6 +65,13 @@ export const SIGNING_KEY = table<Omit<KeyRow, 'seq'>>('signing_key', {
 });
 
 export const REVOCATION = table<Omit<RevocationRow, 'seq' | 'enabledSeq' | 'enabledAt' | 'enabledBy'>>('revocation', { target: text('target'), domainId: text('domain_id'), effect: text('effect'), at: time('at'), by: text('by'), reason: text('reason'), purgeAfter: time('purge_after') });
+
+export const CASCADE = table<CascadeRow>('cascade', {
+  seq: bigint('seq'), target: text('target'), domainId: text('domain_id'), at: time('at'), due: time('due'), progress: json('progress'), steps: integer('steps'),
+  sessions: integer('sessions'), leases: integer('leases'), takenBack: integer('taken_back'), honoured: integer('honoured'), honouredUntil: time('honoured_until'), doneAt: time('done_at'), purgeAfter: time('purge_after'),
+});
+
+export const CASCADE_TASK = table<CascadeTaskRow>('cascade_task', { seq: bigint('seq'), kind: text('kind'), ref: text('ref'), attempts: integer('attempts'), due: time('due') });
 
 export const SESSION = table<Omit<SessionRow, 'beganVersion'>>('session', {
   id: text('id'), domainId: text('domain_id'), issuerId: text('issuer_id'), holder: text('holder'), model: text('model'), principal: text('principal'),

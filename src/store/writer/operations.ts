@@ -40,6 +40,7 @@ export type SingleOperation =
   | { readonly kind: 'take-job'; readonly name: string; readonly holder: string; readonly until: number; readonly now: number }
   | { readonly kind: 'release-job'; readonly name: string; readonly holder: string }
   | { readonly kind: 'purge'; readonly now: number; readonly limit: number; readonly name: string; readonly fence: number }
+  | { readonly kind: 'cascade-step'; readonly now: number; readonly name: string; readonly fence: number; readonly seq: number; readonly step: string; readonly tasks: readonly string[]; readonly finished: Readonly<Record<'session' | 'lease', readonly string[]>>; readonly handles: readonly string[]; readonly events: readonly EncodedEvent[] }
   | { readonly kind: 'erase-handle'; readonly id: string }
   | { readonly kind: 'claim-block'; readonly claim: string }
   | { readonly kind: 'note-notice'; readonly row: string; readonly now: number; readonly job: HeldJob }
@@ -71,6 +72,8 @@ export interface Replies extends SignalReplies {
   readonly 'take-job': { readonly fence: number } | null;
   readonly 'release-job': null;
   readonly purge: { readonly deleted: number; readonly more: boolean };
+  /** False: not the owner's any more, or taken already. */
+  readonly 'cascade-step': boolean;
   readonly 'erase-handle': null;
   readonly 'claim-block': ClaimedBlock;
   readonly 'note-notice': boolean;
@@ -88,7 +91,7 @@ export type Reply = Replies[Operation['kind']];
 export const laneOf = (operation: Operation): 'shared' | 'registry' | 'single' => LANES[operation.kind];
 const LANES = {
   issue: 'shared', open: 'shared', spend: 'shared', consume: 'shared', append: 'shared', change: 'registry', admit: 'registry', 'end-session': 'registry', 'answer-approval': 'registry', 'expire-approvals': 'registry', 'note-notice': 'single', 'take-job': 'single', 'release-job': 'single',
-  purge: 'single', 'erase-handle': 'single', 'claim-block': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single', ...SIGNAL_LANES,
+  purge: 'single', 'cascade-step': 'single', 'erase-handle': 'single', 'claim-block': 'single', 'own-head': 'single', stopped: 'single', proven: 'single', seal: 'single', durability: 'single', ...SIGNAL_LANES,
 } as const satisfies Record<Operation['kind'], string>;
 
 export const isShared = (operation: Operation): operation is SharedOperation => laneOf(operation) === 'shared';

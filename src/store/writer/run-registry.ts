@@ -9,7 +9,7 @@ import { expireApprovals } from './run-approvals.ts';
 import { isTrue, runShared } from './run-shared.ts';
 
 /** Runs changes one after the other in one transaction that holds the registry lock alone; versions appear in this order. */
-export const runRegistry = async (query: Query, append: Append, all: Pick<Statements, 'registry' | 'issue' | 'approvals' | 'retention'>, operations: readonly RegistryOperation[], notifies: boolean): Promise<readonly Reply[]> => {
+export const runRegistry = async (query: Query, append: Append, all: Pick<Statements, 'registry' | 'issue' | 'approvals' | 'retention' | 'cascade'>, operations: readonly RegistryOperation[], notifies: boolean): Promise<readonly Reply[]> => {
   const events: EncodedEvent[] = [];
   const replies: Reply[] = [];
   const statements = all.registry;
@@ -49,6 +49,7 @@ export const runRegistry = async (query: Query, append: Append, all: Pick<Statem
     replies.push(outcome);
   }
   if (version !== before) await query(statements.setVersion, JSON.stringify([{ version }]));
+  if (version !== before) await query(all.cascade.begin, JSON.stringify([{ after: before }]));
   await append(events);
   if (version !== before && notifies) await query(statements.notify, String(version));
   return replies;

@@ -5,6 +5,7 @@ import { CODED_PAGE } from '../sql/audit.ts';
 import { encodeTime } from '../sql/tables.ts';
 import type { Statements } from '../sql/statements.ts';
 import type { ChainWriter } from './chain-writer.ts';
+import { runCascadeStep } from './run-cascade-step.ts';
 import type { Connection, Query } from './connection.ts';
 import { readNewestCheckpoint } from './newest-checkpoint.ts';
 import { runSignals } from './run-signals.ts';
@@ -22,10 +23,11 @@ export interface SingleDeps { readonly chain: string; readonly chainWriter: Chai
 /** What a transaction of its own is for: jobs, retention, seals. */
 export const runSingle = async (deps: SingleDeps, operation: SingleOperation): Promise<Reply> => {
   if (operation.kind === 'durability') return deps.connection.durability();
+  if (operation.kind === 'cascade-step') return deps.chainWriter.transaction('none', (query, append) => runCascadeStep(query, append, deps.statements, operation));
   return deps.connection.transaction('none', (query) => run(query, deps, operation));
 };
 
-const run = async (query: Query, { chain, chainWriter, statements, codes }: SingleDeps, operation: Exclude<SingleOperation, { kind: 'durability' }>): Promise<Reply> => {
+const run = async (query: Query, { chain, chainWriter, statements, codes }: SingleDeps, operation: Exclude<SingleOperation, { kind: 'durability' | 'cascade-step' }>): Promise<Reply> => {
   switch (operation.kind) {
     case 'take-job':
       return takeJob(query, statements, operation);

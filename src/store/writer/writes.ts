@@ -1,8 +1,8 @@
 import { auditText } from '../../core/hash-chain.ts';
 import type { ChainHead, NamedCheckpoint } from '../../core/hash-chain.ts';
 import type { AuditEvent, CheckpointRow } from '../rows.ts';
-import { APPROVAL, BUDGET, CHECKPOINT, DENIAL, encodeRow, encodeTime, ENTRY, HOP, INSTANCE, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, storable } from '../sql/tables.ts';
-import type { Admission, ApprovalAnswer, BlockClaim, Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
+import { APPROVAL, BUDGET, CASCADE_TASK, CHECKPOINT, DENIAL, encodeRow, encodeTime, ENTRY, HOP, INSTANCE, LEASE, REPLAY, REVOCATION, SESSION, SIGNING_KEY, storable } from '../sql/tables.ts';
+import type { Admission, ApprovalAnswer, BlockClaim, HeldJob, CascadeStep, Issuance, OneTime, RegistryChange, SignCheckpoint, StoreWrites } from '../store.ts';
 import { CHAIN_ALIVE_MS, chainJob } from './chain-job.ts';
 import type { Perform } from './group-commit.ts';
 import type { EncodedApproval, EncodedEvent, EncodedProof, Operation, Replies, SealableHead } from './operations.ts';
@@ -65,6 +65,7 @@ export const createWrites = (perform: Perform): StoreWrites => {
     async releaseJob(name, holder) { await perform({ kind: 'release-job', name, holder }); },
     purge: (now, limit, job) => perform({ kind: 'purge', now, limit, name: job.name, fence: job.fence }),
     claimStatusBlock: (claim) => perform({ kind: 'claim-block', claim: encodeBlockClaim(claim) }),
+    cascadeStep: (step, now, job) => perform(encodeStep(step, now, job)),
     async eraseHandle(id) { await perform({ kind: 'erase-handle', id }); },
     async checkpoint(sign, now) {
       const { head, newest } = await perform({ kind: 'own-head' });
@@ -141,6 +142,18 @@ const encodeChange = (change: RegistryChange): Extract<Operation, { kind: 'chang
 
 const encodeBlockClaim = ({ domainId, list, order, until }: BlockClaim): string =>
   JSON.stringify([{ id: list, domain_id: domainId, blocks: order.length, block_order: JSON.stringify(order), until: encodeTime(until) }]);
+
+const encodeStep = ({ cascade, due, progress, tasks, finished, handles, audit, ...counts }: CascadeStep, now: number, job: HeldJob): Extract<Operation, { kind: 'cascade-step' }> => ({
+  kind: 'cascade-step', now, ...job, seq: cascade.seq, handles, events: audit.map(encodeEvent),
+  step: JSON.stringify({
+    seq: cascade.seq, steps: cascade.steps, due: due === null ? null : encodeTime(due), done_at: due === null ? encodeTime(now) : null, progress: JSON.stringify(progress), sessions: counts.sessions, leases: counts.leases,
+    taken_back: counts.takenBack, honoured: counts.honoured, honoured_until: counts.honouredUntil === null ? null : encodeTime(counts.honouredUntil),
+  }),
+  tasks: tasks.map((task) => encodeRow(CASCADE_TASK, { ...task, seq: cascade.seq })),
+  finished: { session: refsOf('session', finished), lease: refsOf('lease', finished) },
+});
+
+const refsOf = (kind: 'session' | 'lease', finished: CascadeStep['finished']): readonly string[] => finished.filter((task) => task.kind === kind).map(({ ref }) => ref);
 
 const encodeProof = (thing: OneTime): EncodedProof => ({ key: thing.key, row: encodeRow(REPLAY, thing) });
 
