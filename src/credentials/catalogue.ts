@@ -28,6 +28,7 @@ export const createProviders = (ports: ProviderPorts, entries: readonly Provider
     const provider = create(ports);
     if (byKind.has(kind)) throw new Error(`provider kind listed twice: ${kind}`);
     if (provider.kind !== kind) throw new Error(`provider ${provider.kind} is listed as ${kind}`);
+    if ([...byKind.values()].some(({ leaseKind }) => leaseKind === provider.leaseKind)) throw new Error(`two providers issue leases of kind ${provider.leaseKind}`);
     byKind.set(kind, provider);
   }
   return byKind;

@@ -61,6 +61,8 @@ export type RevokeOutcome = { readonly kind: 'revoked' } | { readonly kind: 'rec
 
 export interface Provider<Options = unknown> {
   readonly kind: string;
+  /** Kind of the leases of what it issues, which no other provider gives. */
+  readonly leaseKind: string;
   /** `requested_token_type` values it answers; the first is its default. */
   readonly tokenTypes: readonly [string, ...string[]];
   /** The kind's own fields in a resource entry. */
@@ -74,5 +76,6 @@ export interface Provider<Options = unknown> {
   /** Lifetimes in seconds. A session shorter than `minimum` must be enforced by other means (design section 11, AWS). */
   readonly lifetime: { readonly default: number; readonly minimum: number; readonly maximum: number };
   issue(order: Order, options: Options): Promise<Result<IssuedCredential, Refusal>>;
-  revoke?(handle: string | undefined, lease: { readonly id: LeaseId; readonly expiresAt: number }): Promise<RevokeOutcome>;
+  /** May be asked again for the same credential: the answer can come and what notes it fail. Rejects when the target could not be reached. */
+  readonly revoke?: (handle: string | undefined, lease: { readonly id: LeaseId; readonly expiresAt: number }) => Promise<RevokeOutcome>;
 }

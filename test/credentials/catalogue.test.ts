@@ -22,6 +22,10 @@ test('stops the boot when a provider is listed under another name', () => {
   expect(() => createProviders(ports, [{ kind: 'aws', create: PROVIDERS[1].create }])).toThrow('aws-sts is listed as aws');
 });
 
+test('stops the boot when two kinds issue leases of one kind, of which nobody could say who revokes them', () => {
+  expect(() => createProviders(ports, [PROVIDERS[0], { kind: 'twin', create: (given) => ({ ...PROVIDERS[0].create(given), kind: 'twin' }) }])).toThrow('leases of kind access_token');
+});
+
 test.each(PROVIDERS.map(({ kind }) => ({ kind })))('$kind has a test and a page', ({ kind }) => {
   expect(existsSync(`test/credentials/providers/${kind}.test.ts`)).toBe(true);
   expect(existsSync(`docs/providers/${kind}.md`)).toBe(true);

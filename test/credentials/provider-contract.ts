@@ -57,6 +57,7 @@ export const describeProvider = (kind: string, start: () => Promise<ProviderUnde
     test('issues what the target honours', () => withProvider(async (it) => {
       const issued = await mustIssue(it);
       expect(it.provider.tokenTypes).toContain(issued.issuedTokenType);
+      expect(issued.kind).toBe(it.provider.leaseKind);
       expect(issued.kid).toBeDefined();
       expect(await it.honours(issued, START + SECOND)).toBe(true);
     }));

@@ -14,7 +14,7 @@ const start = () => {
   const orders: (readonly [string, Order, unknown])[] = [];
   const tickets: unknown[] = [];
   const provider = (kind: string, callsTarget: boolean): Provider => ({
-    kind, callsTarget, tokenTypes: [`${kind}-type`, 'other-type'], options: z.unknown(), lifetime: { default: 300, minimum: 1, maximum: 3600 }, check: () => undefined,
+    kind, leaseKind: kind, callsTarget, tokenTypes: [`${kind}-type`, 'other-type'], options: z.unknown(), lifetime: { default: 300, minimum: 1, maximum: 3600 }, check: () => undefined,
     issue: (order, options) => { orders.push([kind, order, options]); return Promise.resolve(ok(credential)); },
   });
   const mint = createMint({

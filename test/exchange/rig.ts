@@ -46,7 +46,7 @@ export const startRig = (setting: Setting = {}) => {
   const credentials: string[] = [];
 
   const makeProvider = (kind: string, callsTarget: boolean): Provider => ({
-    kind, callsTarget, tokenTypes: [`${kind}-type`], options: z.unknown(), lifetime: { default: 300, minimum: 1, maximum: 3600 }, check: () => undefined,
+    kind, leaseKind: kind, callsTarget, tokenTypes: [`${kind}-type`], options: z.unknown(), lifetime: { default: 300, minimum: 1, maximum: 3600 }, check: () => undefined,
     issue(order) {
       log.push(`provider ${kind}`);
       orders.push(order);

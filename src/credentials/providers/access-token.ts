@@ -24,6 +24,7 @@ export type TakeStatusEntry = (domain: Pick<Domain, 'id' | 'issuer'>) => Promise
 export interface AccessTokenDeps { readonly signAccessToken: SignAccessToken; readonly takeStatusEntry: TakeStatusEntry }
 
 const TOKEN_TYPES = ['urn:ietf:params:oauth:token-type:access_token', 'urn:ietf:params:oauth:token-type:jwt'] as const;
+const LEASE_KIND = 'access_token';
 const options = z.strictObject({
   algorithm: z.enum(['ES256', 'RS256']).default('ES256').describe('What its tokens are signed with; RS256 for an API that verifies nothing else'),
 });
@@ -31,6 +32,7 @@ const options = z.strictObject({
 /** JWT access tokens of our own (RFC 9068): one audience, its scopes, the actor chain, and nothing that could be exchanged. */
 export const createAccessTokenProvider = ({ signAccessToken, takeStatusEntry }: AccessTokenDeps): Provider<z.output<typeof options>> => ({
   kind: 'access-token',
+  leaseKind: LEASE_KIND,
   tokenTypes: TOKEN_TYPES,
   options,
   callsTarget: false,
@@ -70,7 +72,7 @@ export const createAccessTokenProvider = ({ signAccessToken, takeStatusEntry }: 
     ), algorithm);
     if (!signed.ok) return signed;
     return ok({
-      kind: 'access_token',
+      kind: LEASE_KIND,
       issuedTokenType: TOKEN_TYPES[0],
       tokenType: order.binding === undefined ? 'Bearer' as const : 'DPoP' as const,
       credential: signed.value.token,

@@ -27,6 +27,7 @@ export interface AwsStsDeps {
   readonly signAwsToken: SignAwsToken;
 }
 
+const LEASE_KIND = 'aws-credentials';
 export const AWS_TOKEN_TYPE = 'urn:mayfly:token-type:aws-credentials';
 
 /** AWS's floor (STS API reference, DurationSeconds). */
@@ -75,6 +76,7 @@ export const createAwsStsProvider = ({ clock, fetch, signAwsToken }: AwsStsDeps)
 
   return {
     kind: 'aws-sts',
+    leaseKind: LEASE_KIND,
     tokenTypes: [AWS_TOKEN_TYPE],
     options,
     callsTarget: true,
@@ -137,7 +139,7 @@ const tokenFacts = (order: Order, given: Options, now: number): AwsTokenFacts =>
 const describe = (keys: AwsKeys, leaseId: Order['leaseId'], endsAt: number, kid: string): IssuedCredential => {
   const expiresAt = Math.min(keys.expiration, endsAt);
   return {
-    kind: 'aws-credentials',
+    kind: LEASE_KIND,
     issuedTokenType: AWS_TOKEN_TYPE,
     tokenType: 'N_A',
     // SDKs pass over LeaseId; whoever holds the keys can revoke the lease by it (RFC 7009).

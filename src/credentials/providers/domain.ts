@@ -21,6 +21,7 @@ const options = z.strictObject({});
  */
 export const createDomainProvider = ({ signAccessToken, takeStatusEntry }: AccessTokenDeps): Provider<z.output<typeof options>> => ({
   kind: DOMAIN_PROVIDER,
+  leaseKind: CROSSING_TOKEN,
   tokenTypes: TOKEN_TYPES,
   options,
   callsTarget: false,
