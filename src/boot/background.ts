@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { MINUTE, SECOND } from '../core/duration.ts';
 import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import { approvalExpiryJob, approvalNoticesJob } from '../jobs/approvals.ts';
+import { cascadeJob } from '../jobs/cascade.ts';
 import { retentionJob } from '../jobs/retention.ts';
 import { rotationJob } from '../jobs/rotation.ts';
 import { startJob, startLoop, startOnce } from '../jobs/run.ts';
@@ -9,6 +10,7 @@ import type { Job, Loop } from '../jobs/run.ts';
 import { signalsPollJob } from '../jobs/signals-poll.ts';
 import { startSignals } from '../jobs/signals.ts';
 import { stoppedChainsJob } from '../jobs/stopped-chains.ts';
+import { createTakeBack, revokersOf } from '../jobs/take-back.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import type { WebhookTarget } from '../outbound/webhook.ts';
 import { createPostWebhook } from '../outbound/webhook.ts';
@@ -17,6 +19,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { signAs } from '../tokens/sign.ts';
 import { checkpointPayload } from '../audit/checkpoint.ts';
+import { handleContext } from './node.ts';
 import type { MayflyNode } from './node.ts';
 
 const POLL = 250;
@@ -61,7 +64,7 @@ export const createFollow = ({ node, metrics }: Pick<BackgroundDeps, 'node' | 'm
   }
 };
 
-/** What a node does beside answering: follow the registry, seal the audit log, rotate keys, purge. */
+/** What a node does beside answering: follow the registry, seal the audit log, rotate keys, purge, carry out what was taken back. */
 export const startBackground = (deps: BackgroundDeps): Loop => {
   const { clock, store, node, log, metrics } = deps;
   const sign = createSignCheckpoint(node, log);
@@ -74,6 +77,10 @@ export const startBackground = (deps: BackgroundDeps): Loop => {
     signalsPollJob({ clock, snapshot: node.snapshot, poll: node.pollSignals, log, metrics }),
     approvalExpiryJob({ clock, store }),
     approvalNoticesJob({ clock, store, snapshot: node.snapshot, webhooks: deps.webhooks ?? new Map(), post: createPostWebhook({ clock, fetch: node.outbound }), log, metrics }),
+    cascadeJob({
+      clock, store, log,
+      takeBack: createTakeBack({ clock, revokers: revokersOf(node.catalogues.providers.values()), openHandle: (lease, sealed) => deps.encryption.open(sealed, handleContext(lease)).toString() }),
+    }),
   ];
   let sealedAt = clock.now();
   const sealWhenDue = async (): Promise<void> => {

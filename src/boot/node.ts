@@ -6,6 +6,7 @@ import { createKeyAdmin } from '../admin/keys.ts';
 import { createLintAdmin } from '../admin/lint.ts';
 import { createRecordAdmin } from '../admin/records.ts';
 import { createRegistryAdmin } from '../admin/registry.ts';
+import { createRevocationRecords } from '../admin/revocation-records.ts';
 import { createRevocationAdmin } from '../admin/revocations.ts';
 import { createTaskAdmin } from '../admin/tasks.ts';
 import { createSimulate } from '../admin/simulate.ts';
@@ -193,7 +194,7 @@ export const createNode = (deps: NodeDeps) => {
         return ring === undefined ? noDomain : signSessionToken(ticket, ceiling, ring, await statusEntries.take(ticket.domain));
       },
     }),
-    sealHandle: (lease, handle) => encryption.seal(Buffer.from(handle), `lease-handle/${lease}`),
+    sealHandle: (lease, handle) => encryption.seal(Buffer.from(handle), handleContext(lease)),
   }), createInSpan());
 
   const receive = createReceive({
@@ -235,6 +236,7 @@ export const createNode = (deps: NodeDeps) => {
     }),
     records: createRecordAdmin({ clock, store, snapshot, authorize }),
     revocations: createRevocationAdmin({ clock, change, store, snapshot, authorize, honouredNote }),
+    revocationRecords: createRevocationRecords({ store, snapshot, authorize }),
     tasks: createTaskAdmin({ clock, random, store, snapshot, authorize }),
     explain: createExplain({ clock, store, snapshot, authorize, denials: { recent: async (id) => denials.recent(id) ?? await deps.denialElsewhere?.(id) } }),
     simulate: createSimulate({ clock, snapshot, authorize, attest: attestWorkload }),
@@ -279,6 +281,9 @@ export type MayflyNode = ReturnType<typeof createNode>;
 
 /** Lease kind of what the access-token provider issues. */
 const ACCESS_TOKEN = 'access_token';
+/** The row a sealed handle belongs to. */
+export const handleContext = (lease: string): string => `lease-handle/${lease}`;
+
 const HONOURED: ReadonlyMap<string, string> = new Map([['aws-credentials', 'recorded; AWS honours these keys until then']]);
 const honouredNote = (leaseKind: string): string | undefined => HONOURED.get(leaseKind);
 

@@ -11,8 +11,8 @@ export interface Job {
   readonly lease: number;
   /** Nothing to do for anybody: asked first, so that a job which seldom has anything is not even taken, which would be a write each time. */
   idle?(): boolean | Promise<boolean>;
-  /** `fence` goes with each write that checks it. */
-  run(fence: number): Promise<void>;
+  /** `fence` goes with each write that checks it. A long run ends early once `stopping`. */
+  run(fence: number, stopping?: () => boolean): Promise<void>;
 }
 
 /** A timer that waits for its work, and stops when told. */
@@ -52,13 +52,14 @@ export const startOnce = (name: string, work: () => Promise<void>, deps: LoopDep
 export const startJob = (job: Job, deps: { readonly clock: Clock; readonly holder: string; readonly store: Pick<StoreWrites, 'takeJob' | 'releaseJob'>; readonly log: Log; readonly metrics: Pick<Metrics, 'jobRuns'> }): Loop => {
   const release = (): Promise<void> =>
     deps.store.releaseJob(job.name, deps.holder).catch((cause: unknown) => { deps.log.warn({ job: job.name, err: cause }, 'job could not be released; its lease runs out'); });
+  let stopping = false;
   const loop = startLoop(job.name, job.every, async () => {
     if (await job.idle?.() === true) return;
     const now = deps.clock.now();
     const taken = await deps.store.takeJob(job.name, deps.holder, now + job.lease, now);
     if (taken === undefined) return;
     try {
-      await job.run(taken.fence);
+      await job.run(taken.fence, () => stopping);
     } catch (cause) {
       await release();
       throw cause;
@@ -66,6 +67,7 @@ export const startJob = (job: Job, deps: { readonly clock: Clock; readonly holde
   }, deps);
   return {
     async stop() {
+      stopping = true;
       await loop.stop();
       await release();
     },

@@ -109,10 +109,10 @@ describe('a loop', () => {
 
 describe('a job of the installation', () => {
   /** A store that says what is taken: one answer after the other, the last for good. */
-  const makeJob = (taken: ({ readonly fence: number } | undefined | Error)[], release: () => Promise<void> = () => Promise.resolve()) => {
+  const makeJob = (taken: ({ readonly fence: number } | undefined | Error)[], release: () => Promise<void> = () => Promise.resolve(), more: Partial<Job> = {}) => {
     const asked = makeWork();
     const [asks, fences, released]: [unknown[], number[], unknown[]] = [[], [], []];
-    const job: Job = { name: 'tidy', every: 1, lease: 5 * MINUTE, run: (fence) => { fences.push(fence); return Promise.resolve(); } };
+    const job: Job = { name: 'tidy', every: 1, lease: 5 * MINUTE, run: (fence) => { fences.push(fence); return Promise.resolve(); }, ...more };
     const metrics = createMetrics();
     const loop = startJob(job, {
       clock: { now: () => NOW }, holder: 'node-1', log: silentLog, metrics,
@@ -165,6 +165,36 @@ describe('a job of the installation', () => {
     for (const _turn of [1, 2, 3, 4]) await looked.next();
     await loop.stop();
     expect(asked).toBeGreaterThanOrEqual(1);
+  });
+
+  test('that has nothing to do is not even taken', async () => {
+    let times = 0;
+    const questions = makeWork();
+    const it = makeJob([{ fence: 5 }], undefined, { idle: () => { questions.begin(); return Promise.resolve((times += 1) <= 3); } });
+    try {
+      for (const _time of [1, 2, 3]) await questions.next();
+      expect(it.asks).toEqual([]);
+      await it.asked.next();
+    } finally {
+      await it.loop.stop();
+    }
+    expect(it.fences[0]).toBe(5);
+  });
+
+  test('that runs for long is told when the node stops, and is waited for', async () => {
+    const heard: boolean[] = [];
+    const begun = makeWork();
+    const run: Job['run'] = async (_fence, stopping = () => false) => {
+      heard.push(stopping());
+      begun.begin();
+      while (!stopping()) await new Promise((resolve) => { setImmediate(resolve); });
+      heard.push(stopping());
+    };
+    const it = makeJob([{ fence: 1 }], undefined, { run });
+    await begun.next();
+    await it.loop.stop();
+    expect(heard).toEqual([false, true]);
+    expect(it.released).toEqual([['tidy', 'node-1']]);
   });
 
   test('is let go of when the node stops, so that another need not wait; a failure to do so stops nobody', async () => {
