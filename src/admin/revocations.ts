@@ -16,6 +16,8 @@ import type { EnableRequest, FinderDeps, Found, RevocationRequest } from './revo
 export interface Revoked {
   readonly revoked: string;
   readonly at: number;
+  /** By which it can be asked for later. */
+  readonly revocation: number;
   readonly fallen: Fallen;
 }
 
@@ -49,8 +51,9 @@ export const createRevocationAdmin = (deps: RevocationAdminDeps) => {
       // Counted before the commit, which is the moment they fell: what joined them in between fell too and is not in the figure.
       const falling = await fallingOf(found.value, at);
       const body = { target: revocation.target, by, reason: request.reason, ...honouredEntries(falling, deps.honouredNote) };
-      await deps.change({ at, by, revocations: [revocation], audit: [{ at, action: 'revocation.made', domainId: view.domain.id, body }] });
-      return ok({ revoked: revocation.target, at, fallen: tellFallen(falling, deps.honouredNote) });
+      // A change of one row brings its version with it.
+      const { version } = await deps.change({ at, by, revocations: [revocation], audit: [{ at, action: 'revocation.made', domainId: view.domain.id, body }] });
+      return ok({ revoked: revocation.target, at, revocation: version, fallen: tellFallen(falling, deps.honouredNote) });
     },
 
     /** Blocks no longer; what ended stays ended (design section 7). A domain is let in again by the installation's admins alone: its own are shut out with it. */

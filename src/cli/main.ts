@@ -10,6 +10,7 @@ import { registerExplain } from './commands/explain.ts';
 import { registerKeys } from './commands/keys.ts';
 import { registerLease } from './commands/lease.ts';
 import { registerLint } from './commands/lint.ts';
+import { registerRevocation } from './commands/revocation.ts';
 import { registerRevoke } from './commands/revoke.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerSession } from './commands/session.ts';
@@ -22,7 +23,7 @@ export { shellContext } from './context.ts';
 
 /** Every command, in the order of the help text: one file each in commands/. */
 const COMMANDS: readonly ((program: Command, context: CliContext) => void)[] = [
-  registerServe, registerApply, registerEntries, registerSession, registerLease, registerApproval, registerRevoke, registerEnable,
+  registerServe, registerApply, registerEntries, registerSession, registerLease, registerApproval, registerRevoke, registerEnable, registerRevocation,
   registerToken, registerExec, registerExplain, registerSimulate, registerLint, registerAudit, registerKeys,
 ];
 

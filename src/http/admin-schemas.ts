@@ -27,6 +27,7 @@ export const revocationBody = z.strictObject({
   domain,
   reason: z.string().min(1).max(500),
 }).meta({ id: 'RevocationRequest' });
+export const revocationsQuery = z.object({ domain, limit, after, target: z.string().max(600).optional().meta({ description: 'Only those of this target, such as `session:ID`' }) });
 export const enableBody = z.strictObject({ kind: z.enum(ENABLABLE), id: subject, domain }).meta({ id: 'EnableRequest' });
 
 const attribute = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);

@@ -1,7 +1,7 @@
 import { createDocument } from 'zod-openapi';
 import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject, ZodOpenApiResponseObject } from 'zod-openapi';
 import { z } from 'zod';
-import { applyBody, approvalsQuery, approveBody, auditQuery, denyBody, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from './admin-schemas.ts';
+import { applyBody, approvalsQuery, approveBody, auditQuery, denyBody, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revocationsQuery, revokeKeyBody, rotateBody, simulateBody, verifyBody } from './admin-schemas.ts';
 
 const problem = z.object({
   type: z.string(), title: z.string(), status: z.int(), code: z.string(), detail: z.string(), request_id: z.string(),
@@ -91,7 +91,8 @@ export const createOpenApi = (entries: ReadonlyMap<string, z.ZodType>, version: 
     '/admin/v1/approvals/{id}/deny': { post: call('Say no, as the person whose token is shown', { path: pathOf('id'), body: denyBody }) },
     '/admin/v1/leases': { get: call('List leases', { query: recordsQuery }) },
     '/admin/v1/leases/{id}': { get: call('One lease with its decision and facts', { path: pathOf('id') }) },
-    '/admin/v1/revocations': { post: call('Take authority back', { body: revocationBody, answer: revoked }) },
+    '/admin/v1/revocations': { get: call('List revocations, newest first, with what was carried out of each', { query: revocationsQuery }), post: call('Take authority back', { body: revocationBody, answer: revoked }) },
+    '/admin/v1/revocations/{id}': { get: call('One revocation: how many fell, and which their targets go on honouring', { path: pathOf('id') }) },
     '/admin/v1/enable': { post: call('Let a revoked workload, person, issuer or domain begin anew', { body: enableBody }) },
     '/admin/v1/decisions/{id}': { get: call('Why a decision fell as it did', { path: pathOf('id') }) },
     '/admin/v1/simulate': { post: call('The decision a request would get', { body: simulateBody }) },

@@ -38,6 +38,8 @@ const CALLS: Readonly<Record<string, { readonly path: string; readonly body?: ob
   'POST /admin/v1/approvals/{id}/deny': { path: `approvals/apr_${'0'.repeat(32)}/deny`, body: { reason } },
   'GET /admin/v1/leases': { path: 'leases' },
   'GET /admin/v1/leases/{id}': { path: `leases/lse_${'0'.repeat(32)}` },
+  'GET /admin/v1/revocations': { path: 'revocations' },
+  'GET /admin/v1/revocations/{id}': { path: 'revocations/1' },
   'POST /admin/v1/revocations': { path: 'revocations', body: { kind: 'workload', id: 'ci', domain: 'other', reason } },
   'POST /admin/v1/enable': { path: 'enable', body: { kind: 'workload', id: 'ci', domain: 'other' } },
   'GET /admin/v1/decisions/{id}': { path: `decisions/dec_${'0'.repeat(32)}` },

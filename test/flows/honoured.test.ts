@@ -5,7 +5,7 @@ import type { Answer } from '../support/mayfly.ts';
 import { ROLE_ARN, trustPolicy } from '../support/strict-sts.ts';
 import { FAR, OWNER } from '../support/world.ts';
 import { runCli } from '../cli/harness.ts';
-import { API, DEPLOY, SPIFFE, claimsOf, issued, startLab } from './lab.ts';
+import { API, DEPLOY, SPIFFE, claimsOf, issued, startLab, until } from './lab.ts';
 import type { Lab } from './lab.ts';
 
 /** Whatever takes authority back says what AWS goes on honouring, and until when (design section 3, invariant 9). */
@@ -105,6 +105,19 @@ test('removing a resource or a policy revokes nothing, and says nothing of lease
   expect(answer.body).not.toHaveProperty('leases');
   expect(answer.body).not.toHaveProperty('ends_by_itself');
   expect(await statusOf(lease)).toBe('active');
+});
+
+test('what followed a revocation tells it too, once it was carried out, and the audit log names the keys', async () => {
+  const keys = await keysOf('ci/stays');
+  const session = String((await lab.mayfly.admin('GET', `leases/${keys.lease}`)).body['session']);
+  const revoked = await lab.mayfly.admin('POST', 'revocations', { kind: 'session', id: session, reason: 'lost' });
+  expect(revoked.body).toMatchObject({ leases: 1, ends_by_itself: [told(keys)] });
+  const carriedOut = async (): Promise<unknown> => (await lab.mayfly.admin('GET', `revocations/${String(revoked.body['revocation'])}`)).body['carried_out'];
+  await until(async () => ((await carriedOut()) as { readonly status: string }).status === 'done');
+  expect(await carriedOut()).toMatchObject({ sessions: 1, leases: 1, taken_back: 0, ends_by_itself: 1, ends_by_itself_until: new Date(keys.until).toISOString() });
+  expect(await audited('revocation.at_targets', (body) => body['revocation'] === revoked.body['revocation'])).toEqual([
+    { revocation: revoked.body['revocation'], target: `session:${session}`, honoured: [{ lease: keys.lease, until: keys.until }] },
+  ]);
 });
 
 describe('apply --prune', () => {

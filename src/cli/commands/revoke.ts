@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { ServerOptions } from '../admin-client.ts';
 import { withAdmin } from '../admin-client.ts';
 import type { CliContext } from '../context.ts';
-import { say } from '../context.ts';
+import { say, tell } from '../context.ts';
 import { fallenSchema, leasesOf, sayHonoured } from '../fallen.ts';
 import { read } from '../listing.ts';
 import { asTime, printable, printJson } from '../output.ts';
@@ -13,7 +13,7 @@ import type { Named } from '../target.ts';
 
 interface Options extends ServerOptions, Named { readonly reason: string; readonly json?: boolean }
 
-const answerSchema = fallenSchema.extend({ revoked: z.string(), at: z.union([z.string(), z.number()]), leases: z.number() });
+const answerSchema = fallenSchema.extend({ revoked: z.string(), at: z.union([z.string(), z.number()]), leases: z.number(), revocation: z.number().optional() });
 
 /** `mayfly revoke`: takes authority back, with everything that grew out of it. */
 export const registerRevoke = (program: Command, context: CliContext): void => {
@@ -35,6 +35,7 @@ export const registerRevoke = (program: Command, context: CliContext): void => {
         if (options.json === true) return printJson(context, answer);
         say(context, `revoked ${printable(answer.revoked)} at ${printable(asTime(answer.at))}: ${leasesOf(answer)} ended`);
         sayHonoured(context, answer);
+        if (answer.revocation !== undefined) tell(context, `what follows at the targets: mayfly revocation show ${answer.revocation}`);
       });
     });
 };

@@ -7,6 +7,7 @@ import type { KeyAdmin } from '../../admin/keys.ts';
 import type { LintAdmin } from '../../admin/lint.ts';
 import type { RecordAdmin } from '../../admin/records.ts';
 import type { Applied, ApplyFailure, RegistryAdmin } from '../../admin/registry.ts';
+import type { RevocationRecords } from '../../admin/revocation-records.ts';
 import type { RevocationAdmin } from '../../admin/revocations.ts';
 import type { Simulate, SimulateRequest } from '../../admin/simulate.ts';
 import type { TaskAdmin } from '../../admin/tasks.ts';
@@ -19,7 +20,7 @@ import type { EntryKind } from '../../registry/entries.ts';
 import { blocking } from '../../registry/lint.ts';
 import { InvalidCursor } from '../../store/cursor.ts';
 import { StoreUnavailable } from '../../store/store.ts';
-import { applyBody, auditQuery, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
+import { applyBody, auditQuery, enableBody, endSessionBody, entriesQuery, keysQuery, lintQuery, openTaskBody, recordsQuery, removeQuery, revocationBody, revocationsQuery, revokeKeyBody, rotateBody, simulateBody, verifyBody } from '../admin-schemas.ts';
 import type { FindAdmin } from '../admin-caller.ts';
 import { sendLines } from '../lines.ts';
 import { sendProblem, sendUnrecognised } from '../problem-json.ts';
@@ -32,6 +33,7 @@ export interface AdminRouteDeps {
   readonly registry: RegistryAdmin;
   readonly records: RecordAdmin;
   readonly revocations: RevocationAdmin;
+  readonly revocationRecords: RevocationRecords;
   readonly explain: Explain;
   readonly simulate: Simulate;
   readonly lint: LintAdmin;
@@ -195,9 +197,14 @@ export const adminRoutes = (deps: AdminRouteDeps): readonly Route[] => {
       if (body === undefined) return;
       const outcome = await deps.revocations.revoke({ kind: body.kind, id: body.id, domain: body.domain, reason: body.reason }, caller);
       if (!outcome.ok) return sendProblem(response, outcome.error);
-      const { revoked, at, fallen } = outcome.value;
-      response.json({ revoked, at: new Date(at).toISOString(), ...showFallen(fallen) });
+      const { revoked, at, revocation, fallen } = outcome.value;
+      response.json({ revoked, at: new Date(at).toISOString(), revocation, ...showFallen(fallen) });
     }),
+    route('get', 'revocations', 'revocations', async (request, caller, response) => {
+      const query = read(revocationsQuery, request.query, response);
+      if (query !== undefined) send(response, await deps.revocationRecords.list({ domain: query.domain, target: query.target, limit: query.limit, after: query.after }, caller));
+    }),
+    route('get', 'revocations/:id', 'revocation', async (request, caller, response) => send(response, await deps.revocationRecords.show(request.params['id'] ?? '', caller))),
     route('post', 'enable', 'enable', async (request, caller, response) => {
       const body = read(enableBody, request.body, response);
       if (body !== undefined) send(response, await deps.revocations.enable({ kind: body.kind, id: body.id, domain: body.domain }, caller));
