@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { measureCascade } from './cascade.ts';
 import { createLoad } from './load.ts';
 import { hasWrk, inspectMachine } from './machine.ts';
 import { readOptions } from './options.ts';
@@ -31,6 +32,7 @@ try {
     scale: options.sections.has('scale') ? await measureScale(bench) : undefined,
     introspection: options.sections.has('introspection') ? await measureIntrospection(bench) : undefined,
     revocation: options.sections.has('revocation') ? await measureRevocation(bench) : undefined,
+    cascade: options.sections.has('cascade') ? await measureCascade(bench) : undefined,
     loadAfter: machine.load(),
   };
   process.stdout.write(renderReport(report));

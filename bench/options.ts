@@ -4,7 +4,7 @@ import type { ExtraPolicy } from './scenery.ts';
 
 export const ENGINES = ['sqlite', 'postgresql'] as const;
 export type Engine = (typeof ENGINES)[number];
-export const SECTIONS = ['exchange', 'workers', 'scale', 'introspection', 'revocation'] as const;
+export const SECTIONS = ['exchange', 'workers', 'scale', 'introspection', 'revocation', 'cascade'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 export interface Options {
@@ -18,12 +18,14 @@ export interface Options {
   /** Workloads of the small and of the large registry. */
   readonly small: number;
   readonly large: number;
+  /** Leases of the session tree that is revoked, beside as many and ten times as many of others. */
+  readonly tree: number;
   /** Folder for CPU profiles of the measured nodes; '' for none. */
   readonly profile: string;
 }
 
-const USAGE = `npm run bench -- [--engine sqlite|postgresql] [--only ${SECTIONS.join('|')}] [--seconds 8] [--rounds 3] [--connections 64] [--large 100000] [--profile FOLDER] [--plain] [--quick]
---engine and --only may be repeated; --plain: without the rows of dearer policies; --quick: one round of two seconds and 10,000 workloads, to see that it runs.`;
+const USAGE = `npm run bench -- [--engine sqlite|postgresql] [--only ${SECTIONS.join('|')}] [--seconds 8] [--rounds 3] [--connections 64] [--large 100000] [--tree 100000] [--profile FOLDER] [--plain] [--quick]
+--engine and --only may be repeated; --plain: without the rows of dearer policies; --quick: one round of two seconds, 10,000 workloads and a tree of 1,000 leases, to see that it runs.`;
 
 export const readOptions = (argv: readonly string[]): Options => {
   const { values } = parse(argv);
@@ -33,7 +35,7 @@ export const readOptions = (argv: readonly string[]): Options => {
     engines: choose(values.engine, ENGINES), sections: new Set(choose(values.only, SECTIONS)),
     extras: values.plain ? [] : Object.keys(EXTRA_POLICIES) as ExtraPolicy[],
     seconds: count(values.seconds, quick ? 2 : 8), rounds: count(values.rounds, quick ? 1 : 3), connections: count(values.connections, 64),
-    small: 100, large: count(values.large, quick ? 10_000 : 100_000), profile: values.profile ?? '',
+    small: 100, large: count(values.large, quick ? 10_000 : 100_000), tree: count(values.tree, quick ? 1_000 : 100_000), profile: values.profile ?? '',
   };
 };
 
@@ -43,7 +45,7 @@ const parse = (argv: readonly string[]) => {
       args: [...argv],
       options: {
         engine: { type: 'string', multiple: true }, only: { type: 'string', multiple: true }, seconds: { type: 'string' }, rounds: { type: 'string' }, connections: { type: 'string' },
-        large: { type: 'string' }, profile: { type: 'string' }, quick: { type: 'boolean', default: false }, plain: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+        large: { type: 'string' }, tree: { type: 'string' }, profile: { type: 'string' }, quick: { type: 'boolean', default: false }, plain: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
       },
     });
   } catch (cause) {

@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import type { Cascaded } from './cascade.ts';
 import type { Introspected } from './introspection.ts';
 import type { Delay, Row } from './rounds.ts';
 import type { Exchanged, Scaled } from './sections.ts';
@@ -17,6 +18,7 @@ export interface Report {
   readonly scale: Scaled | undefined;
   readonly introspection: readonly Introspected[] | undefined;
   readonly revocation: readonly Delay[] | undefined;
+  readonly cascade: readonly Cascaded[] | undefined;
 }
 
 export const renderReport = (report: Report): string => [
@@ -27,6 +29,7 @@ export const renderReport = (report: Report): string => [
   ...(report.scale === undefined ? [] : [renderScale(report.scale), renderDelays(report.scale.puts)]),
   ...(report.introspection === undefined ? [] : [renderRows(['', '1/s', 'p50 ms', 'p99 ms'], report.introspection.map((row) => [row.name, round(row.perSecond), row.p50.toFixed(1), row.p99.toFixed(1)]))]),
   ...(report.revocation === undefined || report.revocation.length === 0 ? [] : [renderDelays(report.revocation)]),
+  ...(report.cascade === undefined ? [] : [renderCascade(report.cascade), renderMeanwhile(report.cascade)]),
   ...[report.exchange, report.workers, report.scale].flatMap((part) => part?.books ?? []).map(({ name, received, leases, audited }) => `${name}: all ${received} tokens received are leases (${leases} leases, ${audited} audited)`),
   '',
 ].join('\n');
@@ -55,6 +58,19 @@ const renderScale = ({ rows }: Exchanged): string =>
 
 const renderDelays = (delays: readonly Delay[]): string =>
   renderRows(['', 'times', 'p50 ms', 'p99 ms'], delays.map((row) => [row.name, String(row.count), row.p50.toFixed(1), row.p99.toFixed(1)]));
+
+/** Rows come in pairs: few leases of others, many of them. */
+const renderCascade = (rows: readonly Cascaded[]): string =>
+  renderRows(['', 'leases', 'hops', 'known after ms', 'done after s', 'us each', 'CPU us each', 'cost against few'], rows.map(({ name, leases, hops, confirmedMs, doneMs, cpuEach }, at) => {
+    const few = at % 2 === 1 ? rows[at - 1] : undefined;
+    return [name, String(leases), String(hops), round(confirmedMs), (doneMs / 1000).toFixed(1), round((doneMs * 1000) / leases), cpuEach === undefined ? '-' : round(cpuEach), few === undefined ? '' : (doneMs / leases / (few.doneMs / few.leases)).toFixed(2)];
+  }));
+
+const renderMeanwhile = (rows: readonly Cascaded[]): string =>
+  renderRows(['exchanges of other sessions', '1/s', 'p50 ms', 'p99 ms', 'cascade done after s'], rows.flatMap(({ name, alone, meanwhile, doneUnderLoadMs }) => [
+    [name, round(alone.perSecond), alone.p50.toFixed(1), alone.p99.toFixed(1), ''],
+    ['... while the cascade goes on', round(meanwhile.perSecond), meanwhile.p50.toFixed(1), meanwhile.p99.toFixed(1), (doneUnderLoadMs / 1000).toFixed(1)],
+  ]));
 
 const renderRows = (head: readonly string[], rows: readonly (readonly string[])[]): string => {
   const table = new Table({ head: [...head], style: { head: [], border: [] }, colAligns: head.map((_, at) => (at === 0 ? 'left' : 'right')) });

@@ -63,3 +63,13 @@ export const EXTRA_POLICIES = {
 export type ExtraPolicy = keyof typeof EXTRA_POLICIES;
 
 export const extraPolicyManifest = (extra: ExtraPolicy) => ({ policies: [{ domain: DOMAIN, name: 'one-more', owner: PLATFORM_TEAM, cedar: EXTRA_POLICIES[extra] }] });
+
+/** For trees of hops: whoever acts for the first team may hand on, and hands on as often as the domain allows. */
+export const handOverManifest = () => ({ policies: [
+  { domain: DOMAIN, name: 'team-0-hands-on', owner: PLATFORM_TEAM, expires: EXPIRES, cedar: `permit(principal, action in [Action::"delegate", Action::"act"], resource in Resource::"${apiOf(0)}") when { principal is Workload && principal.owner == "${teamOf(0)}" && principal.kind == "pipeline" };` },
+  { domain: DOMAIN, name: 'no-long-chains', owner: PLATFORM_TEAM, cedar: 'forbid(principal, action == Action::"issue", resource) when { context.session.depth > 6 || context.chain.length > 7 };' },
+] });
+
+/** The workload that stands so deep in a chain: all are of the first team. */
+export const linkOf = (depth: number): number => depth * TEAMS;
+export const spiffeOf = spiffeIdOf;
