@@ -3,7 +3,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { WorkloadId } from '../core/ids.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { EntryRow } from '../store/rows.ts';
+import type { EntryRow, Target } from '../store/rows.ts';
 import type { InstanceStanding, StoreReads } from '../store/store.ts';
 
 export interface InstancePorts {
@@ -46,6 +46,8 @@ const isTemplate = ({ kind, body }: EntryRow): boolean => kind === 'workload' &&
 
 const placeOf = ({ snapshot }: InstancePorts, { instance, ended }: InstanceStanding): JsonObject => {
   const { id, templateId, sessionId, domainId, createdAt, expiresAt } = instance;
-  const revoked = snapshot.revokedBy([`domain:${domainId}`, `workload:${templateId}`, `session:${sessionId}`, `workload:${id}`], snapshot.version);
-  return { session: sessionId, status: revoked !== undefined ? 'revoked' : ended ? 'ended' : 'live', created_at: new Date(createdAt).toISOString(), expires_at: new Date(expiresAt).toISOString() };
+  const isRevoked = (...targets: readonly Target[]): boolean => snapshot.revokedBy(targets, snapshot.version) !== undefined;
+  // A session that was ended is revoked as well; which of the two it was is told.
+  const status = isRevoked(`domain:${domainId}`, `workload:${templateId}`, `workload:${id}`) ? 'revoked' : ended ? 'ended' : isRevoked(`session:${sessionId}`) ? 'revoked' : 'live';
+  return { session: sessionId, status, created_at: new Date(createdAt).toISOString(), expires_at: new Date(expiresAt).toISOString() };
 };

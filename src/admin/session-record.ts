@@ -28,8 +28,10 @@ export const iso = (at: number): string => new Date(at).toISOString();
 
 /** The state of a session as every listing shows it: what is for good comes before what may pass. */
 export const sessionStatus = ({ session, revokedBy, suspendedBy }: SessionStanding, view: DomainView | undefined, now: number): 'active' | 'suspended' | 'ended' | 'revoked' => {
+  // What was ended is revoked as well; which of the two it was is told.
+  if (session.endedAt !== null) return 'ended';
   if (revokedBy !== undefined) return 'revoked';
-  if (session.endedAt !== null || session.expiresAt <= now) return 'ended';
+  if (session.expiresAt <= now) return 'ended';
   return suspendedBy !== undefined || (view !== undefined && isStale(session, view.domain.limits, now)) ? 'suspended' : 'active';
 };
 

@@ -48,6 +48,7 @@ const checkPerson = (ports: Pick<CallerPorts, 'endsLogin'>, { model, subject, au
 /** A domain of this installation: what its chain rests on is known here, and has to stand. */
 const checkOrigin = (standing: LeaseStanding | undefined, { domain }: DomainView, token: string, now: number): Result<LeaseStanding, Refusal> => {
   if (standing === undefined || standing.lease.kind !== CROSSING_TOKEN || !sameSecret(standing.lease.credentialHash, sha256url(token))) return err(refusal('token_unknown', 'no lease of this crossing token'));
+  if (standing.session.endedAt !== null) return err(refusal('session_ended', 'the session it comes from was ended'));
   if (standing.revokedBy !== undefined) return err(refusal('revoked', `${standing.revokedBy} is revoked`));
   if (standing.ended) return err(refusal('session_ended', 'the session or hop it comes from is over'));
   if (standing.suspendedBy !== undefined) return err(refusal('suspended', `${standing.suspendedBy} is suspended`));

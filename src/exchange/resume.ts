@@ -28,8 +28,10 @@ export const createResume = ({ clock, store }: ResumeDeps): Resume => async (app
   const revokedBy = code.revokedBy ?? running.revokedBy;
   const suspendedBy = code.suspendedBy ?? running.suspendedBy;
   if (revokedBy === `lease:${row.leaseId}`) return err(refusal('approval_cancelled', 'the deferral code was revoked'));
+  // What was ended is revoked as well; which of the two it was is told.
+  if (running.session.endedAt !== null) return err(refusal('session_ended', 'the session was ended'));
   if (revokedBy !== undefined) return err(refusal('revoked', `${revokedBy} is revoked`));
-  if (code.ended || running.session.endedAt !== null) return err(refusal('session_ended', 'the session or hop is over'));
+  if (code.ended) return err(refusal('session_ended', 'the session or hop is over'));
   if (suspendedBy !== undefined) return err(refusal('suspended', `${suspendedBy} is suspended`));
   if (isStale(running.session, view.domain.limits, now)) return err(refusal('suspended', 'what the session rests on was shown too long ago'));
 

@@ -8,6 +8,7 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import { CROSSING_TOKEN } from '../credentials/providers/domain.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { LeaseRow } from '../store/rows.ts';
 import type { LeaseStanding, NewRevocation, RegistryChange, RegistryOutcome, StoreReads } from '../store/store.ts';
@@ -19,7 +20,7 @@ import { HANDOVER_TOKEN, SESSION_TOKEN } from './session-token.ts';
 
 /**
  * What revoking one lease means: a session token stands for its hop, so all that was exchanged from it falls with it; one that was
- * handed on for what was taken up with it. Both outlast the token itself, so both are kept as long as rows of the session are.
+ * handed on, or on to another domain, for what was taken up with it. All outlast the token itself, so they are kept as long as rows of the session are.
  */
 export const revocationOfLease = ({ lease, session }: Pick<LeaseStanding, 'lease' | 'session'>, reason: string): NewRevocation => ({
   target: lease.kind === SESSION_TOKEN ? `hop:${lease.hopId}` : `lease:${lease.id}`, domainId: lease.domainId, reason,
@@ -27,7 +28,7 @@ export const revocationOfLease = ({ lease, session }: Pick<LeaseStanding, 'lease
 });
 
 /** Whether more than the lease itself falls with it. */
-export const othersRestOn = ({ kind }: Pick<LeaseRow, 'kind'>): boolean => kind === SESSION_TOKEN || kind === HANDOVER_TOKEN;
+export const othersRestOn = ({ kind }: Pick<LeaseRow, 'kind'>): boolean => kind === SESSION_TOKEN || kind === HANDOVER_TOKEN || kind === CROSSING_TOKEN;
 
 export interface RevokeTokenDeps {
   readonly clock: Clock;

@@ -63,7 +63,8 @@ export const approvalNoticesJob = (deps: NoticesDeps): Job => {
     const posted = await deps.post(target, { id: row.id, contentType: 'application/cloudevents+json; charset=utf-8', body: eventOf(view, row, tellApproval(view, row, frozen.value, now)) }, stage === 'development');
     const attempts = row.noticeAttempts + 1;
     const pause = PAUSES[Math.min(row.noticeAttempts, PAUSES.length - 1)] ?? HOUR;
-    const next = posted.ok ? null : clock.now() + pause;
+    // From when it was tried: how long the webhook took to say no does not count on top.
+    const next = posted.ok ? null : now + pause;
     const givenUp = next !== null && next >= row.expiresAt;
     metrics.approvalNotices.inc({ domain: name, outcome: posted.ok ? 'delivered' : givenUp ? 'given_up' : 'failed' });
     if (!posted.ok) log.warn({ domain: name, approval: row.id, attempts, why: posted.error, again: !givenUp }, 'the approval webhook was not told');

@@ -214,7 +214,7 @@ describe('authority taken back where a chain comes from', () => {
     const from = await session({ subject_token: lab.idToken({ sid: 'meanwhile' }) });
     const crossing = issued(await leave({}, from));
     await lab.mayfly.admin('POST', `sessions/${String(claimsOf(from)['sid'])}/end`, { reason: 'test' });
-    expect(await reasonOf(await goOn(crossing))).toBe('revoked');
+    expect(await reasonOf(await goOn(crossing))).toBe('session_ended');
   });
 
   test('a task that goes on in another domain uses the budgets it was given', async () => {

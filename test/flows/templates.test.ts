@@ -167,7 +167,7 @@ describe('a revoked instance', () => {
     await it.end(token);
     expect(await it.reasonOf(await it.use('lifted'))).toBe('revoked');
     expect((await enable(id)).status).toBe(200);
-    expect(await it.reasonOf(await it.lab.spend(token, { scope: 'deploy:read' }))).toBe('revoked');
+    expect(await it.reasonOf(await it.lab.spend(token, { scope: 'deploy:read' }))).toBe('session_ended');
     await using(it.use('lifted'));
   });
 
