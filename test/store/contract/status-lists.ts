@@ -104,7 +104,9 @@ export const describeStatusLists = (makePlace: MakePlace): void => {
         makeIssuance('s-other', 's-other', listed(7, { lease: { statusList: 'leases-2', resourceId: null, kid: null } })),
         makeIssuance('s-ended', 's-ended', listed(9)),
       ];
+      let began: number;
       beforeAll(async () => {
+        began = await store.registryVersion();
         for (const row of rows) expect(await store.issue(row)).toBe('committed');
         await store.endSession(rows[4]?.session.id ?? ('' as never), { at: NOW, by: 'admin', reason: 'done', domainId: DOMAIN, purgeAfter: null }, makeEvent('session.ended'));
       });
@@ -115,7 +117,7 @@ export const describeStatusLists = (makePlace: MakePlace): void => {
         expect(new Map<string | undefined, unknown>(items.map((item) => [item.lease.id, item]))).toEqual(new Map<string | undefined, unknown>([
           [live?.lease.id, {
             lease: { id: live?.lease.id, domainId: DOMAIN, audience: live?.lease.audience, resourceId: RESOURCE, kid: 'kid-1', expiresAt: NOW + 5 * MINUTE, statusList: 'leases-1', statusIndex: 7 },
-            session: { model: 'delegated', freshAt: NOW - MINUTE, beganVersion: await store.registryVersion() }, hop: { path: live?.hop.path }, ended: false,
+            session: { model: 'delegated', freshAt: NOW - MINUTE, beganVersion: began }, hop: { path: live?.hop.path }, ended: false,
           }],
           [another?.lease.id, expect.objectContaining({ lease: expect.objectContaining({ statusList: 'leases-2', resourceId: null, kid: null }), ended: false })],
           [ended?.lease.id, expect.objectContaining({ ended: true })],
