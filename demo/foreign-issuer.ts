@@ -1,8 +1,4 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import Provider from 'oidc-provider';
-import type { Configuration } from 'oidc-provider';
+import { jobsConfiguration, startProvider } from './platform.ts';
 
 /**
  * A CI platform that is not ours: npm `oidc-provider`, with its own key, its real token endpoint, JWKS and discovery.
@@ -14,7 +10,7 @@ export interface ForeignIssuer {
   readonly issuer: string;
   /** What the job `name` would get from its platform for this audience. */
   token(name: string, audience: string): Promise<string>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Claims of one job; what is left out is as in {@link DEPLOY_JOB}. */
@@ -49,49 +45,17 @@ const NOT_BEFORE = 600;
 const JOB_SECRET = 'what-the-runner-gave-this-job';
 
 export const startForeignIssuer = async ({ jobs = JOBS, port = 0 }: { readonly jobs?: Readonly<Record<string, JobClaims>>; readonly port?: number } = {}): Promise<ForeignIssuer> => {
-  const server = createServer();
-  await new Promise<void>((resolve) => { server.listen(port, '127.0.0.1', resolve); });
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const provider = new Provider(issuer, configurationOf(new Map(Object.entries(jobs))));
-  const answer = provider.callback();
-  server.on('request', (request, response) => { void answer(request, response); });
-  return {
-    issuer,
-    token: (name, audience) => askForToken(issuer, name, audience),
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    }),
-  };
+  const byName = new Map(Object.entries(jobs));
+  const { issuer, close } = await startProvider(jobsConfiguration({
+    names: [...byName.keys()], secret: JOB_SECRET, lifetime: LIFETIME,
+    // GitHub's tokens are of type JWT, name no client, and their subject is the run's repository and ref.
+    claimsOf(name, own) {
+      const claims = { ...DEPLOY_JOB, ...byName.get(name) };
+      return { ...claims, sub: subjectOf(claims), nbf: Number(own['iat']) - NOT_BEFORE };
+    },
+  }), port);
+  return { issuer, token: (name, audience) => askForToken(issuer, name, audience), close };
 };
-
-const configurationOf = (jobs: ReadonlyMap<string, JobClaims>): Configuration => ({
-  clients: [...jobs.keys()].map((name) => ({ client_id: name, client_secret: JOB_SECRET, grant_types: ['client_credentials'], redirect_uris: [], response_types: [] })),
-  jwks: { keys: [{ ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256', kid: randomUUID() }] },
-  enabledJWA: { idTokenSigningAlgValues: ['RS256'] },
-  routes: { jwks: '/.well-known/jwks' },
-  features: {
-    devInteractions: { enabled: false },
-    clientCredentials: { enabled: true },
-    resourceIndicators: {
-      enabled: true,
-      getResourceServerInfo: (_context, resource) => ({ scope: '', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: LIFETIME, jwt: { sign: { alg: 'RS256' } } }),
-    },
-  },
-  formats: {
-    customizers: {
-      // GitHub's tokens are of type JWT, name no client, and their subject is the run's repository and ref.
-      jwt(_context, token, structured) {
-        const claims = { ...DEPLOY_JOB, ...jobs.get(token.clientId ?? '') };
-        const { client_id: _client, scope: _scope, ...own } = structured.payload;
-        structured.header = { typ: 'JWT' };
-        structured.payload = { ...own, ...claims, sub: subjectOf(claims), nbf: Number(own['iat']) - NOT_BEFORE };
-      },
-    },
-  },
-  ttl: { ClientCredentials: LIFETIME },
-  cookies: { keys: [randomUUID()] },
-});
 
 const subjectOf = ({ repository, event_name: event, ref }: JobClaims): string => `repo:${repository ?? ''}:${event === 'pull_request' ? 'pull_request' : `ref:${ref ?? ''}`}`;
 
