@@ -33,10 +33,11 @@ const lintDeps = {
 
 const read = (name: string): string => readFileSync(new URL(`../../config/${name}`, import.meta.url), 'utf8');
 const filled = (text: string): string => text.replaceAll(/\$\{([A-Z_]+)\}/g, (_, name: string) => DEMO[name] ?? '');
-const DEMO: Readonly<Record<string, string>> = { DEMO_URL: 'http://127.0.0.1:8080', DEMO_ISSUER: 'http://127.0.0.1:8081', DEMO_STS: 'http://127.0.0.1:8082', DEMO_EXPIRES: '2027-03-01' };
+const DEMO: Readonly<Record<string, string>> = { DEMO_URL: 'http://127.0.0.1:8080', DEMO_ISSUER: 'http://127.0.0.1:8081', DEMO_STS: 'http://127.0.0.1:8082', DEMO_PEOPLE: 'http://127.0.0.1:8083', DEMO_TRANSMITTER: 'http://127.0.0.1:8084', DEMO_CLUSTER: 'http://127.0.0.1:8085', DEMO_EXPIRES: '2027-03-01' };
 
 describe.each([
   { name: 'demo.yaml', externalUrl: 'http://127.0.0.1:8080', warns: ['custom-endpoint', 'issuer-plain-http'] },
+  { name: 'demo-agents.yaml', externalUrl: 'http://127.0.0.1:8080', warns: Array.from({ length: 4 }, () => 'issuer-plain-http') },
   { name: 'examples/single-node.yaml', externalUrl: 'https://sts.acme.example', warns: [] },
   { name: 'examples/platform-team.yaml', externalUrl: 'https://sts.acme.example', warns: ['wildcard'] },
 ])('config/$name', ({ name, externalUrl, warns }) => {
@@ -61,8 +62,10 @@ describe.each([
   });
 });
 
-test('the places the demo fills in are those its first lines name', () => {
-  const text = read('demo.yaml');
+test.each(['demo.yaml', 'demo-agents.yaml'])('the places the demo fills in in %s are those its first lines name', (file) => {
+  const text = read(file);
   const used = new Set([...text.matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name]) => name));
-  expect([...used].sort()).toEqual(Object.keys(DEMO).sort());
+  const named = new Set([...text.matchAll(/^# {3}\$\{([A-Z_]+)\} {2}/gm)].map(([, name]) => name));
+  expect([...used].sort()).toEqual([...named].sort());
+  expect(Object.keys(DEMO)).toEqual(expect.arrayContaining([...named]));
 });
