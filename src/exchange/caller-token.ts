@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { actorsOf, isOwn, checkCircle, checkDepth, checkMayAct, checkPlace } from '../authority/chain.ts';
 import { freshnessOf, isStale, joinSession, workloadPath } from '../authority/session.ts';
+import type { Evidence } from '../attestation/evidence.ts';
 import { sameSecret, sha256url } from '../core/bytes.ts';
 import type { PersonUrn } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
@@ -121,12 +122,17 @@ const common = ({ domain }: DomainView, session: SessionRow, workload: Workload)
 
 const linkOf = ({ domain }: DomainView, { workload, facts }: Actor): ChainLink => ({ iss: domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: factsJson(facts) });
 
+/** A run's session ends with the run: a later one of the same workload does not keep it going, where the platform tells them apart. */
+const isOfAnotherRun = ({ model, anchor, facts }: SessionRow, { parentId }: Pick<HopRow, 'parentId'>, evidence: Evidence): boolean =>
+  model === 'bounded' && parentId === null && !Object.hasOwn(facts, 'from') && evidence.anchor !== evidence.replayKey && evidence.anchor !== anchor;
+
 /** The same actor with fresh evidence: the hop stays, and with it chain, ceiling and budget. */
 const renew = ({ view }: Asking, session: SessionRow, hop: HopRow, actor: Actor, proven: string | null): Result<Caller, Refusal> => {
   const { workload, evidence, facts } = actor;
   if (workload.id !== hop.workloadId) return err(refusal('actor_mismatch', `the session token is ${hop.actor}'s, the evidence ${workload.spiffeId}'s`));
   // Its stored path says what the hop falls with: evidence of another issuer would keep alive what revoking that issuer does not reach.
   if (!hop.path.includes(`issuer:${evidence.issuerId}`)) return err(refusal('actor_mismatch', `evidence of issuer ${evidence.issuerName}, on which the hop does not rest`));
+  if (isOfAnotherRun(session, hop, evidence)) return err(refusal('actor_mismatch', 'evidence of another run than the session is for'));
   const key = oneKey(hop.jkt, proven, evidence.boundTo);
   if (!key.ok) return key;
   const shown = refreshes(session, hop);
