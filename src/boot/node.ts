@@ -24,6 +24,7 @@ import type { DecisionId, DomainId } from '../core/ids.ts';
 import type { Random } from '../core/random.ts';
 import { refusal } from '../core/refusal.ts';
 import { createProviders } from '../credentials/catalogue.ts';
+import { CROSSING_TOKEN } from '../credentials/providers/domain.ts';
 import { AWS_DEFAULT_AUDIENCE } from '../credentials/reserved-audiences.ts';
 import { createWantedKeys } from '../credentials/wanted-keys.ts';
 import type { WantingResource } from '../credentials/wanted-keys.ts';
@@ -246,7 +247,7 @@ export const createNode = (deps: NodeDeps) => {
   };
 
   const introspect = createIntrospect({ clock, store, verify: (token, view, audience) => verify(token, audience === undefined ? { kind: 'any' } : { kind: 'audience', audience }, view) });
-  const signals = createSignals({ clock, random, log, metrics, store, snapshot, encryption, fetch, allowAddresses: deps.config.signals.allow_addresses, tokenKinds: new Set([ACCESS_TOKEN, SESSION_TOKEN, HANDOVER_TOKEN]), handoverKind: HANDOVER_TOKEN });
+  const signals = createSignals({ clock, random, log, metrics, store, snapshot, encryption, fetch, allowAddresses: deps.config.signals.allow_addresses, tokenKinds: new Set([ACCESS_TOKEN, SESSION_TOKEN, HANDOVER_TOKEN]), handingOn: new Set([HANDOVER_TOKEN, CROSSING_TOKEN]) });
   const adminDoor = { clock, snapshot, denials, checkPossession, externalUrl: adminUrlOf(deps.config), nonces: createNonces({ ...nonceSecrets, issuer: externalUrl, role: 'admin', clock }) };
   const findAdmin = createFindAdmin({ ...adminDoor, store, attest: (token, candidates) => attest(token, { candidates, purpose: 'admins' }) });
   const attestApprover = createAttestPerson({ clock, verify: verifyEvidence, applications: approverApplications });

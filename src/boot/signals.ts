@@ -30,7 +30,7 @@ export interface SignalsDeps {
   readonly fetch: GuardedFetch;
   readonly allowAddresses: readonly string[];
   readonly tokenKinds: ReadonlySet<string>;
-  readonly handoverKind: string;
+  readonly handingOn: ReadonlySet<string>;
 }
 
 /** The transmitter's rooms: what receivers ask of any process, and what its one owner does (docs/signals.md). */
@@ -45,7 +45,7 @@ export const createSignals = ({ snapshot, ...deps }: SignalsDeps) => {
     transmit: createTransmit({
       clock, store,
       announce: createAnnounce({
-        clock, store, encode: encodeSignal, viewOf, reach: createReach({ store, viewOf, tokenKinds: deps.tokenKinds, handoverKind: deps.handoverKind }),
+        clock, store, encode: encodeSignal, viewOf, reach: createReach({ store, viewOf, tokenKinds: deps.tokenKinds, handingOn: deps.handingOn }),
         overflowed: (streams) => { for (const { streamId, lost } of streams) metrics.lost(streamId, lost); },
       }),
       watch: createWatch({ clock, store, snapshot, viewOf, metrics }),

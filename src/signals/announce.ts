@@ -86,7 +86,8 @@ export const createAnnounce = (deps: AnnounceDeps) => {
   const tellEach = async (fence: Fence, occurrences: readonly Occurrence[], listeners: readonly Listener[], from: Progress): Promise<Progress> => {
     let { cursor, room, written } = from;
     for (const occurrence of occurrences) {
-      const heard = listeners.filter((listener) => listener.domainId === occurrence.revocation.domainId && listener.beganSeq < occurrence.seq);
+      // Of every domain: what is taken back in one may have gone on in another.
+      const heard = listeners.filter((listener) => listener.beganSeq < occurrence.seq);
       if (heard.length > 0) {
         room = await tellOne(fence, occurrence, cursor.position, heard, room);
         written = occurrence.seq;

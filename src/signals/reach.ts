@@ -9,11 +9,11 @@ import type { Fall, Suspended } from './draft.ts';
 import { LONGEST_SESSION } from './limits.ts';
 
 export interface ReachDeps {
-  readonly store: Pick<StoreReads, 'session' | 'sessions' | 'leaseStanding' | 'hop' | 'hopsOf' | 'sessionsJoined'>;
+  readonly store: Pick<StoreReads, 'session' | 'sessions' | 'leaseStanding' | 'hop' | 'hopsOf' | 'sessionsJoined' | 'crossings' | 'hopFalls'>;
   viewOf(domainId: DomainId): Pick<DomainView, 'entries' | 'workloadById'> | undefined;
-  /** Kinds of leases that are tokens of ours; and one that stands for what is taken up with it. */
+  /** Kinds of leases that are tokens of ours; and those that stand for what is taken up with them, here or in another domain. */
   readonly tokenKinds: ReadonlySet<string>;
-  readonly handoverKind: string;
+  readonly handingOn: ReadonlySet<string>;
 }
 
 /** What one page of looking found; `next`: where to go on, empty at the end. */
@@ -32,16 +32,43 @@ export const createReach = (deps: ReachDeps) => {
 
   const toldOf = (session: SessionRow, hops: readonly HopRow[]) => ({ session, sub: subOf(session, hops) });
 
-  /** What of these sessions rests on the target: all of one, or some of its actors. */
-  const fallsOf = async (standings: readonly Pick<SessionStanding, 'session' | 'revokedBy'>[], { seq, revocation: { target, at } }: Occurrence): Promise<readonly Fall[]> => {
-    const began = standings.filter(({ session }) => session.beganVersion < seq && session.expiresAt > at && (session.endedAt === null || session.endedAt >= at));
+  /**
+   * Sessions of other domains that go on from these, and from those: they rest on what their first actors brought along from here.
+   * One in which nobody was left is over as a whole.
+   */
+  const fallsElsewhere = async (from: readonly SessionId[], occurrence: Occurrence): Promise<readonly Fall[]> => {
+    const falls: Fall[] = [];
+    const seen = new Set(from);
+    for (let ids = from; ids.length > 0; ) {
+      ids = (await store.crossings(ids)).filter((id) => !seen.has(id));
+      for (const id of ids) seen.add(id);
+      const went = wereAlive((await Promise.all(ids.map(standing))).flat(), occurrence);
+      const hops = (await store.hopsOf(went.map(({ session }) => session.id))).filter(({ expiresAt }) => expiresAt > occurrence.revocation.at);
+      const under = await store.hopFalls(hops.map(({ id }) => id));
+      for (const { session } of went) {
+        const own = hops.filter(({ sessionId }) => sessionId === session.id);
+        const fallen = own.filter(({ id }) => under.get(id) === occurrence.seq);
+        const told = toldOf(session, own);
+        if (fallen.length === 0) continue;
+        if (own.every(({ id }) => under.get(id) !== undefined)) falls.push({ kind: 'session', ...told });
+        else falls.push(...[...new Set(fallen.map(({ actor }) => actor as SpiffeId))].map((actor): Fall => ({ kind: 'actor', actor, ...told })));
+      }
+    }
+    return falls;
+  };
+
+  /** What of these sessions rests on the target, here and in other domains: all of one, or some of its actors. */
+  const fallsOf = async (standings: readonly Standing[], occurrence: Occurrence): Promise<readonly Fall[]> => {
+    const { revocation: { target, at } } = occurrence;
+    const began = wereAlive(standings, occurrence);
+    const elsewhere = await fallsElsewhere(standings.map(({ session }) => session.id), occurrence);
     const hops = Map.groupBy(await store.hopsOf(began.map(({ session }) => session.id)), ({ sessionId }) => sessionId);
-    return began.flatMap(({ session, revokedBy }): readonly Fall[] => {
+    return [...began.flatMap(({ session, revokedBy }): readonly Fall[] => {
       const own = hops.get(session.id) ?? [];
       if (sessionPath(session).includes(target)) return revokedBy === target ? [{ kind: 'session', ...toldOf(session, own) }] : [];
       if (revokedBy !== undefined) return [];
       return actorsOn(own, target, at).map((actor) => ({ kind: 'actor', actor, ...toldOf(session, own) }));
-    });
+    }), ...elsewhere];
   };
 
   const standing = async (id: SessionId): Promise<readonly SessionStanding[]> => {
@@ -60,7 +87,7 @@ export const createReach = (deps: ReachDeps) => {
     const found = await store.leaseStanding(id);
     if (found === undefined) return { falls: [], next: '' };
     const { lease, session, hop } = found;
-    if (lease.kind === deps.handoverKind) return bySession(session.id, occurrence);
+    if (deps.handingOn.has(lease.kind)) return bySession(session.id, occurrence);
     if (lease.expiresAt <= occurrence.revocation.at || found.revokedBy !== occurrence.revocation.target) return { falls: [], next: '' };
     const told = toldOf(session, await store.hopsOf([session.id]));
     return { falls: [{ kind: deps.tokenKinds.has(lease.kind) ? 'token' : 'credential', lease, actor: hop.actor as SpiffeId, ...told }], next: '' };
@@ -134,6 +161,11 @@ export const createReach = (deps: ReachDeps) => {
   };
 };
 export type Reach = ReturnType<typeof createReach>;
+
+type Standing = Pick<SessionStanding, 'session' | 'revokedBy'>;
+
+const wereAlive = (standings: readonly Standing[], { seq, revocation: { at } }: Occurrence): readonly Standing[] =>
+  standings.filter(({ session }) => session.beganVersion < seq && session.expiresAt > at && (session.endedAt === null || session.endedAt >= at));
 
 /** Actors whose place in a session rests on the target, each once. */
 const actorsOn = (hops: readonly HopRow[], target: Target, at: number): readonly SpiffeId[] =>

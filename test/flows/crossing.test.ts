@@ -4,7 +4,7 @@ import type { Answer, Mayfly } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 import { ALICE, spiffe, startAgentsLab } from './agents-lab.ts';
 import type { AgentsLab } from './agents-lab.ts';
-import { API, ceilingOf, claimsOf, issued } from './lab.ts';
+import { API, ceilingOf, claimsOf, issued, until } from './lab.ts';
 
 const PROD_API = 'https://prod.acme.example';
 const PROD_HIDDEN = 'https://hidden.acme.example';
@@ -30,6 +30,7 @@ const takingOver = (name: string, platform: string, from: string, issuer: string
       { domain: name, name: 'deployer-crosses', cedar: `permit(principal == ${workload('ops/deployer')}, action == Action::"cross", resource in Resource::"${PROD_API}") when { context.chain.domains.contains("${from}") && context.chain.stages.contains("development") };`, ...entry },
       { domain: name, name: 'deployer-acts', cedar: `permit(principal == ${workload('ops/deployer')}, action in [Action::"act", Action::"delegate"], resource) when { resource in [Resource::"${PROD_API}", Resource::"${PROD_HIDDEN}", Resource::"${from}"] };`, ...entry },
       { domain: name, name: 'other-acts', cedar: `permit(principal == ${workload('ops/other')}, action == Action::"act", resource in Resource::"${PROD_API}");`, ...entry },
+      { domain: name, name: 'api-listens', cedar: `permit(principal == ${workload('svc/api')}, action == Action::"issue", resource in Resource::"${issuer}/ssf");`, ...entry },
       { domain: name, name: 'api-introspects', cedar: `permit(principal == ${workload('svc/api')}, action == Action::"issue", resource == Resource::"${issuer}/introspect");`, ...entry },
     ],
   };
@@ -208,6 +209,27 @@ describe('authority taken back where a chain comes from', () => {
       expect((await after()).status).toBe(200);
       expect(await reasonOf(await spendOwn(grown.own))).toBe('revoked');
     }
+  });
+
+  test('is told to who listens here: each session that went on here, once', async () => {
+    const own = issued(await lab.mayfly.form('prod/token', { grant_type: GRANT, subject_token: evidence('svc/api'), subject_token_type: JWT_TYPE, audience: `${prod}/ssf`, scope: 'ssf.manage ssf.read' }));
+    const ssf = async (path: string, body: object): Promise<Readonly<Record<string, unknown>>> =>
+      await (await fetch(`${prod}/ssf/${path}`, { method: 'POST', headers: { authorization: `Bearer ${own}`, 'content-type': 'application/json' }, body: JSON.stringify(body) })).json() as Readonly<Record<string, unknown>>;
+    const stream = await ssf('streams', { delivery: { method: 'urn:ietf:rfc:8936' } });
+    const told = async (): Promise<readonly unknown[]> => {
+      const { sets } = await ssf(`poll/${String(stream['stream_id'])}`, { returnImmediately: true });
+      return Object.values(sets as Readonly<Record<string, string>>).map((set) => (claimsOf(set)['sub_id'] as { readonly session: { readonly id: string } }).session.id);
+    };
+    const [session, token, both, last] = [await crossed({ subject_token: lab.idToken({ sid: 'told-1' }) }), await crossed({ subject_token: lab.idToken({ sid: 'told-2' }) }), await crossed({ subject_token: lab.idToken({ sid: 'told-3' }) }), await crossed({ subject_token: lab.idToken({ sid: 'told-4' }) })];
+    const revoke = (kind: string, id: string): Promise<Answer> => lab.mayfly.admin('POST', 'revocations', { kind, id, reason: 'test' });
+    await revoke('session', session.sid);
+    await revoke('lease', token.lease);
+    await revoke('lease', both.lease);
+    await revoke('session', both.sid);
+    await lab.mayfly.admin('POST', `sessions/${last.sid}/end`, { reason: 'test' });
+    const wanted = [session, token, both, last].map((each) => String(claimsOf(each.token)['sid']));
+    await until(async () => (await told()).includes(wanted[3]));
+    expect(await told()).toEqual(wanted);
   });
 
   test('a chain whose session ended meanwhile does not come over any more', async () => {

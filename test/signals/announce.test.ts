@@ -53,7 +53,7 @@ const announceUntil = (writes = Number.POSITIVE_INFINITY, most?: number, loaded 
     },
   };
   const viewOf = () => (!loaded ? undefined : { domain: { issuer: 'https://sts.acme.example/prod' }, entries: () => ({ workloads: [] }), workloadById: () => undefined }) as never;
-  const reach = createReach({ store, viewOf, tokenKinds: new Set(['access_token']), handoverKind: 'handover_token' });
+  const reach = createReach({ store, viewOf, tokenKinds: new Set(['access_token']), handingOn: new Set(['handover_token']) });
   const announce = createAnnounce({ clock: fixedClock, store: deps, reach, encode: encodeSignal, viewOf, overflowed: (streams) => { overflowed.push(...streams); }, ...(most === undefined ? {} : { most }) });
   return async (): Promise<void> => { await announce(fence, await store.streams()); };
 };
