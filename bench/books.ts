@@ -14,6 +14,7 @@ export interface Books {
 const LEASES = 'SELECT id, credential_hash FROM lease';
 const AUDITED = "SELECT count(*) AS n FROM audit WHERE action = 'exchange.issued'";
 
+/** As of one moment: requests the load left behind may still be answered meanwhile. */
 export const readBooks = async (databaseUrl: string): Promise<Books> => {
   const [leases, [audited]] = databaseUrl.startsWith('postgres') ? await askPostgres(databaseUrl) : askSqlite(databaseUrl);
   return { hashes: new Map(leases.map((row) => [String(row['id']), String(row['credential_hash'])])), audited: Number(audited?.['n']) };
@@ -23,7 +24,9 @@ type Rows = readonly Readonly<Record<string, unknown>>[];
 
 const askSqlite = (path: string): readonly [Rows, Rows] => {
   const database = new Database(path);
+  database.exec('BEGIN');
   const answers = [database.prepare(LEASES).all() as Rows, database.prepare(AUDITED).all() as Rows] as const;
+  database.exec('COMMIT');
   database.close();
   return answers;
 };
@@ -31,6 +34,7 @@ const askSqlite = (path: string): readonly [Rows, Rows] => {
 const askPostgres = async (url: string): Promise<readonly [Rows, Rows]> => {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
   const answers = [(await client.query<Record<string, unknown>>(LEASES)).rows, (await client.query<Record<string, unknown>>(AUDITED)).rows] as const;
   await client.end();
   return answers;

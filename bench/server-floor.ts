@@ -90,7 +90,7 @@ const exchange: Exchange = async ({ request }) => {
   return ok({ credential: issued.value, expiresIn: seconds(issued.value.expiresAt) - seconds(now), scope: request.scopes.join(' '), ceiling: undefined, decisionId });
 };
 
-const deps = only<PublicRouteDeps>({ clock, exchange, denials, metrics, snapshot: only<Snapshot>({ age: () => 0, domain: (name) => (name === DOMAIN ? view : undefined) }) });
+const deps = only<PublicRouteDeps>({ clock, exchange, denials, metrics, signals: { manage: only({}), poll: only({}) }, snapshot: only<Snapshot>({ age: () => 0, domain: (name) => (name === DOMAIN ? view : undefined) }) });
 const health = { metricsRegistry: metrics.registry, readiness: () => Promise.resolve([]) };
 const app = createApp([...healthRoutes(health, false), ...domainRoutes(deps)], {
   clock, random, log, metrics, trustedProxies: [], limitByAddress: createRateLimit(clock, BENCH_LIMITS.per_address), inFlight: BENCH_LIMITS.in_flight, jsonLimit: 64 * 1024,
