@@ -13,7 +13,7 @@ const FORGED = 'the token was changed on the way or forged: look at who sends it
  */
 export const MENDS: Readonly<Record<RefusalCode, string>> = {
   request_malformed: FORM, parameter_missing: FORM, parameter_repeated: FORM, parameter_invalid: FORM, credential_in_query: FORM, grant_type_unsupported: FORM,
-  parameter_unsupported: 'deferred answers are not built: completion_mode is not taken',
+  parameter_unsupported: 'leave the parameter out: a deferral code is redeemed with client_id at most, and nobody is called back',
   client_authentication_unsupported: 'clients have no secrets here: the evidence authenticates the caller; let it send at most a client_id',
   token_type_unsupported: 'the provider of this resource does not issue the requested type; see docs/providers for what each issues',
   request_too_large: 'the caller sends too much; no setting changes this limit',
