@@ -7,12 +7,13 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal, RefusalCode } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import type { AuthorityModel, Issuer, Stage } from '../registry/entries.ts';
+import type { AuthorityModel, Domain, Issuer, Stage } from '../registry/entries.ts';
 import type { ForeignLink } from '../store/rows.ts';
 import { findClaimsProblem } from '../tokens/claims.ts';
 import type { ActClaim, MayActClaim, TokenClaims } from '../tokens/claims.ts';
 import { checkPresence, checkTimes } from './check-claims.ts';
 import { stages } from './attestors/mayfly.ts';
+import { parsePersonUrn } from './person.ts';
 import type { PreparedIssuer } from './prepare.ts';
 import { replayKeyOf } from './replay-key.ts';
 import type { VerifyEvidence } from './verify-evidence.ts';
@@ -39,7 +40,9 @@ export interface Crossing {
   readonly expiresAt: number;
 }
 
-export type AttestCrossing = (token: string, candidates: (iss: string) => readonly Issuer[], domain: { readonly issuer: string }) => Promise<Result<Crossing, Refusal>>;
+export type AttestCrossing = (token: string, candidates: (iss: string) => readonly Issuer[], domain: Receiving) => Promise<Result<Crossing, Refusal>>;
+/** The domain it comes to. */
+type Receiving = Pick<Domain, 'issuer' | 'name' | 'spiffe'>;
 
 /**
  * A token with which another trust domain lets a chain of actors go on here (draft-ietf-oauth-identity-chaining section 2.3). It
@@ -65,7 +68,7 @@ export const createAttestCrossing = ({ clock, verify }: { readonly clock: Clock;
 
 const refuse = (code: RefusalCode, detail: string): { readonly ok: false; readonly error: Refusal } => err(refusal(code, detail));
 
-const readCrossing = (claims: TokenClaims, { entry }: PreparedIssuer, domain: { readonly issuer: string }): Result<Omit<Crossing, 'replayKey'>, Refusal> => {
+const readCrossing = (claims: TokenClaims, { entry }: PreparedIssuer, domain: Receiving): Result<Omit<Crossing, 'replayKey'>, Refusal> => {
   const { authority, may_act: mayAct } = claims;
   const { model, domains = [] } = authority;
   if (mayAct === undefined) return refuse('evidence_claim_missing', 'may_act is required: who goes on here');
@@ -76,6 +79,9 @@ const readCrossing = (claims: TokenClaims, { entry }: PreparedIssuer, domain: { 
   if (model === 'delegated' && claims.auth_time === undefined) return refuse('evidence_claim_missing', 'auth_time is required where a person is acted for');
   const chain = readChain(claims, model);
   if (!chain.ok) return chain;
+  // A chain was never here before, so whom it names cannot be of here: another installation may lie, or have a domain of the same name.
+  const here = [claims.sub, authority.principal, ...chain.value.map(({ sub }) => sub)].some((name) => isOf(domain, name));
+  if (here) return refuse('evidence_claim_invalid', 'the chain names a person or workload of this domain, in which it never was');
   return ok({
     issuerId: entry.id, issuerName: entry.name, iss: claims.iss, lease: claims.jti, sid: claims.sid, subject: claims.sub as Crossing['subject'], model, principal: authority.principal,
     chain: chain.value, mayAct, authTime: claims.auth_time === undefined ? undefined : claims.auth_time * SECOND, expiresAt: claims.exp * SECOND,
@@ -96,6 +102,8 @@ const readChain = ({ sub, act, authority: { domains = [] } }: TokenClaims, model
   }
   return links.length === 0 ? refuse('evidence_claim_invalid', 'the chain has no actor') : ok(links);
 };
+
+const isOf = ({ name, spiffe }: Receiving, subject: string): boolean => parsePersonUrn(subject)?.domain === name || subject.startsWith(`spiffe://${spiffe}/`);
 
 const unnest = (act: ActClaim | undefined): ActClaim[] => (act === undefined ? [] : [act, ...unnest(act.act)]);
 const MODELS = { delegated: true, bounded: true, autonomous: true } as const satisfies Record<AuthorityModel, true>;

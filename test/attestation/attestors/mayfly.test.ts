@@ -22,6 +22,7 @@ const pair = (): { readonly privateKey: KeyObject; readonly jwk: JWK } => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return { privateKey, jwk: { ...(createPublicKey(privateKey).export({ format: 'jwk' }) as JWK), kid: 'k1', alg: 'ES256', use: 'sig' } };
 };
+const HERE = { issuer: AUDIENCE, name: 'prod', spiffe: 'prod.acme.example' };
 const key = pair();
 const stranger = pair();
 const now = NOW / SECOND;
@@ -39,7 +40,7 @@ const entry = issuerEntry('mayfly', DEV, { stage: 'staging' }, { proves: 'domain
 const verify = createVerifyEvidence({ clock: fixedClock, catalogue: attestorCatalogue, keys: () => Promise.resolve(ok(createLocalJWKSet({ keys: [key.jwk] }))) });
 const attestCrossing = createAttestCrossing({ clock: fixedClock, verify });
 const show = async (token: string): Promise<string> => {
-  const result = await attestCrossing(token, (iss) => (iss === DEV ? [entry] : []), { issuer: AUDIENCE });
+  const result = await attestCrossing(token, (iss) => (iss === DEV ? [entry] : []), HERE);
   return result.ok ? 'accepted' : result.error.code;
 };
 const authority = (changes: object): object => ({ authority: { ...claims.authority, ...changes } });
@@ -48,7 +49,7 @@ const passed = [{ iss: BUILD, stage: 'development' }, { iss: DEV, stage: 'stagin
 describe('a token of another trust domain', () => {
   test('says on whose behalf, through whom, and who goes on here', async () => {
     const chain = { act: { iss: DEV, sub: PLANNER, act: { iss: BUILD, sub: SEARCHER } }, ...authority({ domains: passed, depth: 1 }) };
-    expect(await attestCrossing(mint(chain), () => [entry], { issuer: AUDIENCE })).toMatchObject({
+    expect(await attestCrossing(mint(chain), () => [entry], HERE)).toMatchObject({
       ok: true,
       value: {
         issuerId: entry.id, iss: DEV, lease: claims.jti, sid: claims.sid, subject: ALICE, model: 'delegated', principal: ALICE, authTime: (now - 60) * SECOND, mayAct: { iss: AUDIENCE, sub: DEPLOYER },
@@ -59,7 +60,7 @@ describe('a token of another trust domain', () => {
 
   test('begins with its subject where nobody is acted for', async () => {
     const own = { sub: PLANNER, act: undefined, auth_time: undefined, ...authority({ model: 'bounded', principal: 'ops@acme.example' }) };
-    expect(await attestCrossing(mint(own), () => [entry], { issuer: AUDIENCE })).toMatchObject({ ok: true, value: { subject: PLANNER, chain: [{ iss: DEV, sub: PLANNER, stage: 'staging' }] } });
+    expect(await attestCrossing(mint(own), () => [entry], HERE)).toMatchObject({ ok: true, value: { subject: PLANNER, chain: [{ iss: DEV, sub: PLANNER, stage: 'staging' }] } });
   });
 
   test.each([
@@ -83,6 +84,10 @@ describe('a token of another trust domain', () => {
     { name: 'a stage that is none', code: 'evidence_claim_invalid', token: () => mint({ act: { iss: DEV, sub: PLANNER, act: { iss: BUILD, sub: SEARCHER } }, ...authority({ domains: [{ iss: BUILD, stage: 'moon' }, { iss: DEV, stage: 'staging' }] }) }) },
     { name: 'a model that is none', code: 'evidence_claim_invalid', token: () => mint({ ...authority({ model: 'royal' }) }) },
     { name: 'this domain among those it passed', code: 'crossing_loop', token: () => mint(authority({ domains: [{ iss: AUDIENCE, stage: 'production' }, { iss: DEV, stage: 'staging' }] })) },
+    { name: 'a person of this domain', code: 'evidence_claim_invalid', token: () => mint({ sub: 'urn:mayfly:prod:person:corp:alice', ...authority({ principal: 'urn:mayfly:prod:person:corp:alice' }) }) },
+    { name: 'a person of this domain who is accountable', code: 'evidence_claim_invalid', token: () => mint({ sub: PLANNER, act: undefined, auth_time: undefined, ...authority({ model: 'autonomous', principal: 'urn:mayfly:prod:person:corp:alice' }) }) },
+    { name: 'a workload of this domain', code: 'evidence_claim_invalid', token: () => mint({ sub: DEPLOYER, client_id: DEPLOYER, act: undefined, auth_time: undefined, ...authority({ model: 'bounded', principal: 'ops@acme.example' }) }) },
+    { name: 'a workload of this domain that acted before', code: 'evidence_claim_invalid', token: () => mint({ act: { iss: DEV, sub: PLANNER, act: { iss: DEV, sub: DEPLOYER } } }) },
     { name: 'a client that does not act', code: 'evidence_claim_invalid', token: () => mint({ client_id: SEARCHER }) },
   ])('is refused with $name', async ({ code, token }) => {
     expect(await show(mint())).toBe('accepted');
@@ -99,7 +104,7 @@ describe('a token of another trust domain', () => {
   test('counts once, by its jti', async () => {
     const keys = [];
     for (const token of [mint(), mint({ exp: now + 59 }), mint({ jti: `lse_${'2'.repeat(32)}` })]) {
-      const result = await attestCrossing(token, () => [entry], { issuer: AUDIENCE });
+      const result = await attestCrossing(token, () => [entry], HERE);
       keys.push(result.ok ? result.value.replayKey : result.error.code);
     }
     expect(keys[0]).toBe(keys[1]);
