@@ -132,9 +132,16 @@ const revoke = async ({ node }: Scene, tree: Tree): Promise<{ readonly confirmed
   return { confirmedMs: confirmedAt - asked, done: watch() };
 };
 
+const JUDGED = 1000;
 /** Every member is judged in the database, and the tokens are shown to the server as a resource server would. */
 const checkInactive = async ({ node, reads, calls }: Scene, { session, sampled }: Tree): Promise<void> => {
-  if ((await reads.leases({ sessionId: session, activeAt: Date.now() }, { limit: 1, after: undefined })).items.length > 0) throw new Error('a lease of a revoked session is active');
+  for (let after = ''; ; ) {
+    const page = await reads.leasesOfSession(session, after, JUDGED);
+    const hops = await reads.hopFalls([...new Set(page.map(({ hopId }) => hopId))]);
+    if (page.some((lease) => (lease.fellUnder ?? hops.get(lease.hopId)) === undefined)) throw new Error('a lease of a revoked session is active');
+    if (page.length < JUDGED) break;
+    after = page.at(-1)?.id ?? after;
+  }
   const gateway = await calls.gatewayToken(node.url);
   for (const token of sampled) if (await calls.introspect(node.url, gateway, token)) throw new Error('a token of a revoked session is active');
 };
