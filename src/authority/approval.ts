@@ -50,6 +50,8 @@ export interface Frozen {
   readonly model: AuthorityModel;
   readonly principal: string;
   readonly startedAt: number;
+  /** When what the session rests on was shown last; null where it need not be fresh. */
+  readonly freshAt: number | null;
   /** In the words of whoever opened the task. */
   readonly purpose: string | null;
   readonly held: readonly CeilingPair[] | null;
@@ -119,7 +121,7 @@ const frozenSchema = z.strictObject({
   login: z.strictObject({ person: z.string(), authTime: z.number() }).nullable(),
   parties: z.array(z.strictObject({ person: z.string(), iss: z.string().nullable(), sub: z.string().nullable() })),
   evidence: z.strictObject({ kind: z.string(), issuer: z.string(), subject: z.string(), attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])) }),
-  shownAt: z.number(), showedEvidence: z.boolean(), opensTask: z.boolean(), model: z.enum(['delegated', 'bounded', 'autonomous']), principal: z.string(), startedAt: z.number(), purpose: z.string().nullable(), held: pairs.nullable(), path: z.array(z.string()).min(1),
+  shownAt: z.number(), showedEvidence: z.boolean(), opensTask: z.boolean(), model: z.enum(['delegated', 'bounded', 'autonomous']), principal: z.string(), startedAt: z.number(), freshAt: z.number().nullable(), purpose: z.string().nullable(), held: pairs.nullable(), path: z.array(z.string()).min(1),
   asked: z.strictObject({ target: z.string().nullable(), scopes: z.array(z.string()), ceiling: pairs.nullable(), details: z.array(detail).nullable(), tokenType: z.string().nullable(), handOnTo: z.string().nullable(), clientId: z.string().nullable() }),
   forHop: z.boolean(), lifetime: z.number(), granted: pairs.min(1),
   needs: z.array(z.strictObject({ audience: z.string(), scope: z.string().nullable(), detail: detail.optional(), names: z.array(z.string()).min(1) })).min(1),

@@ -96,7 +96,7 @@ export const openTask = (domain: Domain, workload: Workload, principal: PersonUr
   model: 'autonomous',
   principal,
   anchor: `task.${anchor}`,
-  facts: { purpose },
+  facts: { purpose, opened_by: 'exchange' },
   startedAt: now,
   expiresAt: Math.min(now + domain.limits.sessionAge.autonomous, workload.expires),
   endedAt: null,

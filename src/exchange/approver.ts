@@ -1,6 +1,8 @@
 import { namesIn } from '../authority/approval.ts';
 import type { Frozen, KnownPerson } from '../authority/approval.ts';
+import { isForeign } from '../authority/chain.ts';
 import { detailFacts } from '../authority/details.ts';
+import { secondsSince } from '../core/clock.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { PersonUrn } from '../core/ids.ts';
@@ -25,8 +27,11 @@ export const mayApprove = (view: DomainView, frozen: Frozen, { person: urn, issu
     const resource = view.resource(audience);
     if (resource === undefined) return refusal('target_unknown', `${audience} is no longer registered`);
     const answer = view.engine.decide({
-      domain: view.domain, action: 'approve', workload, person: { urn, issuer, groups }, resource, scope: scope ?? undefined, detail: detail && detailFacts(detail), evidence: frozen.evidence, chain: frozen.chain.map(({ sub }) => sub),
-      session: { model: frozen.model, principal: frozen.principal, ageSeconds: Math.max(0, Math.floor((now - frozen.startedAt) / 1000)), depth: frozen.chain.length - 1, purpose: frozen.purpose ?? undefined },
+      domain: view.domain, action: 'approve', workload, person: { urn, issuer, groups }, resource, scope: scope ?? undefined, detail: detail && detailFacts(detail), evidence: frozen.evidence, chain: frozen.chain.map(({ sub }) => sub), passed: frozen.chain.filter(isForeign),
+      session: {
+        model: frozen.model, principal: frozen.principal, ageSeconds: secondsSince(frozen.startedAt, now), depth: frozen.chain.length - 1, purpose: frozen.purpose ?? undefined,
+        freshSeconds: frozen.freshAt === null ? undefined : secondsSince(frozen.freshAt, now),
+      },
       request: { bound: true, time: now, lifetime: frozen.lifetime, approval: name, actor: frozen.asked.handOnTo ?? undefined },
     });
     if (answer.errors.length > 0) return refusal('policy_error', answer.errors.join('; '));

@@ -53,7 +53,9 @@ const onTask = async (ports: CallerPorts, asking: Asking, actor: Actor): Promise
   if (revokedBy !== undefined) return err(refusal('revoked', `${revokedBy} is revoked`));
   if (suspendedBy !== undefined) return err(refusal('suspended', `${suspendedBy} is suspended`));
   if (session.expiresAt <= now) return err(refusal('session_ended', 'the task is over'));
-  return ok({ ...ownCaller(asking, actor, { session, mayBeStored: true }), hops, beganVersion: session.beganVersion, freshness });
+  // A request that waits for people has its session already; nothing is open before something was granted in it.
+  const opensTask = session.facts['opened_by'] === 'exchange' && !hops.some(({ ceiling }) => ceiling.length > 0);
+  return ok({ ...ownCaller(asking, actor, { session, mayBeStored: true }), hops, beganVersion: session.beganVersion, freshness, opensTask });
 };
 
 export const principalOf = ({ domain }: Pick<DomainView, 'domain'>, { principal, name }: Workload): PersonUrn => {

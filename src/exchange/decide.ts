@@ -1,4 +1,5 @@
 import { isForeign, isOwn } from '../authority/chain.ts';
+import { secondsSince } from '../core/clock.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
@@ -81,8 +82,6 @@ const saysNo = (frame: QuestionFrame): string => {
   const { principal, action } = whoIsAsked(frame);
   return `${principal} may not ${action}`;
 };
-
-const secondsSince = (then: number, now: number): number => Math.max(0, Math.floor((now - then) / 1000));
 
 /**
  * Decides one ask: each requested scope, or `issue` on the resource itself when none is asked. A caller that nothing is

@@ -113,7 +113,7 @@ const describe = (approval: ApprovalId, { request, view, aim, decided, lifetime,
     person: person === undefined ? null : { urn: person.urn, issuer: person.issuer, groups: person.groups }, login: login === undefined ? null : { person: login.person, authTime: login.authTime },
     parties: [...new Set([session.holder, session.principal, ...(person === undefined ? [] : [person.urn])])].flatMap((urn) => partyOf(domain, urn)),
     evidence: caller.evidence, shownAt: now, showedEvidence: caller.showedEvidence, opensTask: caller.opensTask,
-    model: session.model, principal: session.principal, startedAt: session.startedAt, purpose: typeof purpose === 'string' ? purpose : null,
+    model: session.model, principal: session.principal, startedAt: session.startedAt, freshAt: caller.freshness?.at ?? null, purpose: typeof purpose === 'string' ? purpose : null,
     held: caller.ceiling ?? null, path: caller.path,
     asked: {
       target: request.target ?? null, scopes: request.scopes, ceiling: request.ceiling ?? null, details: request.details ?? null, tokenType: request.requestedTokenType ?? null, handOnTo: request.requestedActor ?? null, clientId: request.clientId ?? null,

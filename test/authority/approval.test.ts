@@ -13,7 +13,7 @@ const frozen = {
   chain: [{ iss: 'https://sts.example/dev', sub: 'spiffe://dev/a', workloadId: 'wkl_1', evidence: { kind: 'oidc', attributes: { text: 'ü \u0000 \ud800 "' } } }],
   person: { urn: ALICE.person, issuer: 'corp', groups: ['engineering'] }, login: { person: ALICE.person, authTime: 1 }, parties: [ALICE],
   evidence: { kind: 'oidc', issuer: 'platform', subject: 'a', attributes: { n: 1, yes: true, many: ['a'] } }, shownAt: 2, showedEvidence: true, opensTask: false,
-  model: 'delegated', principal: ALICE.person, startedAt: 1, purpose: null, held: null, path: ['domain:dom_1'],
+  model: 'delegated', principal: ALICE.person, startedAt: 1, freshAt: 1, purpose: null, held: null, path: ['domain:dom_1'],
   asked: { target: API, scopes: ['send'], ceiling: null, details: null, tokenType: null, handOnTo: null, clientId: null }, forHop: false, lifetime: 300,
   granted: [{ audience: API, scopes: ['send'] }], needs: [{ audience: API, scope: 'send', names: ['leads'] }], byPrincipal: false, policies: [{ name: 'p', version: 1 }], registryVersion: 3, askedAt: 2, expiresAt: 3,
 } as unknown as Frozen;

@@ -75,7 +75,7 @@ describe('a task', () => {
   test('belongs to its workload, for a purpose, and the person named in the registration answers for it', () => {
     expect(task).toEqual({
       id: sessionId(domain.id, ISSUER_ID, deployer.id, 'task.once'), domainId: domain.id, issuerId: ISSUER_ID, holder: deployer.id, model: 'autonomous', principal: ALICE, anchor: 'task.once',
-      facts: { purpose: 'mend the tests' }, startedAt: NOW, expiresAt: NOW + 24 * HOUR, endedAt: null, freshAt: NOW,
+      facts: { purpose: 'mend the tests', opened_by: 'exchange' }, startedAt: NOW, expiresAt: NOW + 24 * HOUR, endedAt: null, freshAt: NOW,
     });
     expect(openTask(domain, workload({ expires: NOW + HOUR }), ALICE, evidence(), 'once', '', NOW).expiresAt).toBe(NOW + HOUR);
   });

@@ -218,6 +218,26 @@ describe('a session token that people agreed to', () => {
 });
 
 describe('an autonomous workload', () => {
+  test('that may open a task once people agreed works on none before', async () => {
+    await lab.mayfly.apply({ policies: [
+      lab.policy('fixer-opens', `@approval("payments-leads") permit(principal == Workload::"${spiffe('ops/fixer')}", action == Action::"open", resource in Resource::"${PAY}");`),
+      lab.policy('fixer-issues', `permit(principal == Workload::"${spiffe('ops/fixer')}", action == Action::"issue", resource == Scope::"${PAY}#pay:read");`),
+    ] });
+    const asked = { audience: PAY, scope: 'pay:read' };
+    const answer = await lab.ask({ subject_token: lab.agent('ops/fixer'), purpose: 'look into it', ...asked, completion_mode: 'deferred' }, { dpop: await lab.prove() });
+    const waiting = await lab.show(idOf(answer));
+    const session = String(waiting['session']);
+    // Its id is no secret: listings and the webhook tell it.
+    const on = async (): Promise<Answer> => lab.ask({ subject_token: lab.agent('ops/fixer'), session, ...asked }, { dpop: await lab.prove() });
+    expect(await code(await on())).toBe('approval_required');
+    await lab.approve(answer);
+    expect(await code(await on())).toBe('approval_required');
+    expect(claimsOf(issued(await poll(answer)))).toMatchObject({ sid: session, scope: 'pay:read' });
+    expect(await code(await on())).toBe('issued');
+    await lab.remove('fixer-opens');
+    await lab.remove('fixer-issues');
+  });
+
   test('asks on its task, and the person accountable for it is no approver', async () => {
     const open = await lab.mayfly.admin('POST', 'sessions', { domain: 'dev', workload: 'ops/fixer', purpose: 'pay the supplier\'s invoice', budgets: { tokens: 5 } });
     const session = String(open.body['session']);

@@ -18,7 +18,7 @@ const KEY = parseWebhookSecret('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
 
 const frozen = (expiresAt: number) => freeze({
   approval: ID, domain: 'dom_1', session: 's', place: { kind: 'hop' }, workload: 'wkl_1', actor: 'spiffe://dev/a', issuer: 'iss_1', key: 'jkt', crossing: null, chain: [{ iss: 'i', sub: 'spiffe://dev/a', workloadId: 'wkl_1', evidence: {} }],
-  person: null, login: null, parties: [], evidence: { kind: 'oidc', issuer: 'p', subject: 'a', attributes: {} }, shownAt: START, showedEvidence: true, opensTask: false, model: 'bounded', principal: 'x', startedAt: START, purpose: null,
+  person: null, login: null, parties: [], evidence: { kind: 'oidc', issuer: 'p', subject: 'a', attributes: {} }, shownAt: START, showedEvidence: true, opensTask: false, model: 'bounded', principal: 'x', startedAt: START, freshAt: null, purpose: null,
   held: null, path: ['domain:dom_1'], asked: { target: 'a', scopes: [], ceiling: null, details: null, tokenType: null, handOnTo: null, clientId: null }, forHop: false, lifetime: 300, granted: [{ audience: 'a', scopes: [] }],
   needs: [{ audience: 'a', scope: null, names: ['leads'] }], byPrincipal: false, policies: [], registryVersion: 1, askedAt: START, expiresAt,
 } as unknown as Frozen);
