@@ -22,7 +22,7 @@ export interface Revoked {
 }
 
 export interface RevocationAdminDeps extends AdminPorts {
-  readonly store: FinderDeps['store'] & Pick<StoreReads, 'leases' | 'sessionsWith'>;
+  readonly store: FinderDeps['store'] & Pick<StoreReads, 'leases' | 'sessionsWith' | 'instances'>;
   readonly snapshot: FinderDeps['snapshot'] & Pick<Snapshot, 'revokedBy' | 'version' | 'refresh'>;
   readonly authorize: Authorize;
   readonly honouredNote: HonouredNote;

@@ -58,9 +58,9 @@ export interface Fallible { readonly target: Target; readonly domainId: DomainId
 
 /**
  * The same of workloads, issuers and domains. Whom a workload handed on to has leases of its own: they are found in the sessions in which it
- * handed on, by the newest leases it had.
+ * handed on, by the newest leases it had. What rests on a template is found in the sessions its instances live in.
  */
-export const findFallingWith = async (store: Pick<StoreReads, 'leases' | 'sessionsWith'>, targets: readonly Fallible[], now: number): Promise<Falling> => {
+export const findFallingWith = async (store: Pick<StoreReads, 'leases' | 'sessionsWith' | 'instances'>, targets: readonly Fallible[], now: number): Promise<Falling> => {
   const own: Search[] = [];
   const below: Search[] = [];
   let complete = true;
@@ -69,8 +69,9 @@ export const findFallingWith = async (store: Pick<StoreReads, 'leases' | 'sessio
     own.push({ target, filter: workloadId === undefined ? { domainId } : { domainId, workloadId } });
     if (workloadId === undefined || own.length + below.length >= MOST_SEARCHES) continue;
     const { sessions, more } = await store.sessionsWith(workloadId, HANDOVER_TOKEN, MOST_LOOKED_AT, now);
-    below.push(...sessions.map((sessionId) => ({ target, filter: { sessionId } })));
-    complete &&= !more;
+    const places = await store.instances({ domainId, templateId: workloadId, liveAt: now }, MOST_SEARCHES);
+    below.push(...[...new Set([...sessions, ...places.map(({ instance }) => instance.sessionId)])].map((sessionId) => ({ target, filter: { sessionId } })));
+    complete &&= !more && places.length < MOST_SEARCHES;
   }
   const falling = await findFalling(store, [...own, ...below], now);
   return { ...falling, more: falling.more || !complete };

@@ -52,8 +52,10 @@ const sourcesOf = (kind: string, id: string, { domainId, at }: Pick<CascadeRow, 
   switch (kind) {
     // In every session that rests on a person they are its principal.
     case 'person': return [{ kind: 'sessions', by: 'principal', value: id, since }];
-    // Its own sessions, and those of others in which it acts: whoever acts has a lease.
-    case 'workload': return [{ kind: 'sessions', by: 'holder', value: id, since }, { kind: 'leases', by: 'workload_id', value: id, since }];
+    // Its own sessions, and those of others in which it acts: whoever acts has a lease. Of a template those of its instances, which end with them.
+    case 'workload': return [
+      { kind: 'sessions', by: 'holder', value: id, since }, { kind: 'leases', by: 'workload_id', value: id, since }, { kind: 'instances', by: 'template_id', value: id, since: at },
+    ];
     case 'issuer': return [{ kind: 'sessions', by: 'domain_id', value: domainId, since, issuer: id as IssuerId }];
     case 'domain': return [{ kind: 'sessions', by: 'domain_id', value: id, since }];
     case 'key': return [{ kind: 'leases', by: 'domain_id', value: domainId, since: at - LONGEST_LEASE, kid: id }];

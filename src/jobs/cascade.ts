@@ -81,7 +81,7 @@ const takeStep = async (deps: StepDeps, row: CascadeRow, now: number): Promise<C
   const { progress } = row;
   if (progress.walked === true) return retry(deps, row, now);
   const scope = await scopeOf(deps.store, row);
-  if (scope.kind === 'sources' && (progress.find !== undefined || row.steps === 0)) return find(deps, row, scope, progress.find?.source ?? 0, now);
+  if (scope.kind === 'sources' && progress.named !== true) return find(deps, row, scope, progress.find?.source ?? 0, now);
   if (scope.kind !== 'session' || progress.named === true) return walk(deps, row, scope, now);
   // As a rule it is one session, of which no list has to be kept.
   const sessions = await withCrossings(deps, [scope.id]);

@@ -9,7 +9,7 @@ import type { Fall, Suspended } from './draft.ts';
 import { LONGEST_SESSION } from './limits.ts';
 
 export interface ReachDeps {
-  readonly store: Pick<StoreReads, 'session' | 'sessions' | 'leaseStanding' | 'hop' | 'hopsOf' | 'sessionsJoined' | 'crossings' | 'hopFalls'>;
+  readonly store: Pick<StoreReads, 'session' | 'sessions' | 'leaseStanding' | 'hop' | 'hopsOf' | 'sessionsJoined' | 'crossings' | 'hopFalls' | 'sourcePage'>;
   viewOf(domainId: DomainId): Pick<DomainView, 'entries' | 'workloadById'> | undefined;
   /** Kinds of leases that are tokens of ours; and those that stand for what is taken up with them, here or in another domain. */
   readonly tokenKinds: ReadonlySet<string>;
@@ -108,6 +108,14 @@ export const createReach = (deps: ReachDeps) => {
     return { falls: await fallsOf(standings, occurrence), next: next ?? '' };
   };
 
+  /** Sessions in which instances of a template live. */
+  const byInstances = async (template: WorkloadId, occurrence: Occurrence, position: string): Promise<Reached> => {
+    const { at } = occurrence.revocation;
+    const [, time, id] = /^(\d+)\/(.+)$/.exec(position) ?? [];
+    const { sessions, next } = await store.sourcePage({ kind: 'instances', by: 'template_id', value: template, since: at }, at, PAGE, time === undefined || id === undefined ? undefined : { at: Number(time), id });
+    return { falls: await fallsOf((await Promise.all(sessions.map(standing))).flat(), occurrence), next: next === undefined ? '' : `${next.at}/${next.id}` };
+  };
+
   /** One search after the other; which, and where in it, is the position. */
   const inTurn = async (searches: readonly ((position: string) => Promise<Reached>)[], position: string): Promise<Reached> => {
     const [, step = '0', within = ''] = /^(\d{1,6}):(.*)$/.exec(position) ?? [];
@@ -152,7 +160,7 @@ export const createReach = (deps: ReachDeps) => {
       case 'session': return bySession(id as SessionId, occurrence);
       case 'hop': return byHop(id as HopId, occurrence);
       case 'lease': return byLease(id as LeaseId, occurrence);
-      case 'workload': return inTurn([(within) => bySessions(id as WorkloadId, occurrence, within), (within) => byJoined(id as WorkloadId, occurrence, within)], position);
+      case 'workload': return inTurn([(within) => bySessions(id as WorkloadId, occurrence, within), (within) => byJoined(id as WorkloadId, occurrence, within), (within) => byInstances(id as WorkloadId, occurrence, within)], position);
       case 'person': return inTurn(holdersFor(occurrence, id).map((holder) => (within) => bySessions(holder, occurrence, within)), position);
       case 'issuer': case 'domain': return bySessions(undefined, occurrence, position);
       // A signing key is nobody's session: it leaves the key set, which is what verifiers look at.

@@ -1,3 +1,4 @@
+import { workloadPath } from '../authority/session.ts';
 import type { Clock } from '../core/clock.ts';
 import type { DomainId } from '../core/ids.ts';
 import { SECOND } from '../core/duration.ts';
@@ -42,7 +43,7 @@ export const createWatch = (deps: WatchDeps) => {
   const isKnown = (stream: StreamRow, view: Pick<DomainView, 'workloadById'>): boolean => {
     const workload = view.workloadById(stream.workloadId);
     // Not the domain: when all of it is revoked, its receivers are the ones to be told.
-    return workload !== undefined && workload.expires > clock.now() && deps.snapshot.revokedBy([`workload:${stream.workloadId}`], deps.snapshot.version) === undefined;
+    return workload !== undefined && workload.expires > clock.now() && deps.snapshot.revokedBy(workloadPath(workload), deps.snapshot.version) === undefined;
   };
 
   const look = async (stream: StreamRow, fence: Fence): Promise<void> => {

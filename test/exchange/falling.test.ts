@@ -107,7 +107,7 @@ describe('looking for what rests on entries', () => {
   const handing = (sessions: readonly string[], more = false) => {
     const own = standing('own', { path: [`workload:${worker}`] });
     const { store, asked } = storeOf(own, standing('below', { path: [`workload:${worker}`, 'hop:hop_x'] }), standing('beside'));
-    return { asked, store: { ...store, sessionsWith: () => Promise.resolve({ sessions: sessions as readonly SessionId[], more }) } };
+    return { asked, store: { ...store, instances: () => Promise.resolve([]), sessionsWith: () => Promise.resolve({ sessions: sessions as readonly SessionId[], more }) } };
   };
 
   test('looks where a workload handed on as well, and for an issuer in its whole domain', async () => {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { runCli } from '../cli/harness.ts';
 import type { Answer } from '../support/mayfly.ts';
 import { spiffe } from './agents-lab.ts';
-import { API, ceilingOf, claimsOf, issued } from './lab.ts';
+import { API, ceilingOf, claimsOf, issued, until } from './lab.ts';
 import { ALICE, POOL, TEMPLATE, instance, startTemplatesLab } from './templates-lab.ts';
 import type { TemplatesLab } from './templates-lab.ts';
 
@@ -174,7 +174,11 @@ describe('a revoked instance', () => {
   test('and every other falls with the template', async () => {
     const tokens = [await using(it.use('p-1')), await using(it.use('p-2'))];
     const id = String((await shown(POOL))['id']);
-    expect((await revoke(id)).status).toBe(200);
+    const { status, body } = await revoke(id);
+    expect([status, Number(body['leases']) >= 2]).toEqual([200, true]);
+    const carriedOut = async () => (await it.lab.mayfly.admin('GET', `revocations/${String(body['revocation'])}`)).body['carried_out'] as { readonly status: string; readonly leases: number };
+    await until(async () => (await carriedOut()).status === 'done');
+    expect((await carriedOut()).leases).toBe(body['leases']);
     for (const token of tokens) expect(await it.reasonOf(await it.lab.spend(token, { scope: 'deploy:read' }))).toBe('revoked');
     expect(await it.reasonOf(await it.use('p-3'))).toBe('revoked');
     expect((await enable(id)).status).toBe(200);

@@ -293,6 +293,16 @@ describeCascades((rig) => {
     expect(await counts(first)).toEqual([1, 5, true]);
   });
 
+  test('is looked for again where even looking for it failed the first time', async () => {
+    await tree({ model: 'autonomous', principal: personOf('frank') });
+    const seq = await rig().revoke(`person:${personOf('frank')}`);
+    await rig().carryOut({ change: () => ({ sourcePage: () => Promise.reject(new Error('a row that cannot be read')) }) });
+    expect(await counts(seq)).toEqual([0, 0, false]);
+    rig().time.now += MINUTE;
+    await rig().carryOut();
+    expect(await counts(seq)).toEqual([1, 5, true]);
+  });
+
   test('waits where the database does not answer, and is nobody\'s loss', async () => {
     const { session } = await tree();
     const seq = await rig().revoke(`session:${session.id}`);

@@ -8,7 +8,7 @@ import type { Outbox } from './outbox.ts';
 const [A, B] = [streamId('a'), streamId('b')];
 let outbox: Outbox;
 let now: number;
-let workload: { expires: number } | undefined;
+let workload: { id: string; expires: number; instanceOf?: { id: string } } | undefined;
 let revoked: string | undefined;
 let shown: Map<string, readonly [number, number]>;
 let paused: string[];
@@ -16,7 +16,7 @@ let loaded: boolean;
 beforeEach(() => {
   outbox = createOutbox(makeStream({ id: A }), makeStream({ id: B }));
   now = START;
-  workload = { expires: Number.MAX_SAFE_INTEGER };
+  workload = { id: 'wkl_1', expires: Number.MAX_SAFE_INTEGER, instanceOf: { id: 'wkl_template' } };
   revoked = undefined;
   shown = new Map();
   paused = [];
@@ -91,8 +91,9 @@ describe('a receiver', () => {
 
   test.each<{ readonly name: string; readonly happen: () => void }>([
     { name: 'that was removed', happen: () => { workload = undefined; } },
-    { name: 'that expired', happen: () => { workload = { expires: START }; } },
+    { name: 'that expired', happen: () => { workload = { id: 'wkl_1', expires: START }; } },
     { name: 'that was revoked', happen: () => { revoked = 'workload:wkl_1'; } },
+    { name: 'whose template was revoked', happen: () => { revoked = 'workload:wkl_template'; } },
   ])('$name is told nothing more, and its streams wait', async ({ happen }) => {
     happen();
     expect(await known()).toEqual([]);

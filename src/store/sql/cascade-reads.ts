@@ -10,24 +10,30 @@ import { encodeTime } from './tables.ts';
  */
 export const sourcePage = (dialect: Dialect, source: CascadeSource, at: number, limit: number, after: PageAfter | undefined): Query =>
   query(dialect, (bind) => {
-    const sessions = source.kind === 'sessions';
-    const time = sessions ? 't.started_at' : 't.issued_at';
-    const behind = after === undefined ? '' : ` AND (${time}, t.id) < (${bind(encodeTime(after.at))}, ${bind(after.id)})`;
+    const { table, time, id, columns } = TABLES[source.kind];
+    const behind = after === undefined ? '' : ` AND (${time}, ${id}) < (${bind(encodeTime(after.at))}, ${bind(after.id)})`;
     const now = bind(encodeTime(at));
     return `
       SELECT p.id, p.moment, p.session_id AS "sessionId",
         coalesce((SELECT s.expires_at > ${now} AND (s.ended_at IS NULL OR s.ended_at > ${now}) AND ${restsOn(dialect, source, bind, now)} FROM session s WHERE s.id = p.session_id), false) AS rests
-      FROM (SELECT ${sessions ? 't.id, t.id AS session_id' : 't.id, t.session_id, t.kid, t.expires_at'}, ${time} AS moment FROM ${sessions ? 'session' : 'lease'} t
-        WHERE t.${source.by} = ${bind(source.value)} AND ${time} >= ${bind(encodeTime(source.since))}${behind} ORDER BY ${time} DESC, t.id DESC LIMIT ${bind(limit)}) p
+      FROM (SELECT ${columns}, ${time} AS moment FROM ${table} t
+        WHERE t.${source.by} = ${bind(source.value)} AND ${time} >= ${bind(encodeTime(source.since))}${behind} ORDER BY ${time} DESC, ${id} DESC LIMIT ${bind(limit)}) p
       ORDER BY p.moment DESC, p.id DESC`;
   });
+
+/** What each kind is paged by; several instances of one session at one moment name it once. */
+const TABLES: Readonly<Record<CascadeSource['kind'], { readonly table: string; readonly time: string; readonly id: string; readonly columns: string }>> = {
+  sessions: { table: 'session', time: 't.started_at', id: 't.id', columns: 't.id, t.id AS session_id' },
+  leases: { table: 'lease', time: 't.issued_at', id: 't.id', columns: 't.id, t.session_id, t.kid, t.expires_at' },
+  instances: { table: 'instance', time: 't.expires_at', id: 't.session_id', columns: 't.session_id AS id, t.session_id' },
+};
 
 type Bind = (value: unknown) => string;
 
 const restsOn = (dialect: Dialect, source: CascadeSource, bind: Bind, now: string): string => {
   // Whoever's session it is: those this workload holds are another source's.
   if (source.kind === 'leases') return source.kid === undefined ? `s.holder <> ${bind(source.value)}` : `p.kid = ${bind(source.kid)} AND p.expires_at > ${now}`;
-  if (source.issuer === undefined) return 'true';
+  if (source.kind === 'instances' || source.issuer === undefined) return 'true';
   const target = bind(`issuer:${source.issuer}`);
   return `(s.issuer_id = ${bind(source.issuer)} OR EXISTS (SELECT 1 FROM hop h CROSS JOIN ${dialect.strings('h.path', 'e')} WHERE h.session_id = s.id AND e.value = ${target}))`;
 };
