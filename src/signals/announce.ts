@@ -60,7 +60,7 @@ export const createAnnounce = (deps: AnnounceDeps) => {
   };
 
   const causeOf = ({ seq, kind, revocation }: Occurrence): Cause => ({
-    seq, target: revocation.target, ...(kind === 'made' ? { at: revocation.at, by: revocation.by, reason: revocation.reason } : { at: revocation.enabledAt ?? revocation.at, by: revocation.enabledBy ?? revocation.by, reason: undefined }),
+    seq, domainId: revocation.domainId, target: revocation.target, ...(kind === 'made' ? { at: revocation.at, by: revocation.by, reason: revocation.reason } : { at: revocation.enabledAt ?? revocation.at, by: revocation.enabledBy ?? revocation.by, reason: undefined }),
   });
 
   /** All of one occurrence, or as much of it as there is room for; gives the room that is left. */
@@ -98,14 +98,15 @@ export const createAnnounce = (deps: AnnounceDeps) => {
     return { cursor, room, written };
   };
 
-  const tellRevoked = async (fence: Fence, listeners: readonly Listener[]): Promise<void> => {
+  const tellRevoked = async (fence: Fence, streams: readonly StreamRow[]): Promise<void> => {
     // What was revoked before the first stream began is told to nobody.
-    const began = Math.min(...listeners.map(({ beganSeq }) => beganSeq));
+    const began = Math.min(...streams.map(({ beganSeq }) => beganSeq));
     const stored = await store.signalCursor();
     let progress: Progress = { cursor: stored === undefined || stored.seq < began ? { seq: began, position: '' } : stored, room: BATCHES, written: stored?.seq ?? 0 };
     for (let more = true; more; ) {
       const { upTo, occurrences } = await store.occurrences(progress.cursor.seq, OCCURRENCES);
-      progress = await tellEach(fence, occurrences, listeners, progress);
+      // Streams name thousands of subjects: they are read where there is something to tell, not in every turn.
+      if (occurrences.length > 0) progress = await tellEach(fence, occurrences, await listenersOf(streams), progress);
       if (progress.room === 0) return;
       if (upTo > progress.written) await write(fence, NOTHING, [], [], { seq: upTo, position: '' });
       progress = { ...progress, cursor: { seq: upTo, position: '' }, written: Math.max(upTo, progress.written) };
@@ -114,11 +115,9 @@ export const createAnnounce = (deps: AnnounceDeps) => {
   };
 
   return async (fence: Fence, streams: readonly StreamRow[]): Promise<void> => {
-    const listeners = await listenersOf(streams);
-    if (listeners.length === 0) return;
-    await tellRevoked(fence, listeners);
+    if (streams.length > 0) await tellRevoked(fence, streams);
   };
 };
 export type Announce = ReturnType<typeof createAnnounce>;
 
-const NOTHING: Cause = { seq: 0, target: 'domain:', at: 0, by: '', reason: undefined };
+const NOTHING: Cause = { seq: 0, domainId: '', target: 'domain:', at: 0, by: '', reason: undefined };

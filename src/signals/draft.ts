@@ -24,7 +24,7 @@ export type Suspended =
   | { readonly what: 'person' | 'workload'; readonly sub: string };
 
 /** Why, when and by whom. `seq`: registry version of the revocation. */
-export interface Cause { readonly seq: number; readonly target: Target; readonly at: number; readonly by: string; readonly reason: string | undefined }
+export interface Cause { readonly seq: number; readonly domainId: string; readonly target: Target; readonly at: number; readonly by: string; readonly reason: string | undefined }
 
 /** A stream, as far as it decides what it is told. */
 export interface Listener extends Pick<StreamRow, 'id' | 'domainId' | 'eventsRequested' | 'beganSeq' | 'createdAt' | 'status'> {
@@ -51,7 +51,7 @@ export const draftEvents = (cause: Cause, falls: readonly Fall[], listeners: rea
     return falls.filter((fall) => domainOf(fall) === listener.domainId).flatMap((fall) => {
       const { type, subject, payload, dedupeKey } = describe(fall, cause, listener.issuer);
       if (!delivered.includes(type) || listener.excluded.some((each) => each.since <= cause.at && excludes(each.subject, subject))) return [];
-      const row = encode({ streamId: listener.id, dedupeKey, type, subject, payload: { ...payload, ...commonOf(cause) }, txn: txnOf(cause), at: now, doneAt: null, error: null });
+      const row = encode({ streamId: listener.id, dedupeKey, type, subject, payload: { ...payload, ...commonOf(cause, listener) }, txn: txnOf(cause), at: now, doneAt: null, error: null });
       return [{ streamId: listener.id, dedupeKey, row }];
     });
   });
@@ -96,9 +96,9 @@ const suspendedSubject = (of: Suspended, issuer: string, levels: JsonObject): Pi
   return { subject: issSub(issuer, of.sub), payload: { principal: of.what === 'person' ? 'USER' : 'APPLICATION', ...levels } };
 };
 
-/** CAEP 1.0 section 2. */
-const commonOf = ({ at, by, reason }: Cause): JsonObject => ({
-  event_timestamp: Math.floor(at / 1000), initiating_entity: initiatorOf(by), ...(reason === undefined || reason === '' ? {} : { reason_admin: { en: reason } }),
+/** CAEP 1.0 section 2. Why it happened is told in the domain in which it did; elsewhere only that it did. */
+const commonOf = ({ at, by, reason, domainId }: Cause, listener: Listener): JsonObject => ({
+  event_timestamp: Math.floor(at / 1000), initiating_entity: initiatorOf(by), ...(reason === undefined || reason === '' || domainId !== listener.domainId ? {} : { reason_admin: { en: reason } }),
 });
 
 /** Who holds a credential ends it under its own name; signals of others come under that of their transmitter; all else an admin did. */

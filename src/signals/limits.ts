@@ -5,7 +5,8 @@ export const MOST_WAITING = 1_000_000;
 export const LONGEST_WAIT = 72 * HOUR;
 
 export const STREAMS_PER_WORKLOAD = 10;
-export const EXCLUDED_PER_STREAM = 10_000;
+/** Each is held against every event, in every turn that has one. */
+export const EXCLUDED_PER_STREAM = 1000;
 
 /** An exclusion takes effect this late: who got hold of a receiver's token must not silence what is about to happen (SSF 1.0, malicious subject removal). */
 export const REMOVAL_GRACE = HOUR;

@@ -14,7 +14,7 @@ const user = { format: 'iss_sub', iss: ISSUER, sub: told.sub };
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/';
 
 const listener = (change: Partial<Listener> = {}): Listener => ({ id: 'str_1' as StreamId, domainId: DEV, eventsRequested: null, beganSeq: 4, createdAt: NOW - 1000, status: 'enabled', issuer: ISSUER, excluded: [], ...change });
-const cause: Cause = { seq: 5, target: 'session:sid-1', at: NOW + 999, by: 'local', reason: 'stolen' };
+const cause: Cause = { seq: 5, domainId: DEV, target: 'session:sid-1', at: NOW + 999, by: 'local', reason: 'stolen' };
 
 interface Drafted { readonly streamId: string; readonly dedupeKey: string; readonly type: string; readonly subject: JsonObject; readonly payload: JsonObject; readonly txn: string; readonly at: number }
 const draft = (fall: Fall, { why = cause, to = [listener()] }: { readonly why?: Cause; readonly to?: readonly Listener[] } = {}): readonly Drafted[] =>
@@ -63,6 +63,13 @@ describe('a stream hears', () => {
     { name: 'of a subject it removed as long as that is recent', change: { excluded: exclusion(NOW + 1000) }, hears: true },
     { name: 'nothing of a subject it removed', change: { excluded: exclusion(NOW + 999) }, hears: false },
   ])('$name', ({ change, why = cause, hears }) => { expect(draft(SESSION, { why, to: [listener(change)] })).toHaveLength(hears ? 1 : 0); });
+
+  test('why it happened where it happened, and elsewhere only that it did', () => {
+    expect(draft(SESSION)[0]?.payload).toHaveProperty('reason_admin', { en: 'stolen' });
+    const elsewhere = draft(SESSION, { why: { ...cause, domainId: 'dom_prod' } });
+    expect(elsewhere).toHaveLength(1);
+    expect(elsewhere[0]?.payload).not.toHaveProperty('reason_admin');
+  });
 
   test('the same as every other that listens', () => {
     expect(draft(SESSION, { to: [listener(), listener({ id: 'str_2' as StreamId })] }).map(({ streamId }) => streamId)).toEqual(['str_1', 'str_2']);
