@@ -11,6 +11,7 @@ import type { AttestorPort } from './catalogues.ts';
 import type { Scene, Settle } from './scene.ts';
 import { closeOptions, issuerOptions } from './schemas.ts';
 import type { IssuerEntry } from './schemas.ts';
+import { checkApplications, domainOf, nameOf } from './settle-applications.ts';
 import { checkWorkloadExists, settleCommon, settleSet } from './settle-common.ts';
 import { settleSignals } from './settle-signals.ts';
 
@@ -88,14 +89,11 @@ const settleAudiences = (audiences: NonNullable<IssuerEntry['audiences']>): Json
  * apart by a claim (not by their audiences: the entry is chosen before the audience is looked at).
  */
 export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Report): void => {
+  checkApplications(issuer, scene, report);
   let isTaken = false;
   for (const [key, other] of scene.issuers) {
     if (other.id === issuer.id) continue;
     const sameDoor = other.domainId === issuer.domainId && other.proves === issuer.proves;
-    if (issuer.proves === 'people' && other.proves === 'people' && other.issuer === issuer.issuer) {
-      if (other.domainId === issuer.domainId) checkApproversApart(issuer, other, scene, report);
-      else checkApplications(issuer, other, scene, report);
-    }
     // A person's access token has a typ of its own, and so has a chain that comes from another domain: they share their audience with
     // the evidence of workloads.
     const apartByType = other.domainId === issuer.domainId && [issuer, other].some(({ proves }) => proves === 'people' || proves === 'domains') && [issuer, other].every(({ proves }) => proves !== 'admins');
@@ -114,26 +112,6 @@ export const checkIssuerConflicts = (issuer: Issuer, scene: Scene, report: Repor
   const fitting = own.id === issuer.domainId && issuer.audience === (issuer.proves === 'admins' ? `${own.issuer}/admin` : own.issuer);
   if (!fitting) report('audience', `${issuer.audience} is reserved for trust domain ${own.name}`, 'remove this line to use the default, or choose a value of your own');
 };
-
-/** An application's ID token is made out to the application alone: trusted in two domains, it would be good in both. */
-const checkApplications = (issuer: Issuer, other: Issuer, scene: Scene, report: Report): void => {
-  const taken = clientsOf(other);
-  const told = (path: string, clientId: string): void => {
-    if (taken.includes(clientId)) report(path, `${clientId} is listed by issuer ${nameOf(other, scene)} already`, 'use another application for each trust domain: a token of one must not count in the other');
-  };
-  for (const [index, { clientId }] of (issuer.audiences ?? []).entries()) told(`audiences[${index}].client_id`, clientId);
-  for (const [index, clientId] of (issuer.approverClients ?? []).entries()) told(`approver_clients[${index}]`, clientId);
-};
-
-/** Of two entries of one issuer neither may let agents hold what the other lets people approve with. */
-const checkApproversApart = (issuer: Issuer, other: Issuer, scene: Scene, report: Report): void => {
-  const [own, others] = [issuer.audiences ?? [], other.audiences ?? []].map((audiences) => audiences.map(({ clientId }) => clientId));
-  for (const clientId of [...(issuer.approverClients ?? []).filter((client) => others?.includes(client)), ...(other.approverClients ?? []).filter((client) => own?.includes(client))]) {
-    report('approver_clients', `${clientId} is an application of agents at one of this entry and issuer ${nameOf(other, scene)}, and one of approvers at the other`, 'register an application of its own for approvers');
-  }
-};
-
-const clientsOf = ({ audiences = [], approverClients = [] }: Issuer): readonly string[] => [...audiences.map(({ clientId }) => clientId), ...approverClients];
 
 const settleUrl = (entry: IssuerEntry, attestor: AttestorPort, domain: Domain, scene: Scene, report: Report): string | undefined => {
   const issuer = entry.issuer ?? attestor.defaultIssuer;
@@ -175,7 +153,3 @@ const discriminatorOf = (issuer: Issuer, scene: Scene): Discriminator | undefine
 
 /** Only different values of one claim exclude each other; two claims can stand in one token. */
 const areApart = (a: Discriminator | undefined, b: Discriminator | undefined): boolean => a !== undefined && b !== undefined && a.claim === b.claim && a.value !== b.value;
-
-const domainOf = (issuer: Issuer, scene: Scene): string => [...scene.domains.values()].find(({ id }) => id === issuer.domainId)?.name ?? issuer.domainId;
-
-const nameOf = (issuer: Issuer, scene: Scene): string => `${domainOf(issuer, scene)}/${issuer.name}`;

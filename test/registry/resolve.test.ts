@@ -336,6 +336,61 @@ describe('one token, one issuer entry', () => {
     expect((await shared('other')).ok).toBe(true);
   });
 
+  describe('an application where people log in for their agents, or to approve', () => {
+    const IDP = 'https://idp.acme.example';
+    const people = (clients: object, more: object = {}) => ({ domain: 'prod', name: 'corp', kind: 'oidc', proves: 'people', issuer: IDP, owner: 'x', expires: '2027-01-01', ...clients, ...more });
+    const admins = (more: object = {}) => ({ domain: 'prod', name: 'staff', kind: 'oidc', proves: 'admins', issuer: IDP, audience: 'portal', owner: 'x', expires: '2027-01-01', ...more });
+    const presented = (clientId: string) => ({ audiences: [{ client_id: clientId, presenters: ['ci/deployer'] }] });
+    const approving = (clientId: string) => ({ approver_clients: [clientId] });
+    const withIssuers = (...issuers: readonly object[]) => ({ ...manifest(), domains: [...manifest().domains, { name: 'staging', stage: 'staging', owner: 'x' }], issuers: [...manifest().issuers, ...issuers] });
+    const storedAfter = async (...issuers: readonly object[]) => rowsAfter(valueOf(await plan(withIssuers(...issuers))), empty.rows);
+    const paths = async (document: unknown, rows = empty.rows) => {
+      const made = await plan(document, { rows });
+      return made.ok ? [] : made.error.map(({ path }) => path);
+    };
+
+    test.each([
+      { name: 'agents present it, and admins of the domain log in there', clients: presented, domain: 'prod', at: 'issuers[1].audiences[0].client_id' },
+      { name: 'agents present it, and admins of another domain log in there', clients: presented, domain: 'staging', at: 'issuers[1].audiences[0].client_id' },
+      { name: 'agents present it, and admins of the installation log in there', clients: presented, domain: 'system', at: 'issuers[1].audiences[0].client_id' },
+      { name: 'approvers log in there, and admins of the domain', clients: approving, domain: 'prod', at: 'issuers[1].approver_clients[0]' },
+      { name: 'approvers log in there, and admins of the installation', clients: approving, domain: 'system', at: 'issuers[1].approver_clients[0]' },
+    ])('is refused where $name, whichever comes second', async ({ clients, domain, at }) => {
+      const [corp, staff] = [people(clients('portal')), admins({ domain })];
+      expect(await paths(withIssuers(corp, staff))).toEqual([at, 'issuers[2].audience']);
+      expect(await paths({ issuers: [staff] }, await storedAfter(corp))).toEqual(['issuers[0].audience']);
+      expect(await paths({ issuers: [corp] }, await storedAfter(staff))).toEqual([at.replace('[1]', '[0]')]);
+      // Neither by a change of what was apart.
+      expect(await paths({ issuers: [staff] }, await storedAfter(corp, admins({ domain, audience: 'other' })))).toEqual(['issuers[0].audience']);
+      expect(await paths({ issuers: [corp] }, await storedAfter(people(clients('other')), staff))).toEqual([at.replace('[1]', '[0]')]);
+      expect(await paths({ issuers: [staff] }, await storedAfter(corp, admins({ domain, issuer: 'https://idp.other.example' })))).toEqual(['issuers[0].audience']);
+    });
+
+    test.each([{ domain: 'prod' }, { domain: 'staging' }, { domain: 'system' }])('is taken beside admins of $domain who have one of their own, or an issuer of their own', async ({ domain }) => {
+      for (const clients of [presented, approving]) {
+        expect(await paths(withIssuers(people(clients('portal')), admins({ domain, audience: 'admin-portal' })))).toEqual([]);
+        expect(await paths(withIssuers(people(clients('portal')), admins({ domain, issuer: 'https://idp.other.example' })))).toEqual([]);
+      }
+    });
+
+    test('names the other entry only to who may know its domain, and tells how many there are to nobody', async () => {
+      const told = async (document: unknown, rows: Parameters<typeof viewOf>[0], known: readonly string[]) => errorOf(await plan(document, { rows }, { ...KEEP, mayKnow: (domain) => known.includes(domain) }));
+      const telling = (name: string, value: string) => ({ domain: 'staging', name, discriminator: { claim: 'tenant', value } });
+      const theirs = await storedAfter(admins(telling('theirs', '1')), admins(telling('theirs-too', '2')));
+      const corp = { issuers: [people(presented('portal'))] };
+      expect(await told(corp, theirs, ['prod'])).toEqual([expect.objectContaining({ path: 'issuers[0].audiences[0].client_id', message: expect.stringContaining('portal is not free') })]);
+      expect(JSON.stringify(await told(corp, theirs, ['prod']))).not.toMatch(/staging|theirs/);
+      expect(JSON.stringify(await told(corp, theirs, ['prod', 'staging']))).toContain('staging/theirs');
+      const apps = await storedAfter(people({ approver_clients: ['portal'] }, { domain: 'staging', name: 'theirs' }));
+      const staff = { issuers: [admins()] };
+      expect(await told(staff, apps, ['prod'])).toEqual([expect.objectContaining({ path: 'issuers[0].audience', message: expect.stringContaining('portal is not free') })]);
+      expect(JSON.stringify(await told(staff, apps, ['prod', 'staging']))).toContain('staging/theirs');
+      // Two domains whose agents present tokens of one application are told the same way.
+      expect(JSON.stringify(await told({ issuers: [people({ approver_clients: ['portal'] })] }, apps, ['prod']))).not.toMatch(/staging|theirs/);
+      expect(JSON.stringify(await told({ issuers: [people({ approver_clients: ['portal'] })] }, apps, ['prod', 'staging']))).toContain('staging/theirs');
+    });
+  });
+
   test('sees a clash with what is stored already', async () => {
     const rows = rowsAfter(valueOf(await plan(manifest())), empty.rows);
     expect(errorOf(await plan({ issuers: [{ ...manifest().issuers[0], name: 'other' }] }, { rows })).map(({ path }) => path)).toEqual(['issuers[0]']);
