@@ -54,11 +54,11 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
   };
 
   /** Whether an admin sees approvals as an admin: asked without writing down a "no" of somebody who may see them as a person. */
-  const seesAll = async ({ admin, known }: ApprovalCaller, verb: 'list' | 'show', view: DomainView | undefined): Promise<Result<boolean, Refusal>> => {
-    if (admin !== undefined && deps.judge(admin, verb, view) === undefined) return ok(true);
+  const listsAll = async ({ admin, known }: ApprovalCaller, view: DomainView | undefined): Promise<Result<boolean, Refusal>> => {
+    if (admin !== undefined && deps.judge(admin, 'list', view) === undefined) return ok(true);
     if (known !== undefined && known.view.domain.name !== SYSTEM_DOMAIN && (view === undefined || view.domain.id === known.view.domain.id)) return ok(false);
     if (admin === undefined) return ok(false);
-    const permitted = await deps.authorize(admin, verb, view);
+    const permitted = await deps.authorize(admin, 'list', view);
     return permitted.ok ? ok(true) : permitted;
   };
 
@@ -67,6 +67,10 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
     const frozen = thaw(row);
     return row.votes.some((vote) => isSamePerson(vote, approver)) || (frozen.ok && namesFor(view, frozen.value, approver, now).length > 0);
   };
+
+  /** Whoever is not shown a request learns by no other call that there is one (design section 3, invariant 11). */
+  const sees = ({ admin, known }: ApprovalCaller, view: DomainView, row: ApprovalRow, now: number): boolean =>
+    (admin !== undefined && withinReach(admin, view) !== undefined && deps.judge(admin, 'show', view) === undefined) || (known !== undefined && concerns(known, row, now));
 
   const missing = async ({ admin }: ApprovalCaller, id: string): Promise<Denied> => {
     if (admin !== undefined) {
@@ -105,12 +109,20 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
   const decide = async (verb: Verb, raw: string, reason: string | null, caller: ApprovalCaller): Promise<Result<JsonObject, Denied>> => {
     for (let left = TRIES; left > 0; left -= 1) {
       const row = await find(raw);
-      if (row === undefined || deps.snapshot.domainById(row.domainId) === undefined || (caller.admin !== undefined && withinReach(caller.admin, deps.snapshot.domainById(row.domainId)) === undefined)) return err(await missing(caller, raw));
+      const home = row === undefined ? undefined : deps.snapshot.domainById(row.domainId);
+      if (row === undefined || home === undefined) return err(await missing(caller, raw));
       const { known } = caller;
       if (known === undefined) return err({ refusal: refusal('approver_missing', 'no token says which person you are') });
       const at = deps.clock.now();
+      const isSeen = sees(caller, home, row, at);
+      // The log of a domain is not for the people of another one to write to.
+      if (!isSeen && row.domainId !== known.view.domain.id) return err(await missing(caller, raw));
       const allowed = await refuse(row, known, at);
-      if (!allowed.ok) return err(await denied(allowed.error, row, known, verb));
+      if (!allowed.ok) {
+        const why = await denied(allowed.error, row, known, verb);
+        return err(isSeen ? why : await missing(caller, raw));
+      }
+      if (!isSeen) return err(await missing(caller, raw));
       const { view, approver } = known;
       const names = namesFor(view, allowed.value, approver, at);
       const by = { approval: row.id, hash: row.hash, by: approver.person, workload: allowed.value.actor, session: row.sessionId };
@@ -127,7 +139,7 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
     async list(filter: ApprovalFilter, caller: ApprovalCaller): Promise<Result<Listing, Denied>> {
       const { admin, known } = caller;
       const named = filter.domain === undefined ? undefined : deps.snapshot.domain(filter.domain);
-      const all = await seesAll(caller, 'list', filter.domain === undefined && admin !== undefined ? domainMeant(admin) : named);
+      const all = await listsAll(caller, filter.domain === undefined && admin !== undefined ? domainMeant(admin) : named);
       if (!all.ok) return err({ refusal: all.error });
       if (filter.domain !== undefined && (named === undefined || (!all.value && named.domain.id !== known?.view.domain.id))) return err({ refusal: refusal('not_found', `no domain ${filter.domain}`) });
       const view = all.value ? named ?? (admin === undefined ? undefined : domainMeant(admin)) : known?.view;
@@ -145,13 +157,9 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
     async show(raw: string, caller: ApprovalCaller): Promise<Result<JsonObject, Denied>> {
       const row = await find(raw);
       const view = row === undefined ? undefined : deps.snapshot.domainById(row.domainId);
-      const reached = caller.admin === undefined ? view : withinReach(caller.admin, view);
-      if (row === undefined || reached === undefined) return err(await missing(caller, raw));
-      const all = await seesAll(caller, 'show', reached);
-      if (!all.ok) return err({ refusal: all.error });
       const now = deps.clock.now();
-      if (!all.value && (caller.known === undefined || !concerns(caller.known, row, now))) return err({ refusal: refusal('not_found', `no approval ${raw}`) });
-      return ok(show(reached, row, now));
+      if (row === undefined || view === undefined || !sees(caller, view, row, now)) return err(await missing(caller, raw));
+      return ok(show(view, row, now));
     },
 
     approve: (raw: string, reason: string | null, caller: ApprovalCaller) => decide('approve', raw, reason, caller),

@@ -14,9 +14,10 @@ let prover: Prover;
 beforeAll(async () => {
   plane = await startPlane();
   prover = await createProver();
+  const approvers = (domain: string, app: string): object => ({ domain, name: 'corp', kind: 'oidc', proves: 'people', issuer: plane.platform.issuer, claims: { groups: { claim: 'groups', type: 'list' } }, approver_clients: [app], ...common });
   const policy = (name: string, cedar: string): object => ({ domain: 'dev', name, cedar, ...common });
   await plane.mayfly.apply({
-    issuers: [{ domain: 'dev', name: 'corp', kind: 'oidc', proves: 'people', issuer: plane.platform.issuer, claims: { groups: { claim: 'groups', type: 'list' } }, approver_clients: ['approvals'], ...common }],
+    issuers: [approvers('dev', 'approvals'), approvers('other', 'other-approvals')],
     resources: [{ domain: 'dev', audience: PAY, scopes: ['send'], ...common }],
     policies: [
       policy('sends', `@approval("leads") permit(principal == Workload::"spiffe://dev.127.0.0.1/ci", action == Action::"issue", resource == Scope::"${PAY}#send");`),
@@ -62,6 +63,47 @@ describe('over HTTP', () => {
     // To approve is all that token is for.
     expect(await call('GET', 'leases', person())).toMatchObject({ status: 401, body: { code: 'admin_unauthenticated' } });
     expect((await call('POST', pathOf(answer, 'approve'), person(), {})).body).toMatchObject({ status: 'approved', approved_by: [{ person: 'urn:mayfly:dev:person:corp:pat' }] });
+  });
+
+  describe('whom a request does not concern', () => {
+    const unknown = `apr_${'0'.repeat(32)}`;
+    const answers = async (id: string, headers: Readonly<Record<string, string>>): Promise<readonly { readonly status: number; readonly told: string }[]> => {
+      const calls: readonly (readonly ['GET' | 'POST', string, object?])[] = [['GET', ''], ['POST', '/approve', {}], ['POST', '/deny', { reason: 'x' }]];
+      const all = [];
+      for (const [method, verb, body] of calls) {
+        const { status, body: told } = await plane.call(method, `approvals/${id}${verb}`, headers, body);
+        all.push({ status, told: JSON.stringify({ ...told, request_id: 'r' }).replaceAll(id, 'ID').replaceAll(/dec_\w+/g, 'DECISION') });
+      }
+      return all;
+    };
+
+    test.each([
+      { name: 'a person in no group of approvers', headers: () => bearer(person({ sub: 'sam', groups: ['sales'] })), status: 404, log: ['approver_denied', 'approver_denied'] },
+      { name: 'a person of another domain', headers: () => bearer(person({ sub: 'oz', aud: 'other-approvals' })), status: 404, log: [] },
+      { name: 'an admin of the domain who may neither look nor approve', headers: () => bearer(plane.token({ sub: 'guest', groups: ['guests'] }, 'dev')), status: 403, log: ['admin_denied', 'approver_denied', 'admin_denied', 'approver_denied', 'admin_denied'] },
+    ])('gets the answers to an unknown id: $name', async ({ headers, status, log }) => {
+      const answer = await ask();
+      const id = String(answer.body['approval_id']);
+      const before = (await plane.audited('admin.denied')).length;
+      const told = await answers(id, headers());
+      const written = (await plane.audited('admin.denied')).slice(before);
+      expect(told.map((each) => each.status)).toEqual([status, status, status]);
+      expect(told).toEqual(await answers(unknown, headers()));
+      // Why is for the log of their own domain alone.
+      expect(written.map(({ code }) => code)).toEqual(log);
+      expect((await plane.ops('GET', pathOf(answer))).body).toMatchObject({ status: 'pending', approved_by: [] });
+      expect((await plane.call('POST', pathOf(answer, 'approve'), bearer(person()), {})).body).toMatchObject({ status: 'approved' });
+      // Who agreed sees it still, and is told why their word counts no more.
+      expect(await plane.call('POST', pathOf(answer, 'deny'), bearer(person({ groups: ['sales'] })), { reason: 'x' })).toMatchObject({ status: 403, body: { code: 'approver_denied', decision_id: expect.stringMatching(/^dec_/) } });
+    });
+
+    test('is written down with what they lacked', async () => {
+      const answer = await ask();
+      await plane.call('POST', pathOf(answer, 'approve'), bearer(person({ sub: 'sid', groups: ['sales'] })), {});
+      const [written] = (await plane.audited('admin.denied')).slice(-1);
+      expect(written).toMatchObject({ code: 'approver_denied', by: 'urn:mayfly:dev:person:corp:sid', verb: 'approve' });
+      expect((await plane.mayfly.admin('GET', `decisions/${String(written?.['decision'])}`)).body).toMatchObject({ detail: expect.stringContaining(`${PAY}#send`) });
+    });
   });
 
   test('a person\'s token that is bound to a key needs a proof by it', async () => {

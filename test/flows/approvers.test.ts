@@ -287,10 +287,15 @@ describe('what is stored', () => {
 
 describe('registration', () => {
   const issuer = (change: object): object => ({ domain: 'dev', name: 'more', kind: 'oidc', proves: 'people', issuer: 'https://idp.other.example', owner: OWNER, expires: FAR, ...change });
+  const admins = (change: object): object => ({ domain: 'dev', name: 'corp-admins', kind: 'oidc', proves: 'admins', issuer: lab.idp.issuer, owner: OWNER, expires: FAR, ...change });
   const problems = async (entry: object): Promise<string> => JSON.stringify((await lab.mayfly.admin('POST', 'apply', { manifest: { issuers: [entry] }, dry_run: true, prune: false })).body['problems'] ?? []);
   test.each([
     { name: 'an application that agents present as well', entry: () => issuer({ audiences: [{ client_id: 'a', presenters: ['agents/planner'] }], approver_clients: ['a'] }), told: 'could approve with them' },
     { name: 'an application that agents present by another entry of the issuer', entry: () => issuer({ issuer: lab.idp.issuer, approver_clients: [APP] }), told: 'application' },
+    { name: 'admins of the domain at an application that agents present', entry: () => admins({ audience: APP }), told: 'could administer and approve with them' },
+    { name: 'admins of the installation at an application that agents present', entry: () => admins({ domain: 'system', audience: APP }), told: 'could administer and approve with them' },
+    { name: 'admins at an application of approvers', entry: () => admins({ audience: APPROVALS_APP }), told: 'would be good for more than to approve' },
+    { name: 'an application that agents present, at which admins log in', entry: () => issuer({ issuer: lab.idp.issuer, audiences: [{ client_id: `${lab.issuer}/admin`, presenters: ['agents/planner'] }] }), told: 'could administer and approve with them' },
     { name: 'approvers of workloads', entry: () => issuer({ proves: 'workloads', approver_clients: ['a'] }), told: 'is for issuers that prove people' },
     { name: 'neither applications nor approvers', entry: () => issuer({}), told: 'no token of this issuer would count' },
   ])('refuses $name', async ({ entry, told }) => {
@@ -299,6 +304,11 @@ describe('registration', () => {
 
   test('takes an issuer of approvers alone', async () => {
     expect(await problems(issuer({ approver_clients: ['approvals'] }))).toBe('[]');
+  });
+
+  test.each(['dev', 'system'])('takes admins of %s at an application of their own, and at one of that name of another provider', async (domain) => {
+    expect(await problems(admins({ domain, audience: 'admins-app' }))).toBe('[]');
+    expect(await problems(admins({ domain, audience: APP, issuer: 'https://idp.other.example' }))).toBe('[]');
   });
 
   test('refuses a misspelt annotation with a hint', async () => {
