@@ -1,3 +1,4 @@
+import { personUrn } from '../attestation/person.ts';
 import { namesIn } from '../authority/approval.ts';
 import type { Frozen, KnownPerson } from '../authority/approval.ts';
 import { isForeign } from '../authority/chain.ts';
@@ -5,10 +6,13 @@ import { detailFacts } from '../authority/details.ts';
 import { secondsSince } from '../core/clock.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
-import type { PersonUrn } from '../core/ids.ts';
+import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/result.ts';
+import type { IssuerId, PersonUrn } from '../core/ids.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { ApprovalVote } from '../store/rows.ts';
+import type { ApprovalVote, Target } from '../store/rows.ts';
+import type { Word } from '../store/store.ts';
 
 /** A person who looks at a request: how an issuer of the domain knows them. */
 export interface Approver extends KnownPerson {
@@ -41,15 +45,48 @@ export const mayApprove = (view: DomainView, frozen: Frozen, { person: urn, issu
   return things.length === 0 ? refusal('approver_denied', `the request needs nobody's word as ${name}`) : undefined;
 };
 
-/** Whether what people agreed to still is: nobody among them was revoked since, and each may still say it (design section 5: decided anew). */
-export const judgeVotes = (view: DomainView, snapshot: Pick<Snapshot, 'endsLogin'>, frozen: Frozen, votes: readonly ApprovalVote[], now: number): Refusal | undefined => {
+/** What the word of somebody rests on: their domain, the issuer that knows them, and every name under which its entries know the same human. */
+export const approverTargets = (view: Pick<DomainView, 'domain' | 'issuersFor'>, issuerId: IssuerId, { person, iss, sub }: KnownPerson): readonly Target[] => {
+  const others = [...view.issuersFor(iss, 'people'), ...view.issuersFor(iss, 'admins')].map(({ name }) => `person:${personUrn(view.domain.name, name, sub)}` as const);
+  return [...new Set<Target>([`domain:${view.domain.id}`, `issuer:${issuerId}`, `person:${person}`, ...others])];
+};
+
+/** Why the word of somebody does not count: one of its targets is blocked now, or was revoked at `since` or later, lifted or not. */
+export const approverRevoked = (snapshot: ApproverSnapshot, targets: readonly Target[], since?: number): Refusal | undefined => {
+  const blocked = snapshot.blockedBy(targets, snapshot.version);
+  if (blocked !== undefined) return refusal('revoked', `${blocked.target} is ${blocked.effect}`);
+  const ended = since === undefined ? undefined : targets.find((target) => snapshot.revokedSince(target, since));
+  return ended === undefined ? undefined : refusal('revoked', `${ended} was revoked after this login or word`);
+};
+export type ApproverSnapshot = Pick<Snapshot, 'blockedBy' | 'revokedSince' | 'version'>;
+
+/**
+ * Whether what people agreed to still is: nobody among them was revoked since, nor what proved who they are, and each may still say
+ * it (design section 5: decided anew). Tells the words it counts, one for each name, for the commit to ask the same of them.
+ */
+export const judgeVotes = (view: DomainView, snapshot: ApproverSnapshot, frozen: Frozen, votes: readonly ApprovalVote[], now: number): Result<readonly Word[], Refusal> => {
+  const words: Word[] = [];
   for (const name of namesIn(frozen.needs)) {
-    const standing = votes.filter((vote) => vote.name === name).map((vote) => (snapshot.endsLogin(vote.person, vote.at) ? refusal('approval_changed', `${vote.person} was revoked after approving`) : mayApprove(view, frozen, vote, name, now)));
-    if (standing.includes(undefined)) continue;
-    const [why] = standing;
-    return why?.code === 'policy_error' ? why : refusal('approval_changed', why?.detail ?? `nobody approved as ${name}`);
+    const judged = votes.filter((vote) => vote.name === name).map((vote) => judgeVote(view, snapshot, frozen, vote, now));
+    const counted = judged.find((each) => each.ok);
+    if (counted?.ok === true) {
+      words.push(counted.value);
+      continue;
+    }
+    const [first] = judged;
+    const why = first?.ok === false ? first.error : undefined;
+    return err(why?.code === 'policy_error' ? why : refusal('approval_changed', why?.detail ?? `nobody approved as ${name}`));
   }
-  return undefined;
+  return ok(words);
+};
+
+const judgeVote = (view: DomainView, snapshot: ApproverSnapshot, frozen: Frozen, vote: ApprovalVote, now: number): Result<Word, Refusal> => {
+  const entry = view.issuer(vote.issuer);
+  // An entry of that name that proves others now never knew this person.
+  if (entry === undefined || entry.expires <= now || entry.issuer !== vote.iss || (entry.proves !== 'people' && entry.proves !== 'admins')) return err(refusal('approval_changed', `issuer ${vote.issuer}, which proved ${vote.person}, is gone, over or another`));
+  const targets = approverTargets(view, entry.id, vote);
+  const refused = approverRevoked(snapshot, targets, vote.at) ?? mayApprove(view, frozen, vote, vote.name, now);
+  return refused === undefined ? ok({ targets, at: vote.at }) : err(refused);
 };
 
 /** Names under which somebody may agree to a request. */

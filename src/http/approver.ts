@@ -2,8 +2,8 @@ import { decodeJwt } from 'jose';
 import type { Request } from 'express';
 import type { Admin } from '../admin/access.ts';
 import type { KnownApprover } from '../admin/approvals.ts';
-import type { Person } from '../attestation/person.ts';
 import { personUrn } from '../attestation/person.ts';
+import type { Person } from '../attestation/person.ts';
 import type { Clock } from '../core/clock.ts';
 import { SYSTEM_DOMAIN } from '../core/reserved.ts';
 import type { DecisionId } from '../core/ids.ts';
@@ -11,6 +11,7 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import { approverRevoked, approverTargets } from '../exchange/approver.ts';
 import type { Approver } from '../exchange/approver.ts';
 import type { Denials } from '../exchange/denials.ts';
 import type { Issuer } from '../registry/entries.ts';
@@ -31,7 +32,7 @@ export type FindApprover = (request: Request) => Promise<Result<RecognisedPerson
 
 export interface FindApproverDeps {
   readonly clock: Clock;
-  readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'age' | 'revokedBy' | 'endsLogin' | 'version'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domains' | 'age' | 'blockedBy' | 'revokedSince' | 'version'>;
   readonly denials: Pick<Denials, 'record'>;
   /** Recognises admins by their token. */
   readonly findAdmin: FindAdmin;
@@ -57,13 +58,6 @@ export const createFindApprover = (deps: FindApproverDeps): FindApprover => {
     return err({ refusal: refusal('admin_unauthenticated', `an admin can ask why: mayfly explain ${decisionId}`), decisionId });
   };
 
-  const revoked = (view: DomainView, issuerId: string, { iss, sub }: Approver): Refusal | undefined => {
-    const { domain } = view;
-    const others = view.entries().issuers.filter(({ issuer, proves }) => issuer === iss && proves !== 'workloads').map(({ name }) => `person:${personUrn(domain.name, name, sub)}` as const);
-    const target = snapshot.revokedBy([`domain:${domain.id}`, `issuer:${issuerId}`, ...others], snapshot.version);
-    return target === undefined ? undefined : refusal('revoked', `${target} is revoked`);
-  };
-
   const byAdminToken = async (request: Request): Promise<Result<RecognisedPerson, Unknown>> => {
     const found = await deps.findAdmin(request);
     if (!found.ok) return found;
@@ -72,7 +66,7 @@ export const createFindApprover = (deps: FindApproverDeps): FindApprover => {
     if (admin.kind !== 'person' || entry === undefined) return err({ refusal: refusal('admin_unauthenticated', 'no person') });
     const sub = admin.id.slice(admin.issuer.length + 1);
     const approver: Approver = { person: personUrn(admin.home.domain.name, admin.issuer, sub), issuer: admin.issuer, iss: entry.issuer, sub, groups: admin.groups };
-    const refused = revoked(admin.home, entry.id, approver);
+    const refused = approverRevoked(snapshot, approverTargets(admin.home, entry.id, approver));
     return refused === undefined ? ok({ admin, known: { view: admin.home, approver }, nonce }) : unknown(refused, admin.home);
   };
 
@@ -83,7 +77,7 @@ export const createFindApprover = (deps: FindApproverDeps): FindApprover => {
     const approver: Approver = { person: urn, issuer: issuerName, iss, sub: subject, groups };
     const within = view.domain.limits.freshness.delegated;
     if (authTime + within <= deps.clock.now()) return unknown(refusal('login_too_old', `the login is older than ${Math.floor(within / 1000)} s`), view);
-    const refused = snapshot.endsLogin(urn, authTime) ? refusal('revoked', `person:${urn} was revoked after this login`) : revoked(view, issuerId, approver);
+    const refused = approverRevoked(snapshot, approverTargets(view, issuerId, approver), authTime);
     if (refused !== undefined) return unknown(refused, view);
     const url = deps.externalUrl === undefined ? undefined : normaliseHttpUri(`${deps.externalUrl}${request.path}`);
     const possession = await deps.checkPossession(request, presented, boundTo, url, deps.nonces);

@@ -32,8 +32,8 @@ export const createRevocations = () => {
       return suspended === undefined ? undefined : { target: suspended, effect: 'suspended' };
     },
     /** Whether a person's login counts no more: all that were not later than a revocation of theirs, lifted or not (design section 5, People). */
-    endsLogin(person: Target, authTime: number): boolean {
-      for (const row of byTarget.get(person)?.values() ?? []) if (row.effect === 'revoked' && row.at >= authTime) return true;
+    endsLogin(target: Target, authTime: number): boolean {
+      for (const row of byTarget.get(target)?.values() ?? []) if (row.effect === 'revoked' && row.at >= authTime) return true;
       return false;
     },
     /** Drops rows that cannot matter any more. Called with every poll, so it looks through them at most once a minute. */

@@ -36,6 +36,8 @@ export interface Snapshot {
   revokedBy(path: readonly Target[], beganVersion: number): Target | undefined;
   /** Whether a person was revoked since this login; lifting that does not make an old login count again. */
   endsLogin(person: PersonUrn, authTime: number): boolean;
+  /** As {@link endsLogin}, of whatever somebody's word rests on. */
+  revokedSince(target: Target, since: number): boolean;
   /** Reads the registry; callers that come while one read is in flight share the next one. Rejects when the store does. */
   refresh(): Promise<void>;
 }
@@ -151,6 +153,7 @@ export const createSnapshot = (ports: SnapshotPorts): Snapshot => {
     blockedBy: (path, beganVersion) => revocations.find(path, beganVersion),
     revokedBy: (path, beganVersion) => revocations.find(path, beganVersion)?.target,
     endsLogin: (person, authTime) => revocations.endsLogin(`person:${person}`, authTime),
+    revokedSince: (target, since) => revocations.endsLogin(target, since),
     refresh() {
       // A read that began before this call may have missed the caller's own commit: wait for one that begins after.
       if (next !== undefined) return next;

@@ -29,6 +29,8 @@ export interface Issuance {
   readonly audit: AuditEvent;
   /** The person's login it rests on: nothing is issued for a login that is not later than a revocation of the person. */
   readonly login?: { readonly person: PersonUrn; readonly authTime: number };
+  /** What people said that it is issued on: nothing is, once what a word rests on is blocked, or was revoked since. */
+  readonly words?: readonly Word[];
   /** Evidence or login shown now, and the moment before which what was shown is too old. */
   readonly fresh?: { readonly at: number | null; readonly after: number };
   /** What is charged to the budgets of a session, if it has any. */
@@ -38,6 +40,9 @@ export interface Issuance {
   /** The instance of a template that takes its place in the session with this, where nobody knew yet that it has one. */
   readonly admits?: Admission;
 }
+
+/** Somebody's word for a request, by all it rests on, and when they gave it. */
+export interface Word { readonly targets: readonly Target[]; readonly at: number }
 
 /** Written with the lease of its deferral code, unless its workload or session keeps people busy already. */
 export interface Asked { readonly kind: 'ask'; readonly row: ApprovalRow; readonly bounds: AskBounds }

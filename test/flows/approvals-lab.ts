@@ -56,13 +56,15 @@ export const paymentPolicies = (): readonly object[] => [
   policyOf('leads-approve', approves('payments-leads')), policyOf('security-approves', approves('security')),
 ];
 
+export const adminsEntry = (issuer: string): Record<string, unknown> => ({ domain: 'dev', name: 'corp-admins', kind: 'oidc', proves: 'admins', issuer, claims: { groups: { claim: 'groups', type: 'list' } }, owner: OWNER, expires: FAR });
+
 export const startApprovalsLab = async (overrides: Readonly<Record<string, unknown>> = {}): Promise<ApprovalsLab> => {
   const lab = await startAgentsLab({
     timed: true, mayfly: { overrides },
     change: (manifest) => {
       const [corp] = manifest['issuers'] as [Record<string, unknown>];
       corp['approver_clients'] = [APPROVALS_APP];
-      manifest['issuers']?.push({ domain: 'dev', name: 'corp-admins', kind: 'oidc', proves: 'admins', issuer: corp['issuer'], claims: { groups: { claim: 'groups', type: 'list' } }, owner: OWNER, expires: FAR });
+      manifest['issuers']?.push(adminsEntry(String(corp['issuer'])));
       manifest['resources']?.push({ domain: 'dev', audience: PAY, scopes: ['read', 'send', 'refund', 'close', 'quick'].map((name) => `pay:${name}`), served_by: ['svc/api'], owner: 'payments@acme.example', expires: FAR });
       manifest['policies']?.push(...paymentPolicies());
       return manifest;

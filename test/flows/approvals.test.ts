@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { HOUR, MINUTE, SECOND } from '../../src/core/duration.ts';
 import type { Answer } from '../support/mayfly.ts';
 import { ALICE, BOB, spiffe } from './agents-lab.ts';
-import { PAY, startApprovalsLab } from './approvals-lab.ts';
+import { PAY, adminsEntry, startApprovalsLab } from './approvals-lab.ts';
 import type { ApprovalsLab } from './approvals-lab.ts';
 import { API, ceilingOf, claimsOf, issued } from './lab.ts';
 
@@ -243,6 +243,26 @@ describe('agreed to, and then', () => {
     await undo?.();
     expect(await code(await poll(kept))).toBe('issued');
     if (undo !== undefined) expect(await code(await poll(answer))).toBe('issued');
+  });
+
+  const revocation = (verb: 'revocations' | 'enable', target: object): Promise<Answer> => lab.mayfly.admin('POST', verb, { domain: 'dev', ...target, ...(verb === 'revocations' ? { reason: 'test' } : {}) });
+  interface Proof { readonly name: string; readonly sub: string; readonly admin: boolean; readonly act: () => Promise<Answer>; readonly undo: () => Promise<Answer>; readonly again: string }
+  const person = (entry: string, sub: string): object => ({ kind: 'person', id: `urn:mayfly:dev:person:${entry}:${sub}` });
+  test.each<Proof>([
+    { name: 'the issuer that proved them revoked', sub: 'bea', admin: true, act: () => revocation('revocations', { kind: 'issuer', id: 'corp-admins' }), undo: () => revocation('enable', { kind: 'issuer', id: 'corp-admins' }), again: 'approval_changed' },
+    { name: 'the issuer that proved them removed', sub: 'bill', admin: true, act: () => lab.mayfly.admin('DELETE', 'issuers/dev/corp-admins?reason=test'), undo: () => lab.mayfly.apply({ issuers: [adminsEntry(lab.idp.issuer)] }), again: 'issued' },
+    { name: 'they revoked', sub: 'ben', admin: false, act: () => revocation('revocations', person('corp', 'ben')), undo: () => revocation('enable', person('corp', 'ben')), again: 'approval_changed' },
+    { name: 'they revoked as the other entry of their issuer knows them', sub: 'bud', admin: true, act: () => revocation('revocations', person('corp', 'bud')), undo: () => revocation('enable', person('corp', 'bud')), again: 'approval_changed' },
+  ])('by somebody, and $name: nothing is issued on their word', async ({ sub, admin, act, undo, again }) => {
+    const [kept, answer] = [await approved(), await deferred()];
+    expect((await lab.approve(answer, lab.login(sub, ['payments-leads'], admin ? { aud: `${lab.issuer}/admin` } : {}))).body).toMatchObject({ status: 'approved', approved_by: [{ person: expect.stringMatching(new RegExp(`:${sub}$`)) }] });
+    expect((await act()).status).toBe(200);
+    const refused = await poll(answer);
+    expect([...error(refused), await code(refused)]).toEqual([400, 'access_denied', 'approval_changed']);
+    expect(await code(await poll(kept))).toBe('issued');
+    expect((await undo()).status).toBe(200);
+    // What a revocation ended stays so when it is lifted.
+    expect(await code(await poll(answer))).toBe(again);
   });
 
   test('one scope of several not permitted any more: not even the others are issued', async () => {
