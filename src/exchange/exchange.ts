@@ -154,7 +154,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
 
     // lease + audit, durable before anything leaves
     const outcome = await deps.store.issue(describeIssuance({
-      caller: joined.value, hop, view, aim: aimed.value, pairs, leaseId, issued: issued.value, issuedAt: now, binding, requestId, handsOnTo: request.requestedActor,
+      caller: joined.value, hop, view, aim: aimed.value, pairs, leaseId, issued: issued.value, issuedAt: now, binding, requestId, handsOnTo: request.requestedActor, words: agreed.value.words,
       sealedHandle: issued.value.handle === undefined ? undefined : deps.sealHandle(leaseId, issued.value.handle),
       decision: {
         asked: trail.asked, denied, evidence: factsJson(caller.evidence), registry_version: deps.snapshot.version,

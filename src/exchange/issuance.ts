@@ -5,7 +5,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { IssuedCredential } from '../credentials/provider.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { CeilingPair, HopRow } from '../store/rows.ts';
-import type { Issuance } from '../store/store.ts';
+import type { Issuance, Word } from '../store/store.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
 import type { Aim } from './aim.ts';
 import type { Caller } from './caller.ts';
@@ -26,6 +26,8 @@ export interface IssuanceFacts {
   /** To whom authority is handed on: such a token is bound to no key. */
   readonly handsOnTo: SpiffeId | undefined;
   readonly requestId: string;
+  /** Of the people it is issued on, if it is. */
+  readonly words?: readonly Word[];
 }
 
 /** The rows of one exchange. Of the credential only its hash is kept (design section 3, invariant 10). */
@@ -69,6 +71,7 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
     },
     proofs: [...caller.proofs, ...(binding === undefined ? [] : [{ key: binding.replayKey, until: binding.replayUntil }])],
     ...restsOn(caller, resource?.audience, facts.issuedAt),
+    ...(facts.words === undefined || facts.words.length === 0 ? {} : { words: facts.words }),
     ...redeemed(facts),
     ...admissionOf(caller, view, facts.issuedAt),
     audit: {

@@ -27,10 +27,14 @@ const poll = (answer: Answer): Promise<Answer> => lab.poll(answer.body['deferral
 const sql = (text: string): Promise<unknown> => runSql({ databaseUrl: `file:${join(lab.mayfly.folder, 'mayfly.db')}` }, text);
 const idOf = (answer: Answer): string => String(answer.body['approval_id']);
 
+/** A revocation that is in the database, and that no node has heard of. */
+const revokeUnseen = async (target: string): Promise<void> => {
+  const at = new Date(lab.time.now).toISOString().replace('Z', '+00:00');
+  await sql(`INSERT INTO revocation (seq, target, domain_id, effect, at, by, reason) SELECT version + 1, '${target}', (SELECT domain_id FROM approval LIMIT 1), 'revoked', '${at}', 'test', 'left' FROM registry_version RETURNING seq`);
+};
 /** The row itself, and the version under which nodes look for it. */
 const revokePerson = async (issuer: string, sub: string): Promise<void> => {
-  const at = new Date(lab.time.now).toISOString().replace('Z', '+00:00');
-  await sql(`INSERT INTO revocation (seq, target, domain_id, effect, at, by, reason) SELECT version + 1, 'person:urn:mayfly:dev:person:${issuer}:${sub}', (SELECT domain_id FROM approval LIMIT 1), 'revoked', '${at}', 'test', 'left' FROM registry_version RETURNING seq`);
+  await revokeUnseen(`person:urn:mayfly:dev:person:${issuer}:${sub}`);
   await sql('UPDATE registry_version SET version = version + 1 RETURNING version');
   // The registry is taken in by any change of it.
   await lab.mayfly.apply({ domains: [{ name: `seen-${sub}`, stage: 'development', owner: OWNER }] });
@@ -202,6 +206,22 @@ describe('a session token that people agreed to', () => {
     expect(await code(await spend(session))).toBe('issued');
     await lab.mayfly.admin('POST', 'revocations', { kind: 'session', id: String(claimsOf(session)['sid']), reason: 'test' });
     expect(await code(await spend(session))).toBe('revoked');
+  });
+
+  test('falls with who agreed, though this node has not heard that they were revoked: the commit has', async () => {
+    const session = await agreed({ ...details('pay:send'), subject_token: lab.idToken({ sid: 'unheard' }) });
+    const waits = await deferred({ ...SEND, subject_token: lab.idToken({ sid: 'unheard-too' }) });
+    await lab.approve(waits);
+    const corp = (await sql("SELECT id FROM entry WHERE kind = 'issuer' AND name = 'corp-admins'") as readonly { readonly id: string }[])[0]?.id ?? '';
+    const BOB_AS_ADMIN = 'person:urn:mayfly:dev:person:corp-admins:bob';
+    for (const [target, told] of [['person:urn:mayfly:dev:person:corp:ben', 'issued'], [`issuer:${corp}`, 'issued'], [`person:${BOB}`, 'revoked'], [BOB_AS_ADMIN, 'revoked']] as const) {
+      await revokeUnseen(target);
+      expect([target, await code(await spend(session))]).toEqual([target, told]);
+      if (told === 'revoked') expect([target, await code(await poll(waits))]).toEqual([target, told]);
+      await sql(`DELETE FROM revocation WHERE target = '${target}' RETURNING seq`);
+    }
+    // Neither was used up by being refused.
+    expect([await code(await spend(session)), await code(await poll(waits))]).toEqual(['issued', 'issued']);
   });
 
   test('of one that never was: a scope within a session token can be put off by itself', async () => {

@@ -11,6 +11,8 @@ export interface Dialect {
   rows(parameter: Parameter, columns: readonly Column[]): string;
   /** A JSON array of strings (an expression), as the table `alias` with the column `value`. */
   strings(expression: string, alias: string): string;
+  /** A JSON array of objects in an expression, as the table `alias` with these columns; no rows where it is null. */
+  objects(expression: string, alias: string, columns: readonly Column[]): string;
   /** Whether a column's value is among a JSON array of strings: by the column's index, whatever the planner thinks of the array. */
   among(column: string, expression: string): string;
   /** All rows as one JSON text: an array of arrays of these expressions. */

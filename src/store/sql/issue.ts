@@ -2,11 +2,14 @@ import { insertRows, statement } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
 import { BUDGET, BUDGET_USE, DENIAL, HOP, LEASE, REPLAY, SESSION, shape } from './tables.ts';
 
-/** What is looked at before an issuance is written: its path, the login or evidence it rests on, and the ends of rows that may not exist yet. */
+/** What is looked at before an issuance is written: its path, the login, words or evidence it rests on, and the ends of rows that may not exist yet. */
 export const CLAIM = shape({
   lease_id: 'text', session_id: 'text', hop_id: 'text', path: 'text', lease_target: 'text', key_target: 'text', now: 'time', lease_expires_at: 'time', session_expires_at: 'time', hop_expires_at: 'time',
-  person_target: 'text', auth_time: 'time', fresh_at: 'time', fresh_after: 'time',
+  person_target: 'text', auth_time: 'time', words: 'text', fresh_at: 'time', fresh_after: 'time',
 });
+
+/** Members of `words`: what somebody's word rests on, and when they gave it. */
+const WORD = shape({ target: 'text', since: 'time' });
 
 const USE_COLUMNS = BUDGET_USE.columns;
 
@@ -21,7 +24,8 @@ export const issueStatements = (dialect: Dialect) => ({
     SELECT x.lease_id, s.id IS NOT NULL AS has_session, h.id IS NOT NULL AS has_hop,
       EXISTS (SELECT 1 FROM ${dialect.strings('coalesce(h.path, x.path)', 'p')} JOIN revocation r ON r.target = p.value WHERE r.effect = 'revoked' AND ${COUNTS})
       OR EXISTS (SELECT 1 FROM revocation r WHERE r.target IN (x.lease_target, x.key_target) AND ${COUNTS})
-      OR EXISTS (SELECT 1 FROM revocation r WHERE r.target = x.person_target AND r.effect = 'revoked' AND r."at" >= x.auth_time) AS revoked,
+      OR EXISTS (SELECT 1 FROM revocation r WHERE r.target = x.person_target AND r.effect = 'revoked' AND r."at" >= x.auth_time)
+      OR (x.words IS NOT NULL AND EXISTS (SELECT 1 FROM ${dialect.objects('x.words', 'w', WORD)} JOIN revocation r ON r.target = w.target WHERE r.enabled_seq IS NULL OR (r.effect = 'revoked' AND r."at" >= w.since))) AS revoked,
       EXISTS (SELECT 1 FROM ${dialect.strings('coalesce(h.path, x.path)', 'p')} JOIN revocation r ON r.target = p.value WHERE r.effect = 'suspended' AND r.enabled_seq IS NULL)
       OR (coalesce(x.fresh_at, s.fresh_at) < x.fresh_after AND coalesce(s.fresh_at, x.fresh_at) < x.fresh_after) AS suspended,
       (s.ended_at IS NOT NULL OR coalesce(s.expires_at, x.session_expires_at) <= x.now OR coalesce(h.expires_at, x.hop_expires_at) <= x.now

@@ -6,6 +6,7 @@ export const postgresqlDialect: Dialect = {
   engine: 'postgresql',
   rows: (parameter, columns) => `jsonb_to_recordset(${parameter}::text::jsonb) AS x(${columns.map((column) => `${quote(column.name)} ${TYPES[column.type]}`).join(', ')})`,
   strings: (expression, alias) => `jsonb_array_elements_text((${expression})::text::jsonb) AS ${alias}(value)`,
+  objects: (expression, alias, columns) => `jsonb_to_recordset((${expression})::text::jsonb) AS ${alias}(${columns.map((column) => `${quote(column.name)} ${TYPES[column.type]}`).join(', ')})`,
   // Not a join with the array's members, which may turn out the other way round.
   among: (column, expression) => `${column} = ANY (ARRAY(SELECT jsonb_array_elements_text((${expression})::text::jsonb)))`,
   arrays: (expressions) => `coalesce(json_agg(json_build_array(${expressions.join(', ')})), '[]')::text`,

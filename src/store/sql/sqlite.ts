@@ -7,6 +7,7 @@ export const sqliteDialect: Dialect = {
   rows: (parameter, columns) =>
     `(WITH source(value) AS MATERIALIZED (SELECT value FROM json_each(${parameter})) SELECT ${columns.map((column) => `value->>'$.${column.name}' AS ${quote(column.name)}`).join(', ')} FROM source) AS x`,
   strings: (expression, alias) => `json_each(${expression}) AS ${alias}`,
+  objects: (expression, alias, columns) => `(SELECT ${columns.map((column) => `value->>'$.${column.name}' AS ${quote(column.name)}`).join(', ')} FROM json_each(${expression})) AS ${alias}`,
   among: (column, expression) => `${column} IN (SELECT value FROM json_each(${expression}))`,
   arrays: (expressions) => `json_group_array(json_array(${expressions.join(', ')}))`,
   parameters: (sql) => sql.replaceAll(/\$(\d)/g, '?$1'),

@@ -119,6 +119,46 @@ export const describeStanding = (makePlace: MakePlace): void => {
       });
     });
 
+    describe('a word that somebody gave', () => {
+      const ADA = 'person:urn:mayfly:prod:person:corp:ada' as Target;
+      const BEN = 'person:urn:mayfly:prod:person:corp:ben' as Target;
+      const on = (name: string, at: number, targets: readonly Target[], more: Issuance['words'] = []): Issuance => ({ ...makeIssuance(name), words: [{ targets, at }, ...more] });
+      const outcomes = (...items: readonly Issuance[]) => Promise.all(items.map((item) => store.issue(item)));
+
+      test('is worth nothing once who gave it is revoked, though no path names them, and that of another stands', async () => {
+        expect(await store.issue(on('word-0', NOW - 1, [ADA]))).toBe('committed');
+        await take(ADA, undefined, NOW);
+        expect(await outcomes(on('word-1', NOW - 1, [`issuer:x`, ADA]), on('word-2', NOW + 1, [ADA]), on('word-3', NOW - 1, [BEN]), makeIssuance('word-4'))).toEqual(['revoked', 'revoked', 'committed', 'committed']);
+        // Any one of several words, whichever comes first.
+        expect(await outcomes(on('word-5', NOW + 1, [BEN], [{ targets: [ADA], at: NOW }]), on('word-6', NOW, [ADA], [{ targets: [BEN], at: NOW + 1 }]))).toEqual(['revoked', 'revoked']);
+        expect((await place.sql(`SELECT id FROM lease WHERE id = '${makeIssuance('word-1').lease.id}'`))).toEqual([]);
+      });
+
+      test('stays so when the revocation is lifted, and counts if it is of later', async () => {
+        await lift(ADA);
+        expect(await outcomes(on('word-7', NOW - 1, [ADA]), on('word-8', NOW, [ADA]), on('word-9', NOW + 1, [ADA]))).toEqual(['revoked', 'revoked', 'committed']);
+        // Each word by its own time.
+        expect(await outcomes(on('word-10', NOW - 1, [BEN], [{ targets: [ADA], at: NOW + 1 }]), on('word-11', NOW + 1, [BEN], [{ targets: [ADA], at: NOW - 1 }]))).toEqual(['committed', 'revoked']);
+      });
+
+      test.each(['issuer:iss-words', 'domain:dom-words'] as const)('is worth nothing once %s is revoked, which proved them', async (target) => {
+        expect(await store.issue(on(`proof-1-${target}`, NOW - 1, [target, BEN]))).toBe('committed');
+        await take(target, undefined, NOW);
+        expect(await outcomes(on(`proof-2-${target}`, NOW + 1, [target, BEN]), on(`proof-3-${target}`, NOW - 1, [`${target}2`, BEN]))).toEqual(['revoked', 'committed']);
+      });
+
+      test('is worth nothing while who gave it is suspended, and outlives that', async () => {
+        await take(BEN, 'suspended', NOW);
+        expect(await outcomes(on('paused-1', NOW - 1, [BEN]), on('paused-2', NOW + 1, [BEN]))).toEqual(['revoked', 'revoked']);
+        await lift(BEN);
+        expect(await outcomes(on('paused-3', NOW - 1, [BEN]), on('paused-4', NOW + 1, [BEN]))).toEqual(['committed', 'committed']);
+      });
+
+      test('of one in a batch is asked of that one alone', async () => {
+        expect(await inOneBatch(store, 'words', [on('words-1', NOW, [ADA]), on('words-2', NOW, [BEN]), makeIssuance('words-3')].map((item) => () => store.issue(item)))).toEqual(['revoked', 'committed', 'committed']);
+      });
+    });
+
     describe('freshness', () => {
       const fresh = (name: string, session: string, shown: number | null, after = NOW - HOUR): Issuance => ({ ...makeIssuance(name, session, { session: { model: 'autonomous', freshAt: shown ?? NOW - 2 * HOUR } }), fresh: { at: shown, after } });
       const freshAt = async (session: string): Promise<number | null | undefined> => (await store.session(makeIssuance('x', session).session.id))?.session.freshAt;
