@@ -111,6 +111,8 @@ test('what is revoked with a lease is itself alone, unless it can be exchanged',
   expect(revocationOfLease(standing(), 'why')).toMatchObject({ target: `hop:${hop.id}`, reason: 'why' });
   // What was handed on falls with all that was taken up with it, and the hop it came from goes on. Both are kept as long as what rests on them.
   expect(revocationOfLease(standing({ kind: 'handover_token' }), 'why')).toMatchObject({ target: `lease:${LEASE}`, purgeAfter: session.expiresAt + 90 * DAY });
+  // The session that went on with it in another domain outlives it as well.
+  expect(revocationOfLease(standing({ kind: 'crossing_token' }), 'why')).toMatchObject({ target: `lease:${LEASE}`, purgeAfter: session.expiresAt + 90 * DAY });
   expect(revocationOfLease(standing(), 'why').purgeAfter).toBe(session.expiresAt + 90 * DAY);
   expect(revocationOfLease(standing({ kind: 'access_token' }), 'why').purgeAfter).toBe(standing().lease.expiresAt + HOUR);
 });

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { runCli } from '../cli/harness.ts';
 import type { Answer } from '../support/mayfly.ts';
+import { FAR, OWNER } from '../support/world.ts';
 import { spiffe } from './agents-lab.ts';
 import { API, ceilingOf, claimsOf, issued, until } from './lab.ts';
 import { ALICE, POOL, TEMPLATE, instance, startTemplatesLab } from './templates-lab.ts';
@@ -20,6 +21,16 @@ const using = async (answer: Answer | Promise<Answer>): Promise<string> => {
 };
 afterEach(async () => { for (const token of used.splice(0)) await it.end(token); });
 
+/** A stream of events; gives the sessions it was told of. */
+const listening = async (): Promise<() => Promise<readonly unknown[]>> => {
+  const audience = `${it.lab.issuer}/ssf`;
+  await it.lab.mayfly.apply({ policies: [{ domain: 'dev', name: 'api-listens', owner: OWNER, expires: FAR, cedar: `permit(principal == Workload::"${spiffe('svc/api')}", action == Action::"issue", resource in Resource::"${audience}");` }] });
+  const own = issued(await it.lab.ask({ subject_token: it.lab.agent('svc/api'), audience, scope: 'ssf.manage' }));
+  const ssf = async (path: string, body: object): Promise<Readonly<Record<string, unknown>>> =>
+    await (await fetch(`${audience}/${path}`, { method: 'POST', headers: { authorization: `Bearer ${own}`, 'content-type': 'application/json' }, body: JSON.stringify(body) })).json() as Readonly<Record<string, unknown>>;
+  const stream = String((await ssf('streams', { delivery: { method: 'urn:ietf:rfc:8936' } }))['stream_id']);
+  return async () => Object.values((await ssf(`poll/${stream}`, { returnImmediately: true }))['sets'] as Readonly<Record<string, string>>).map((set) => (claimsOf(set)['sub_id'] as { readonly session: { readonly id: string } }).session.id);
+};
 const show = async (name: string): Promise<Answer> => it.lab.mayfly.admin('GET', `workloads/dev/${encodeURIComponent(name)}`);
 const shown = async (name: string): Promise<Record<string, unknown>> => (await show(name)).body;
 const idOf = async (pod: string): Promise<string> => String((await shown(`${POOL}/${pod}`))['id']);
@@ -172,6 +183,7 @@ describe('a revoked instance', () => {
   });
 
   test('and every other falls with the template', async () => {
+    const told = await listening();
     const tokens = [await using(it.use('p-1')), await using(it.use('p-2'))];
     const id = String((await shown(POOL))['id']);
     const { status, body } = await revoke(id);
@@ -179,6 +191,9 @@ describe('a revoked instance', () => {
     const carriedOut = async () => (await it.lab.mayfly.admin('GET', `revocations/${String(body['revocation'])}`)).body['carried_out'] as { readonly status: string; readonly leases: number };
     await until(async () => (await carriedOut()).status === 'done');
     expect((await carriedOut()).leases).toBe(body['leases']);
+    const wanted = tokens.map((token) => claimsOf(token)['sid']);
+    await until(async () => (await told()).length >= wanted.length);
+    expect(new Set(await told())).toEqual(new Set(wanted));
     for (const token of tokens) expect(await it.reasonOf(await it.lab.spend(token, { scope: 'deploy:read' }))).toBe('revoked');
     expect(await it.reasonOf(await it.use('p-3'))).toBe('revoked');
     expect((await enable(id)).status).toBe(200);
