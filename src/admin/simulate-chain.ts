@@ -9,7 +9,6 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import { principalOf } from '../exchange/caller-evidence.ts';
 import type { Framing } from '../exchange/decide.ts';
-import { factsJson } from '../exchange/facts.ts';
 import type { EvidenceFacts } from '../exchange/facts.ts';
 import type { Workload } from '../registry/entries.ts';
 import { isGlob } from '../registry/glob.ts';
@@ -52,7 +51,7 @@ export const frameChain = (view: DomainView, shown: readonly Shown[], person: Fr
   if (person === undefined && model === 'delegated') return err(refusal('model_delegated', `${first.workload.name} acts for people: name the person`));
   const chain: ChainLink[] = [];
   for (const { workload, facts } of shown) {
-    chain.push({ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: factsJson(facts) });
+    chain.push({ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: facts });
     const refused = checkPlace(workload, chain.length === 1 ? undefined : model) ?? checkCircle(chain.slice(0, -1), workload.spiffeId) ?? (chain.length === 1 ? undefined : checkDepth(actorsOf({ model }, chain).length, view.domain.limits.depth));
     if (refused !== undefined) return err(refused);
   }

@@ -12,6 +12,7 @@ import type { ForeignLink } from '../store/rows.ts';
 import { findClaimsProblem } from '../tokens/claims.ts';
 import type { ActClaim, MayActClaim, TokenClaims } from '../tokens/claims.ts';
 import { checkPresence, checkTimes } from './check-claims.ts';
+import type { Presented } from './envelope.ts';
 import { stages } from './attestors/mayfly.ts';
 import { parsePersonUrn } from './person.ts';
 import type { PreparedIssuer } from './prepare.ts';
@@ -40,7 +41,7 @@ export interface Crossing {
   readonly expiresAt: number;
 }
 
-export type AttestCrossing = (token: string, candidates: (iss: string) => readonly Issuer[], domain: Receiving) => Promise<Result<Crossing, Refusal>>;
+export type AttestCrossing = (token: Presented, candidates: (iss: string) => readonly Issuer[], domain: Receiving) => Promise<Result<Crossing, Refusal>>;
 /** The domain it comes to. */
 type Receiving = Pick<Domain, 'issuer' | 'name' | 'spiffe'>;
 

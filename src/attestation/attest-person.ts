@@ -9,7 +9,7 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Issuer } from '../registry/entries.ts';
 import { CLOCK_SKEW, checkPresence, checkTimes, readBinding } from './check-claims.ts';
-import type { Envelope } from './envelope.ts';
+import type { Envelope, Presented } from './envelope.ts';
 import { parsePersonUrn, personUrn } from './person.ts';
 import type { Person } from './person.ts';
 import type { PreparedIssuer } from './prepare.ts';
@@ -18,7 +18,7 @@ import type { VerifyEvidence } from './verify-evidence.ts';
 
 /** The domain a person's token is shown to: its name is part of the person's URN, its issuer URL the audience of access tokens. */
 export interface PersonDomain { readonly name: string; readonly issuer: string }
-export type AttestPerson = (token: string, candidates: (iss: string) => readonly Issuer[], domain: PersonDomain) => Promise<Result<Person, Refusal>>;
+export type AttestPerson = (token: Presented, candidates: (iss: string) => readonly Issuer[], domain: PersonDomain) => Promise<Result<Person, Refusal>>;
 
 /**
  * A person's token: an ID token (OpenID Connect Core section 2) of a listed application, or an access token (RFC 9068) made

@@ -6,13 +6,13 @@ import type { Result } from '../core/result.ts';
 import type { Attributes } from './attributes.ts';
 import { checkClaims } from './check-claims.ts';
 import type { CheckedClaims } from './check-claims.ts';
-import type { Envelope } from './envelope.ts';
+import type { Envelope, Presented } from './envelope.ts';
 import type { Evidence } from './evidence.ts';
 import type { PreparedIssuer } from './prepare.ts';
 import { replayKeyOf } from './replay-key.ts';
 import type { Acceptance, VerifyEvidence } from './verify-evidence.ts';
 
-export type Attest = (token: string, acceptance: Acceptance) => Promise<Result<Evidence, Refusal>>;
+export type Attest = (token: Presented, acceptance: Acceptance) => Promise<Result<Evidence, Refusal>>;
 
 /** Untrusted bytes to verified attributes, in the order of evidence.md A0. */
 export const createAttest = ({ clock, verify }: { readonly clock: Clock; readonly verify: VerifyEvidence }): Attest => async (token, acceptance) => {

@@ -24,6 +24,9 @@ export interface Envelope {
   readonly signedLength: number;
 }
 
+/** As it came, or taken apart already: nothing is parsed twice. */
+export type Presented = string | Envelope;
+
 /** Steps 1 and 2 of evidence.md A0 as far as they do not depend on the issuer: size, form, header. */
 export const openEnvelope = (token: string): Result<Envelope, Refusal> => {
   if (token.length > MAX_TOKEN_LENGTH) return err(refusal('evidence_too_large', `token of more than ${MAX_TOKEN_LENGTH} characters`));

@@ -7,7 +7,7 @@ import type { Issuer } from '../registry/entries.ts';
 import type { AttestorCatalogue } from './catalogue.ts';
 import { checkHeaderFor } from './check-header.ts';
 import { openEnvelope } from './envelope.ts';
-import type { Envelope } from './envelope.ts';
+import type { Envelope, Presented } from './envelope.ts';
 import { createPrepareIssuer } from './prepare.ts';
 import type { PreparedIssuer } from './prepare.ts';
 import { selectIssuer } from './select-issuer.ts';
@@ -22,7 +22,7 @@ export interface Acceptance {
 
 /** A token whose signature holds under the one entry it can be for. What its claims say is still to be checked. */
 export interface VerifiedEvidence { readonly envelope: Envelope; readonly issuer: PreparedIssuer }
-export type VerifyEvidence = (token: string, acceptance: Acceptance) => Promise<Result<VerifiedEvidence, Refusal>>;
+export type VerifyEvidence = (token: Presented, acceptance: Acceptance) => Promise<Result<VerifiedEvidence, Refusal>>;
 export interface VerifyEvidenceDeps { readonly clock: Clock; readonly catalogue: AttestorCatalogue; readonly keys: IssuerKeys }
 
 /** Steps 1 to 4 of evidence.md A0, the same for whatever a token proves. Nothing is fetched for an issuer that is not configured. */
@@ -30,7 +30,7 @@ export const createVerifyEvidence = ({ clock, catalogue, keys }: VerifyEvidenceD
   const prepare = createPrepareIssuer(catalogue);
 
   return async (token, { candidates, purpose }) => {
-    const opened = openEnvelope(token);
+    const opened = typeof token === 'string' ? openEnvelope(token) : ok(token);
     if (!opened.ok) return opened;
     const envelope = opened.value;
 

@@ -11,6 +11,7 @@ import { createRevocationAdmin } from '../admin/revocations.ts';
 import { createTaskAdmin } from '../admin/tasks.ts';
 import { createSimulate } from '../admin/simulate.ts';
 import { createAttest } from '../attestation/attest.ts';
+import type { Presented } from '../attestation/envelope.ts';
 import { createAttestCrossing } from '../attestation/attest-crossing.ts';
 import { approverApplications, createAttestPerson } from '../attestation/attest-person.ts';
 import { createVerifyEvidence } from '../attestation/verify-evidence.ts';
@@ -160,7 +161,7 @@ export const createNode = (deps: NodeDeps) => {
   const attest = createAttest({ clock, verify: verifyEvidence });
   const attestPerson = createAttestPerson({ clock, verify: verifyEvidence });
   const attestCrossing = createAttestCrossing({ clock, verify: verifyEvidence });
-  const attestWorkload = (token: string, candidates: Parameters<typeof attest>[1]['candidates']) => attest(token, { candidates, purpose: 'workloads' });
+  const attestWorkload = (token: Presented, candidates: Parameters<typeof attest>[1]['candidates']) => attest(token, { candidates, purpose: 'workloads' });
   const verify = (token: string, expected: Parameters<typeof verifyToken>[1], view: DomainView) => verifyToken(token, expected, { issuer: view.domain.issuer, ring: view.ring, now: clock.now() });
 
   const denials = countFaults(createDenials({ clock, random, store, log }), metrics, (id) => snapshot.domainById(id)?.domain.name ?? id);

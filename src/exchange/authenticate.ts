@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose';
+import { openEnvelope } from '../attestation/envelope.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err } from '../core/result.ts';
@@ -18,24 +18,18 @@ export const createAuthenticate = (ports: CallerPorts): Authenticate => {
     const { request, view } = asking;
     const { actorToken, subjectKind, subjectToken } = request;
     if (subjectKind === 'session') return actorToken === undefined ? withoutActor('a session id') : session(asking, actorToken);
-    const iss = issuerIn(subjectToken);
-    if (iss !== undefined && iss !== view.domain.issuer && proves(view, iss, 'domains')) return actorToken === undefined ? withoutActor('a token of another domain') : crossing(asking, actorToken);
+    const opened = openEnvelope(subjectToken);
+    const iss = opened.ok && typeof opened.value.claims.iss === 'string' ? opened.value.claims.iss : undefined;
+    const presented = opened.ok ? opened.value : subjectToken;
+    if (iss !== undefined && iss !== view.domain.issuer && proves(view, iss, 'domains')) return actorToken === undefined ? withoutActor('a token of another domain') : crossing(asking, actorToken, presented);
     if (subjectKind === 'access-token' && (iss === view.domain.issuer || !proves(view, iss, 'people'))) return token(asking);
-    if (actorToken !== undefined) return person(asking, actorToken);
+    if (actorToken !== undefined) return person(asking, actorToken, presented);
     // A person's token alone would be the person: refused whoever shows it (design section 3, invariant 5).
     if (subjectKind === 'access-token' || (proves(view, iss, 'people') && !proves(view, iss, 'workloads'))) return withoutActor('a person\'s token');
-    return evidence(asking);
+    return evidence(asking, presented);
   };
 };
 
 const withoutActor = (what: string): Promise<Result<Caller, Refusal>> => Promise.resolve(err(refusal('actor_missing', `${what} without the evidence of who acts`)));
-
-const issuerIn = (token: string): string | undefined => {
-  try {
-    return decodeJwt(token).iss;
-  } catch {
-    return undefined;
-  }
-};
 
 const proves = (view: DomainView, iss: string | undefined, purpose: IssuerPurpose): boolean => iss !== undefined && view.issuersFor(iss, purpose).length > 0;

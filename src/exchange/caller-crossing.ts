@@ -8,25 +8,25 @@ import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Crossing } from '../attestation/attest-crossing.ts';
+import type { Presented } from '../attestation/envelope.ts';
 import { CROSSING_TOKEN } from '../credentials/providers/domain.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { LeaseStanding } from '../store/store.ts';
 import { identifyActor, replayOf } from './caller.ts';
 import type { Actor, Asking, Caller, CallerPorts } from './caller.ts';
-import { factsJson } from './facts.ts';
 
 /**
  * A chain that goes on from another trust domain. Its token says who was in it; who goes on shows evidence that is valid here, is
  * the one the token names, and gets what this domain's policies say, none of which the other domain decides (invariant 8).
  */
-export const byCrossing = (ports: CallerPorts) => async (asking: Asking, actorToken: string): Promise<Result<Caller, Refusal>> => {
+export const byCrossing = (ports: CallerPorts) => async (asking: Asking, actorToken: string, presented: Presented): Promise<Result<Caller, Refusal>> => {
   const { request, view } = asking;
   const actor = await identifyActor(ports, actorToken, asking);
   if (!actor.ok) return actor;
-  const attested = await ports.attestCrossing(request.subjectToken, view);
+  const attested = await ports.attestCrossing(presented, view);
   if (!attested.ok) return attested;
   const crossing = attested.value;
-  const chain = [...crossing.chain, { iss: view.domain.issuer, sub: actor.value.workload.spiffeId, workloadId: actor.value.workload.id, evidence: factsJson(actor.value.facts) }];
+  const chain = [...crossing.chain, { iss: view.domain.issuer, sub: actor.value.workload.spiffeId, workloadId: actor.value.workload.id, evidence: actor.value.facts }];
   const now = ports.clock.now();
   const refused = checkPlace(actor.value.workload, undefined) ?? checkMayAct(crossing.mayAct, actor.value.workload.spiffeId, view.domain.issuer) ?? checkCircle(crossing.chain, actor.value.workload.spiffeId)
     ?? checkDepth(actorsOf(crossing, chain).length, view.domain.limits.depth) ?? checkPerson(ports, crossing, view, now);

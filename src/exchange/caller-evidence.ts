@@ -1,3 +1,4 @@
+import type { Presented } from '../attestation/envelope.ts';
 import { checkPlace } from '../authority/chain.ts';
 import { openRun, openTask, sessionPath } from '../authority/session.ts';
 import { personUrn } from '../attestation/person.ts';
@@ -10,12 +11,11 @@ import type { Workload } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import { identifyActor, replayOf } from './caller.ts';
 import type { Actor, Asking, Caller, CallerPorts } from './caller.ts';
-import { factsJson } from './facts.ts';
 
 /** A workload that shows its own evidence and acts for nobody else: for its run (bounded), or on a task (autonomous). */
-export const byEvidence = (ports: CallerPorts) => async (asking: Asking): Promise<Result<Caller, Refusal>> => {
+export const byEvidence = (ports: CallerPorts) => async (asking: Asking, presented: Presented): Promise<Result<Caller, Refusal>> => {
   const { request, view } = asking;
-  const actor = await identifyActor(ports, request.subjectToken, asking);
+  const actor = await identifyActor(ports, presented, asking);
   if (!actor.ok) return actor;
   const misplaced = checkPlace(actor.value.workload, undefined);
   if (misplaced !== undefined) return err(misplaced);
@@ -72,7 +72,7 @@ const ownCaller = ({ view, snapshotVersion }: Asking, { workload, evidence, fact
   parent: undefined,
   hops: mayBeStored ? undefined : [],
   ceiling: undefined,
-  chain: [{ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: factsJson(facts) }],
+  chain: [{ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: facts }],
   person: undefined,
   login: undefined,
   freshness: undefined,

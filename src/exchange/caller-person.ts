@@ -1,3 +1,4 @@
+import type { Presented } from '../attestation/envelope.ts';
 import type { Person } from '../attestation/person.ts';
 import { checkMayAct, checkPlace } from '../authority/chain.ts';
 import { openLogin, sessionPath } from '../authority/session.ts';
@@ -8,20 +9,19 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import { identifyActor, oneKey, replayOf } from './caller.ts';
 import type { Actor, Asking, Caller, CallerPorts } from './caller.ts';
-import { factsJson } from './facts.ts';
 
 /**
  * An agent that acts for a person (delegated): the person's token says for whom, the agent's own evidence who acts. Neither is
  * worth anything without the other: no impersonation, and no agent with a person's token that was not made for it.
  */
-export const byPerson = (ports: CallerPorts) => async (asking: Asking, actorToken: string): Promise<Result<Caller, Refusal>> => {
-  const { request, view } = asking;
+export const byPerson = (ports: CallerPorts) => async (asking: Asking, actorToken: string, presented: Presented): Promise<Result<Caller, Refusal>> => {
+  const { view } = asking;
   const actor = await identifyActor(ports, actorToken, asking);
   if (!actor.ok) return actor;
   const { workload } = actor.value;
   const misplaced = checkPlace(workload, undefined);
   if (misplaced !== undefined) return err(misplaced);
-  const person = await ports.attestPerson(request.subjectToken, view);
+  const person = await ports.attestPerson(presented, view);
   if (!person.ok) return person;
   const refused = checkPresenter(person.value, actor.value, view.domain.issuer) ?? checkLogin(ports, person.value, view.domain.limits.freshness.delegated);
   if (refused !== undefined) return err(refused);
@@ -53,7 +53,7 @@ const callerFor = ({ view, snapshotVersion }: Asking, { workload, evidence, fact
     parent: undefined,
     hops: undefined,
     ceiling: undefined,
-    chain: [{ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: factsJson(facts) }],
+    chain: [{ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: facts }],
     person: { urn: person.urn, issuer: person.issuerName, groups: person.groups },
     login: { person: person.urn, authTime: person.authTime },
     freshness: { at: person.authTime, shown: true, within: view.domain.limits.freshness.delegated },

@@ -14,7 +14,7 @@ import type { ChainLink, HopRow, SessionRow } from '../store/rows.ts';
 import type { LeaseStanding } from '../store/store.ts';
 import { identifyActor, oneKey, replayOf } from './caller.ts';
 import type { Actor, Asking, Caller, CallerPorts, PersonFacts } from './caller.ts';
-import { factsJson, parseEvidenceFacts } from './facts.ts';
+import { parseEvidenceFacts } from './facts.ts';
 import { HANDOVER_TOKEN, SESSION_TOKEN } from './session-token.ts';
 
 /**
@@ -120,7 +120,7 @@ const common = ({ domain }: DomainView, session: SessionRow, workload: Workload)
   workload, session: joinSession(session, workload), person: personOf(session), login: undefined, freshness: stored(session, domain.limits), opensTask: false, beganVersion: session.beganVersion, proofs: [],
 });
 
-const linkOf = ({ domain }: DomainView, { workload, facts }: Actor): ChainLink => ({ iss: domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: factsJson(facts) });
+const linkOf = ({ domain }: DomainView, { workload, facts }: Actor): ChainLink => ({ iss: domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: facts });
 
 /** A run's session ends with the run: a later one of the same workload does not keep it going, where the platform tells them apart. */
 const isOfAnotherRun = ({ model, anchor, facts }: SessionRow, { parentId }: Pick<HopRow, 'parentId'>, evidence: Evidence): boolean =>

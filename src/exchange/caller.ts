@@ -1,4 +1,5 @@
 import type { Crossing } from '../attestation/attest-crossing.ts';
+import type { Presented } from '../attestation/envelope.ts';
 import type { Evidence } from '../attestation/evidence.ts';
 import type { Person } from '../attestation/person.ts';
 import type { Frozen } from '../authority/approval.ts';
@@ -71,9 +72,9 @@ export interface Approved { readonly row: ApprovalRow; readonly frozen: Frozen }
 
 export interface CallerPorts {
   readonly clock: Clock;
-  attest(token: string, candidates: (iss: string) => readonly Issuer[], view: DomainView): Promise<Result<Evidence, Refusal>>;
-  attestPerson(token: string, view: DomainView): Promise<Result<Person, Refusal>>;
-  attestCrossing(token: string, view: DomainView): Promise<Result<Crossing, Refusal>>;
+  attest(token: Presented, candidates: (iss: string) => readonly Issuer[], view: DomainView): Promise<Result<Evidence, Refusal>>;
+  attestPerson(token: Presented, view: DomainView): Promise<Result<Person, Refusal>>;
+  attestCrossing(token: Presented, view: DomainView): Promise<Result<Crossing, Refusal>>;
   /** A domain of this installation. */
   domainByIssuer(iss: string): DomainView | undefined;
   verifySessionToken(token: string, view: DomainView): Promise<Result<OwnToken, Refusal>>;
@@ -102,7 +103,7 @@ const REPLAY_MARGIN = HOUR;
 export interface Actor { readonly workload: Workload; readonly evidence: Evidence; readonly facts: EvidenceFacts }
 
 /** Whoever acts shows evidence of its own: as subject in the bounded and autonomous models, as actor in all others. */
-export const identifyActor = async (ports: Pick<CallerPorts, 'attest' | 'clock'>, token: string, { request, view, learnt }: Asking): Promise<Result<Actor, Refusal>> => {
+export const identifyActor = async (ports: Pick<CallerPorts, 'attest' | 'clock'>, token: Presented, { request, view, learnt }: Asking): Promise<Result<Actor, Refusal>> => {
   const evidence = await ports.attest(token, (iss) => view.issuersFor(iss, 'workloads'), view);
   if (!evidence.ok) return evidence;
   const facts = evidenceFacts(evidence.value);

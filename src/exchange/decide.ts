@@ -45,7 +45,7 @@ export const whoIsAsked = ({ person, workload, action }: Pick<QuestionFrame, 'pe
  */
 export const frameQuestions = (view: DomainView, caller: Framing, request: QuestionFrame['request']): Result<readonly QuestionFrame[], Refusal> => {
   const { session, chain, freshness } = caller;
-  const { actor, ...plain } = request;
+  const plain = request.actor === undefined ? request : { ...request, actor: undefined };
   const common = {
     domain: view.domain,
     chain: chain.map(({ sub }) => sub),
@@ -72,7 +72,7 @@ export const frameQuestions = (view: DomainView, caller: Framing, request: Quest
     if (at === first && first > 0) frames.push({ ...own, action: 'cross' });
     frames.push({ ...own, action: session.model === 'delegated' || at > 0 ? 'act' : 'issue' });
     if (!last) frames.push({ ...own, action: 'delegate' });
-    else if (actor !== undefined) frames.push({ ...own, action: 'delegate', request });
+    else if (request.actor !== undefined) frames.push({ ...own, action: 'delegate', request });
     if (last && caller.opensTask) frames.push({ ...own, action: 'open' });
   }
   return ok(frames);

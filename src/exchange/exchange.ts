@@ -25,7 +25,6 @@ import type { Defer, Deferral } from './defer.ts';
 import { loginClaims, openHop } from './hop.ts';
 import { decideAim, frameQuestions } from './decide.ts';
 import type { Denials } from './denials.ts';
-import { factsJson } from './facts.ts';
 import { describeIssuance } from './issuance.ts';
 import type { Mint } from './mint.ts';
 import { refuseOutcome, tellCrossing } from './outcome.ts';
@@ -122,7 +121,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
   const agreed = decided.value.approval === undefined && caller.redeems === undefined ? ok(NOBODY_ASKED) : await deps.agree({ caller, decided: decided.value, view, binding });
   if (!agreed.ok && agreed.error.code === 'approval_required' && request.deferrable === true) {
     const deferred = await deps.defer({
-      request, view, caller, binding, aim: aimed.value, decided: decided.value, lifetime: terms.lifetime, asked: trail.asked, evidence: factsJson(caller.evidence), requestId, registryVersion: deps.snapshot.version,
+      request, view, caller, binding, aim: aimed.value, decided: decided.value, lifetime: terms.lifetime, asked: trail.asked, evidence: caller.evidence, requestId, registryVersion: deps.snapshot.version,
     });
     if (!deferred.ok) return deny(deferred.error);
     spent.add(caller.replayKey);
@@ -157,7 +156,7 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
       caller: joined.value, hop, view, aim: aimed.value, pairs, leaseId, issued: issued.value, issuedAt: now, binding, requestId, handsOnTo: request.requestedActor, words: agreed.value.words,
       sealedHandle: issued.value.handle === undefined ? undefined : deps.sealHandle(leaseId, issued.value.handle),
       decision: {
-        asked: trail.asked, denied, evidence: factsJson(caller.evidence), registry_version: deps.snapshot.version,
+        asked: trail.asked, denied, evidence: caller.evidence, registry_version: deps.snapshot.version,
         policies: policies.map(({ name, version }) => ({ name, version })), bound: binding !== undefined,
         ...(agreed.value.approvals.length === 0 ? {} : { approvals: agreed.value.approvals }),
       },

@@ -4,7 +4,6 @@ import type { JsonObject } from '../core/json.ts';
 import type { Workload } from '../registry/entries.ts';
 import { authorityJson } from './authority-facts.ts';
 import type { DenialContext } from './denials.ts';
-import { factsJson } from './facts.ts';
 import type { EvidenceFacts } from './facts.ts';
 import type { ExchangeRequest } from './request.ts';
 
@@ -36,7 +35,7 @@ export const openTrail = (domainId: DomainId, request: ExchangeRequest, bound: b
       domainId,
       workloadId: workload?.id ?? null,
       verified: evidence !== undefined,
-      facts: { asked, workload: workload?.name ?? null, ...(evidence === undefined ? {} : { evidence: factsJson(evidence) }), ...(authority === undefined ? {} : { authority: authorityJson(authority) }) },
+      facts: { asked, workload: workload?.name ?? null, ...(evidence === undefined ? {} : { evidence }), ...(authority === undefined ? {} : { authority: authorityJson(authority) }) },
     }),
   };
 };

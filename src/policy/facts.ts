@@ -1,5 +1,6 @@
 import type { Context, Entities, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Attributes, AttributeSpec, AttributeTable, AttributeValue } from '../attestation/attributes.ts';
+import { rememberLast } from '../core/remember.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { Domain, Resource, Workload } from '../registry/entries.ts';
@@ -122,7 +123,8 @@ const detailEntities = ({ audience, owner, provider }: Resource, { type, texts, 
 const LATEST_TIME = 8.64e15;
 
 const datetime = (milliseconds: number): { __extn: { fn: string; arg: string } } | undefined =>
-  Math.abs(milliseconds) <= LATEST_TIME ? { __extn: { fn: 'datetime', arg: new Date(milliseconds).toISOString() } } : undefined;
+  Math.abs(milliseconds) <= LATEST_TIME ? { __extn: { fn: 'datetime', arg: isoTime(milliseconds) } } : undefined;
+const isoTime = rememberLast((milliseconds) => new Date(milliseconds).toISOString());
 
 type EvidenceRecord = Record<string, Record<string, string | number | boolean | string[]>>;
 

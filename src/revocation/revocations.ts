@@ -23,7 +23,9 @@ export const createRevocations = () => {
     find(path: readonly Target[], beganVersion: number): { readonly target: Target; readonly effect: RevocationRow['effect'] } | undefined {
       let suspended: Target | undefined;
       for (const target of path) {
-        for (const row of byTarget.get(target)?.values() ?? []) {
+        const rows = byTarget.get(target);
+        if (rows === undefined) continue;
+        for (const row of rows.values()) {
           if (!counts(row, beganVersion)) continue;
           if (row.effect === 'revoked') return { target, effect: 'revoked' };
           suspended ??= target;

@@ -1,3 +1,4 @@
+import type { Presented } from '../../src/attestation/envelope.ts';
 import type { Crossing } from '../../src/attestation/attest-crossing.ts';
 import type { Evidence } from '../../src/attestation/evidence.ts';
 import type { Person } from '../../src/attestation/person.ts';
@@ -38,11 +39,11 @@ export const startAsking = (setting: Setting = {}) => {
   const ports: CallerPorts = {
     clock: { now: () => NOW },
     attest(text, candidates) {
-      asked.push(`attest ${text}`, ...candidates('https://token.example').map(({ name }) => name));
+      asked.push(`attest ${textOf(text)}`, ...candidates('https://token.example').map(({ name }) => name));
       return answer(setting.evidence ?? evidence());
     },
-    attestPerson: (text) => { asked.push(`person ${text}`); return answer(setting.person ?? person()); },
-    attestCrossing: (text) => { asked.push(`crossing ${text}`); return answer(setting.crossing ?? 'evidence_issuer_unknown'); },
+    attestPerson: (text) => { asked.push(`person ${textOf(text)}`); return answer(setting.person ?? person()); },
+    attestCrossing: (text) => { asked.push(`crossing ${textOf(text)}`); return answer(setting.crossing ?? 'evidence_issuer_unknown'); },
     domainByIssuer: () => undefined,
     verifySessionToken: (text) => { asked.push(`verify ${text}`); return answer(setting.token ?? token()); },
     endsLogin: (of, authTime) => of === person().urn && setting.loginsEnded !== undefined && authTime <= setting.loginsEnded,
@@ -62,3 +63,6 @@ export const startAsking = (setting: Setting = {}) => {
 };
 
 export type Outcome = Promise<Result<Caller, Refusal>>;
+
+/** A token as it was sent, whether or not somebody took it apart before. */
+const textOf = (presented: Presented): string => (typeof presented === 'string' ? presented : presented.token);

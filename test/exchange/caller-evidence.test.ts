@@ -13,7 +13,7 @@ import { API, ISSUER_ID, NOW, USUAL, api, codeOf, deployer, domain, evidence, ho
 
 const showing = (setting: Setting = {}) => {
   const { ports, asked, learnt, asking } = startAsking(setting);
-  return { asked, learnt, run: (change: Partial<ExchangeRequest> = {}): Outcome => byEvidence(ports)(asking(change)) };
+  return { asked, learnt, run: (change: Partial<ExchangeRequest> = {}): Outcome => byEvidence(ports)(asking(change), asking(change).request.subjectToken) };
 };
 
 describe('by evidence', () => {

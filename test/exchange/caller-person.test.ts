@@ -16,7 +16,7 @@ const within = (view: DomainView): DomainView => ({ ...view, domain: { ...domain
 const VIEW = within(viewOf({ workloads: [agent, other] }));
 const act = (setting: Setting = {}, change: Partial<ExchangeRequest> = {}) => {
   const { ports, asked, learnt, asking } = startAsking({ view: VIEW, ...setting });
-  return { asked, learnt, acting: byPerson(ports)(asking({ subjectToken: 'their token', actorToken: 'evidence', ...change }), 'evidence') };
+  return { asked, learnt, acting: byPerson(ports)(asking({ subjectToken: 'their token', actorToken: 'evidence', ...change }), 'evidence', change.subjectToken ?? 'their token') };
 };
 const code = async (setting?: Setting, change?: Partial<ExchangeRequest>): Promise<string> => codeOf(await act(setting, change).acting);
 

@@ -4,7 +4,7 @@ import type { Person } from '../../src/attestation/person.ts';
 import { sha256url } from '../../src/core/bytes.ts';
 import { DAY, HOUR, MINUTE } from '../../src/core/duration.ts';
 import type { IssuerId, LeaseId, PolicyId, ResourceId, SpiffeId, WorkloadId } from '../../src/core/ids.ts';
-import { evidenceFacts, factsJson } from '../../src/exchange/facts.ts';
+import { evidenceFacts } from '../../src/exchange/facts.ts';
 import type { Caller } from '../../src/exchange/caller.ts';
 import type { ExchangeRequest } from '../../src/exchange/request.ts';
 import { openRootHop, openRun, sessionPath } from '../../src/authority/session.ts';
@@ -94,7 +94,7 @@ export const request = (change: Partial<ExchangeRequest> = {}): ExchangeRequest 
 });
 
 /** A workload's place in a chain, by the usual evidence unless said otherwise. */
-export const linkOf = (of: Pick<Workload, 'id' | 'spiffeId'> = deployer, shown = evidence()): ChainLink => ({ iss: domain.issuer, sub: of.spiffeId, workloadId: of.id, evidence: factsJson(evidenceFacts(shown)) });
+export const linkOf = (of: Pick<Workload, 'id' | 'spiffeId'> = deployer, shown = evidence()): ChainLink => ({ iss: domain.issuer, sub: of.spiffeId, workloadId: of.id, evidence: evidenceFacts(shown) });
 /** What makes a hop: the usual workload with its own evidence, no key, and the API's plain scopes. */
 export const newHop = (change: Partial<NewHop> = {}): NewHop => ({
   workload: deployer, issuerId: ISSUER_ID, jkt: null, ceiling: [{ audience: API, scopes: ['deploy:read', 'deploy:write'] }], link: linkOf(change.workload), ...change,

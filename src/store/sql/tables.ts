@@ -1,4 +1,5 @@
 import { isObject } from '../../core/json.ts';
+import { rememberLast } from '../../core/remember.ts';
 import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CascadeRow, CascadeTaskRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, SignalRow, StreamRow, SubjectRow } from '../rows.ts';
 
 /** Tables as hand-written SQL sees them: which column each property goes to, and in what form. */
@@ -26,7 +27,7 @@ export const withMember = (row: string, name: string, value: string | number): s
 export const joinRows = (rows: readonly string[]): string => `[${rows.join(',')}]`;
 
 /** The text Prisma's libsql adapter writes into a DateTime column, in which times sort by age; PostgreSQL reads the same. */
-export const encodeTime = (milliseconds: number): string => `${new Date(milliseconds).toISOString().slice(0, -1)}+00:00`;
+export const encodeTime = rememberLast((milliseconds) => `${new Date(milliseconds).toISOString().slice(0, -1)}+00:00`);
 
 /** A time as a hand-written statement reads it back: that text on SQLite, a `Date` on PostgreSQL. */
 export const decodeTime = (value: unknown): number => (value instanceof Date ? value.getTime() : Date.parse(String(value)));
