@@ -1,4 +1,5 @@
 import type { PersonUrn, SpiffeId } from '../core/ids.ts';
+import type { JsonObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { AuthorityModel, Workload } from '../registry/entries.ts';
@@ -21,6 +22,9 @@ export const subjectOf = (session: Pick<SessionRow, 'model' | 'holder'>, chain: 
 /** An actor that this domain recognised itself. */
 export const isOwn = (link: ChainLink): link is OwnLink => 'workloadId' in link;
 export const isForeign = (link: ChainLink): link is ForeignLink => !isOwn(link);
+
+/** A hop's chain with what its own actor showed, as one of its leases tells. */
+export const withShown = (chain: readonly ChainLink[], evidence: JsonObject): readonly ChainLink[] => chain.map((link, at) => (at === chain.length - 1 && isOwn(link) ? { ...link, evidence } : link));
 
 /** Who of a chain acts for another: everybody in the delegated model, else all but the first, who acts for itself. */
 export const actorsOf = (session: Pick<SessionRow, 'model'>, chain: readonly ChainLink[]): readonly ChainLink[] => (session.model === 'delegated' ? chain : chain.slice(1));

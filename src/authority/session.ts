@@ -3,6 +3,7 @@ import { sha256 } from '../core/bytes.ts';
 import { MINUTE } from '../core/duration.ts';
 import { sessionIdFromHash } from '../core/ids.ts';
 import type { HopId, LeaseId, PersonUrn, SessionId } from '../core/ids.ts';
+import { isOwn } from './chain.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Evidence } from '../attestation/evidence.ts';
@@ -133,18 +134,21 @@ export const openRootHop = (session: NewSession, made: NewHop, now: number): Hop
   const path = crossed?.path ?? sessionPath(session);
   const before = crossed?.before ?? [];
   return {
-    id, sessionId: session.id, parentId: null, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: before.length, chain: [...before, link],
+    id, sessionId: session.id, parentId: null, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: before.length, chain: [...before, unshown(link)],
     path: distinct([...path, `issuer:${issuerId}`, `workload:${workload.id}`, `hop:${id}`]),
     createdAt: now, expiresAt: Math.min(session.expiresAt, workload.expires),
   };
 };
 
-/** An actor that another one handed authority on to: everything its parent rests on, and the token it was handed, it rests on as well. */
+/** Its evidence is kept with each of its leases, where it is never older than what was decided by it. */
+const unshown = (link: ChainLink): ChainLink => (isOwn(link) ? { iss: link.iss, sub: link.sub, workloadId: link.workloadId } : link);
+
+/** An actor that another one handed authority on to: everything its parent rests on, and the token it was handed, it rests on as well. The parent's chain tells what the parent showed. */
 export const openChildHop = (parent: HopRow, made: NewHop, handover: LeaseId, now: number): HopRow => {
   const { workload, issuerId, jkt, ceiling, link } = made;
   const id = hopId(parent.sessionId, parent.id, made, handover);
   return {
-    id, sessionId: parent.sessionId, parentId: parent.id, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: parent.depth + 1, chain: [...parent.chain, link],
+    id, sessionId: parent.sessionId, parentId: parent.id, actor: workload.spiffeId, workloadId: workload.id, jkt, ceiling, depth: parent.depth + 1, chain: [...parent.chain, unshown(link)],
     path: distinct([...parent.path, `lease:${handover}`, `issuer:${issuerId}`, ...workloadPath(workload), `hop:${id}`]),
     createdAt: now, expiresAt: Math.min(parent.expiresAt, workload.expires),
   };

@@ -15,7 +15,7 @@ export interface Authority extends Framing, Pick<Caller, 'ceiling'> {}
 export const authorityJson = ({ session, person, chain, freshness, opensTask, ceiling }: Omit<Authority, 'workload' | 'evidence'>): JsonObject => ({
   model: session.model, principal: session.principal, started_at: session.startedAt, facts: session.facts,
   ...(person === undefined ? {} : { person: { urn: person.urn, issuer: person.issuer, groups: person.groups } }),
-  chain: chain.map((link) => (isOwn(link) ? { iss: link.iss, sub: link.sub, workload_id: link.workloadId, evidence: link.evidence } : { ...link })),
+  chain: chain.map((link) => (isOwn(link) ? { iss: link.iss, sub: link.sub, workload_id: link.workloadId, ...(link.evidence === undefined ? {} : { evidence: link.evidence }) } : { ...link })),
   ...(freshness === undefined ? {} : { fresh_at: freshness.at, fresh_within: freshness.within }), ...(opensTask ? { opens_task: true } : {}),
   ...(ceiling === undefined ? {} : { ceiling: ceiling.map(({ audience, scopes }) => ({ audience, scopes })) }),
 });

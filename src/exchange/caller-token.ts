@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { actorsOf, isOwn, checkCircle, checkDepth, checkMayAct, checkPlace } from '../authority/chain.ts';
+import { actorsOf, isOwn, checkCircle, checkDepth, checkMayAct, checkPlace, withShown } from '../authority/chain.ts';
 import { freshnessOf, isStale, joinSession, workloadPath } from '../authority/session.ts';
 import type { Evidence } from '../attestation/evidence.ts';
 import { sameSecret, sha256url } from '../core/bytes.ts';
@@ -52,7 +52,7 @@ export const bySessionToken = (ports: CallerPorts) => async (asking: Asking): Pr
   if (!live.ok) return live;
   return ok({
     ...common(view, standing.session, live.value),
-    evidence: facts, issuerId: standing.lease.issuerId, hop: standing.hop, parent: undefined, hops: [standing.hop], ceiling: standing.lease.ceiling, chain: standing.hop.chain,
+    evidence: facts, issuerId: standing.lease.issuerId, hop: standing.hop, parent: undefined, hops: [standing.hop], ceiling: standing.lease.ceiling, chain: withShown(standing.hop.chain, facts),
     showedEvidence: false, path: [...standing.hop.path, `lease:${standing.lease.id}`], replayKey: null, replayUntil: null, jkt: proven,
   });
 };
@@ -150,7 +150,8 @@ const renew = ({ view }: Asking, session: SessionRow, hop: HopRow, actor: Actor,
 const takeUp = ({ view }: Asking, { lease, session, hop }: LeaseStanding, actor: Actor, mayAct: { readonly iss: string; readonly sub: string } | undefined, proven: string | null): Result<Caller, Refusal> => {
   const { workload, evidence, facts } = actor;
   if (mayAct === undefined) return err(refusal('actor_mismatch', 'the token names nobody who may act'));
-  const chain = [...hop.chain, linkOf(view, actor)];
+  // The parent's evidence as it was when it handed on: a policy about it sees what the hand-over was decided by.
+  const chain = [...withShown(hop.chain, parseEvidenceFacts(lease.decision['evidence'])), linkOf(view, actor)];
   // Authority can be handed to a template: to whichever of its instances comes.
   const named = workload.instanceOf?.spiffeId === mayAct.sub ? workload.instanceOf.spiffeId : workload.spiffeId;
   const refused = checkMayAct(mayAct, named, view.domain.issuer) ?? checkPlace(workload, session.model) ?? checkCircle(hop.chain, workload.spiffeId)

@@ -40,7 +40,7 @@ export interface Caller {
   readonly hops: readonly HopRow[] | undefined;
   /** What its token holds; undefined: it came with evidence alone, and only policies bind it. */
   readonly ceiling: readonly CeilingPair[] | undefined;
-  /** Every actor from the session's first to this one. */
+  /** Every actor from the session's first to this one, each with what it showed last. */
   readonly chain: readonly ChainLink[];
   readonly person: PersonFacts | undefined;
   /** The login shown now. */

@@ -14,7 +14,7 @@ export const openHop = (caller: Caller, jkt: string | null, ceiling: readonly Ce
   const crossed = caller.crossing === undefined ? undefined : { before: caller.chain.filter(isForeign), lease: caller.crossing, path: caller.path };
   const actor = { workload: caller.workload, issuerId: caller.issuerId, jkt, ceiling, link, crossed };
   if (caller.parent === undefined) return openRootHop(caller.session, actor, now);
-  const hop = openChildHop(caller.parent.hop, actor, caller.parent.handover, now);
+  const hop = openChildHop({ ...caller.parent.hop, chain: caller.chain.slice(0, -1) }, actor, caller.parent.handover, now);
   const reach = (of: HopRow, pairs: readonly CeilingPair[]): Ceiling => ({ pairs, endsAt: of.expiresAt, depth: view.domain.limits.depth - actorsOf(caller.session, of.chain).length });
   // INVARIANT: whatever the steps before decided, a hop never exceeds what was handed on to it (design section 3, invariant 3).
   if (!isWithin(reach(hop, ceiling), reach(caller.parent.hop, caller.ceiling ?? []), rulesAt(view))) throw new Error(`hop ${hop.id} would exceed its parent`);

@@ -37,7 +37,7 @@ export const tellApproval = (view: DomainView, row: ApprovalRow, frozen: Frozen,
 const tellLink = (view: DomainView, link: ChainLink): JsonObject => {
   if (!isOwn(link)) return { spiffe_id: link.sub, domain: link.iss, stage: link.stage };
   const workload = view.workloadById(link.workloadId);
-  return { spiffe_id: link.sub, workload: workload?.name ?? link.workloadId, owner: workload?.owner ?? null, evidence: link.evidence };
+  return { spiffe_id: link.sub, workload: workload?.name ?? link.workloadId, owner: workload?.owner ?? null, evidence: link.evidence ?? null };
 };
 
 const iso = (at: number): string => new Date(at).toISOString();

@@ -121,13 +121,14 @@ export interface Detail { readonly type: string; readonly [field: string]: Detai
 /** An audience with its scopes and details, as in `authorization_details` of type `urn:mayfly:ceiling`. Without `details`: none. */
 export interface CeilingPair { readonly audience: string; readonly scopes: readonly string[]; readonly details?: readonly Detail[] }
 
-/** One actor of a chain with the evidence it showed when it joined: what a later decision about it sees. */
+/** One actor of a chain that this domain recognised. */
 export interface OwnLink {
   /** The domain that recognised it. */
   readonly iss: string;
   readonly sub: SpiffeId;
   readonly workloadId: WorkloadId;
-  readonly evidence: JsonObject;
+  /** What it showed last when it handed on, which a decision about who came after it sees. A hop has none of its own actor: that is with each of its leases. */
+  readonly evidence?: JsonObject;
 }
 
 /** An actor that another domain recognised, and of what stage that domain is. It is not decided about here: the crossing is. */

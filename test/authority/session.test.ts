@@ -5,7 +5,7 @@ import { HOUR, SECOND } from '../../src/core/duration.ts';
 import type { HopId, IssuerId, SessionId, WorkloadId } from '../../src/core/ids.ts';
 import { endOf, freshnessOf, isStale, joinHop, joinSession, loginFacts, openChildHop, openLogin, openRootHop, openRun, openTask, sessionId, sessionPath } from '../../src/authority/session.ts';
 import type { Target } from '../../src/store/rows.ts';
-import { API, BILLING, ISSUER_ID, LEASE, NOW, OWNER, PEOPLE_ID, deployer, domain, evidence, linkOf, newHop, other, person, session, workload } from '../exchange/world.ts';
+import { API, BILLING, ISSUER_ID, LEASE, NOW, OWNER, PEOPLE_ID, deployer, domain, evidence, linkOf, newHop, other, person, placeOf, session, workload } from '../exchange/world.ts';
 
 const opened = openRun(domain, deployer, evidence(), NOW);
 const CEILING = [{ audience: API, scopes: ['deploy:read'] }];
@@ -116,7 +116,7 @@ describe('a session falls', () => {
 describe('the first hop of a session', () => {
   test('is the workload itself, with the ceiling that was decided, on the session\'s path and until its end', () => {
     expect(root).toEqual({
-      id: root.id, sessionId: opened.id, parentId: null, actor: deployer.spiffeId, workloadId: deployer.id, jkt: null, ceiling: CEILING, depth: 0, chain: [linkOf()], path: [...sessionPath(opened), `hop:${root.id}`], createdAt: NOW, expiresAt: opened.expiresAt,
+      id: root.id, sessionId: opened.id, parentId: null, actor: deployer.spiffeId, workloadId: deployer.id, jkt: null, ceiling: CEILING, depth: 0, chain: [placeOf()], path: [...sessionPath(opened), `hop:${root.id}`], createdAt: NOW, expiresAt: opened.expiresAt,
     });
     expect(root.id).toMatch(/^hop_[0-9a-f]{32}$/);
   });
@@ -154,10 +154,10 @@ describe('the first hop of a session', () => {
 
 describe('a hop that was handed on to', () => {
   const given = { workload: other, ceiling: CEILING, issuerId: 'iss_other', link: linkOf(other) };
-  const child = openChildHop(root, newHop(given), LEASE, NOW + SECOND);
-  test('rests on all its parent rests on, on the token it was handed, and on itself; its chain goes on', () => {
+  const child = openChildHop({ ...root, chain: [linkOf()] }, newHop(given), LEASE, NOW + SECOND);
+  test('rests on all its parent rests on, on the token it was handed, and on itself; its chain goes on, with what its parent showed', () => {
     expect(child).toEqual({
-      id: child.id, sessionId: root.sessionId, parentId: root.id, actor: other.spiffeId, workloadId: other.id, jkt: null, ceiling: CEILING, depth: 1, chain: [linkOf(), linkOf(other)],
+      id: child.id, sessionId: root.sessionId, parentId: root.id, actor: other.spiffeId, workloadId: other.id, jkt: null, ceiling: CEILING, depth: 1, chain: [linkOf(), placeOf(other)],
       path: [...root.path, `lease:${LEASE}`, 'issuer:iss_other', `workload:${other.id}`, `hop:${child.id}`], createdAt: NOW + SECOND, expiresAt: root.expiresAt,
     });
   });

@@ -109,7 +109,7 @@ describe('a session token with its actor\'s evidence is renewed', () => {
     expect(learnt).toEqual([[undefined, fresh.subject], ['ci/deployer', fresh.subject]]);
   });
 
-  const child = openChildHop(openRootHop(task, newHop({ workload: other }), NOW), newHop(), 'lse_before' as LeaseId, NOW);
+  const child = openChildHop({ ...openRootHop(task, newHop({ workload: other }), NOW), chain: [linkOf(other)] }, newHop(), 'lse_before' as LeaseId, NOW);
   test.each<Row>([
     { name: 'by another workload', setting: { evidence: ofOther }, code: 'actor_mismatch' },
     { name: 'by evidence that is not accepted', setting: { evidence: 'evidence_expired' }, code: 'evidence_expired' },
@@ -174,6 +174,13 @@ describe('a token that was handed on', () => {
       path: [...hop.path, `lease:${LEASE}`, `issuer:${ISSUER_ID}`, `workload:${other.id}`], beganVersion: session.beganVersion, replayKey: 'replay-2', jkt: null,
     });
     expect(learnt.at(-1)).toEqual(['svc/deploy', ofOther.subject]);
+  });
+
+  test('its parent stands in the chain with what it showed when it handed on, and never with nothing', async () => {
+    const renewed = evidenceFacts(evidence({ attributes: { ...evidence().attributes, ref: 'refs/heads/next' } }));
+    const decided = (decision: LeaseStanding['lease']['decision']): Setting => ({ ...SETTING, standing: standing({ kind: 'handover_token', ceiling: CEILING, decision }) });
+    expect(valueOf(await spend(decided({ evidence: renewed }), TAKE).spent).chain).toEqual([{ ...linkOf(), evidence: renewed }, linkOf(other, ofOther)]);
+    await expect(spend(decided({}), TAKE).spent).rejects.toThrow('expected object');
   });
 
   const deep = openChildHop(hop, newHop({ workload: third, link: linkOf(third) }), LEASE, NOW);

@@ -9,7 +9,7 @@ import { StoreUnavailable } from '../../src/store/store.ts';
 import type { DpopBinding } from '../../src/tokens/proof.ts';
 import { startRig, storedFor } from './rig.ts';
 import type { Setting } from './rig.ts';
-import { API, BILLING, LEASE, NOW, ROLE, SECRET, USUAL, api, caller, deployer, domain, hop, linkOf, newHop, other, permit, person, policy, session, viewOf, workload } from './world.ts';
+import { API, BILLING, LEASE, NOW, ROLE, SECRET, USUAL, api, caller, deployer, domain, hop, linkOf, newHop, other, permit, person, placeOf, policy, session, viewOf, workload } from './world.ts';
 
 const proof: DpopBinding = { jkt: 'thumbprint', replayKey: 'proof-1', replayUntil: NOW + MINUTE };
 const outcomeOf = async (rig: ReturnType<typeof startRig>, change?: Partial<ExchangeRequest>, binding?: DpopBinding): Promise<string> => {
@@ -113,10 +113,10 @@ describe('an exchange', () => {
     });
 
     test('takes up what was handed on in a hop of its own, below the one it came from', async () => {
-      const child = acting({ parent: { hop, handover: LEASE }, ceiling: [{ audience: API, scopes: ['deploy:read'] }], hops: [], chain: [...hop.chain, linkOf(agent)], replayKey: 'replay-2' });
+      const child = acting({ parent: { hop, handover: LEASE }, ceiling: [{ audience: API, scopes: ['deploy:read'] }], hops: [], chain: [linkOf(), linkOf(agent)], replayKey: 'replay-2' });
       const rig = startRig({ view: viewOf({ workloads: [deployer, agent], policies: [may('principal', 'delegate'), may('principal', 'act')] }), caller: child });
       expect(await outcomeOf(rig)).toBe('issued');
-      expect(rig.issued[0]?.hop).toMatchObject({ parentId: hop.id, depth: 1, chain: child.chain, path: expect.arrayContaining([...hop.path, `lease:${LEASE}`]) });
+      expect(rig.issued[0]?.hop).toMatchObject({ parentId: hop.id, depth: 1, chain: [linkOf(), placeOf(agent)], path: expect.arrayContaining([...hop.path, `lease:${LEASE}`]) });
     });
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { HOUR } from '../../src/core/duration.ts';
 import type { LeaseId, SpiffeId, WorkloadId } from '../../src/core/ids.ts';
-import { subjectOf } from '../../src/authority/chain.ts';
+import { subjectOf, withShown } from '../../src/authority/chain.ts';
 import { isWithin, normalise } from '../../src/authority/narrow.ts';
 import { joinHop, openChildHop, openLogin, openRootHop, openTask } from '../../src/authority/session.ts';
 import { aim } from '../../src/exchange/aim.ts';
@@ -15,6 +15,7 @@ import type { DomainView } from '../../src/snapshot/domain-view.ts';
 import type { CeilingPair, HopRow, SessionRow } from '../../src/store/rows.ts';
 import type { ActClaim } from '../../src/tokens/claims.ts';
 import { startAsking, token } from './asking.ts';
+import { evidenceFacts } from '../../src/exchange/facts.ts';
 import { API, BILLING, LEASE, NOW, OWN_TOKEN, SECRET, api, billing, caller, deployer, domain, evidence, hop, linkOf, newHop, other, person, policy, request, secret, session, standing, valueOf, viewOf, workload } from './world.ts';
 
 /** Of pairs alone. */
@@ -30,8 +31,8 @@ describe('the place of a caller that has none yet', () => {
   });
 
   test('is below whoever handed on to it, resting on what was handed', () => {
-    const child = caller({ workload: other, parent: { hop, handover: LEASE }, ceiling: CEILING, chain: [...hop.chain, linkOf(other)] });
-    expect(openHop(child, null, CEILING, NOW, VIEW)).toEqual(openChildHop(hop, newHop({ workload: other, link: linkOf(other), ceiling: CEILING }), LEASE, NOW));
+    const child = caller({ workload: other, parent: { hop, handover: LEASE }, ceiling: CEILING, chain: [linkOf(), linkOf(other)] });
+    expect(openHop(child, null, CEILING, NOW, VIEW)).toEqual(openChildHop({ ...hop, chain: [linkOf()] }, newHop({ workload: other, link: linkOf(other), ceiling: CEILING }), LEASE, NOW));
   });
 
   test('of a caller without a chain is a fault', () => { expect(() => openHop(caller({ chain: [] }), null, CEILING, NOW, VIEW)).toThrow('without a place'); });
@@ -88,7 +89,7 @@ describe('for any chain', () => {
     return granted.length === 0 ? undefined : openHop(by, null, granted, NOW, VIEW);
   };
   const callerOf = (in_: SessionRow, of: HopRow, at: number, more: Partial<Caller>): Caller =>
-    caller({ workload: actor(at), session: in_, hop: of, ceiling: of.ceiling, chain: of.chain, ...(in_.model === 'delegated' ? { person: { urn: person().urn, issuer: 'corp', groups: [] } } : {}), ...more });
+    caller({ workload: actor(at), session: in_, hop: of, ceiling: of.ceiling, chain: withShown(of.chain, evidenceFacts(evidenceOf(at))), ...(in_.model === 'delegated' ? { person: { urn: person().urn, issuer: 'corp', groups: [] } } : {}), ...more });
 
   test('the child is within the parent, and every descendant within every ancestor: what it may, how long, and what it falls with', () => {
     let depth = 0;
@@ -102,18 +103,18 @@ describe('for any chain', () => {
         const ceiling = grant(callerOf(in_, parent, at, { showedEvidence: true }), modest ? parent.ceiling : handed);
         if (ceiling === undefined) break;
         const child = actor(at + 1);
-        const by = callerOf(in_, parent, at + 1, { hop: undefined, parent: { hop: parent, handover: `lse_${at}` as LeaseId }, ceiling, chain: [...parent.chain, linkOf(child, evidenceOf(at + 1))], workload: { ...child, expires: NOW + 12 * HOUR - sooner } });
+        const by = callerOf(in_, parent, at + 1, { hop: undefined, parent: { hop: parent, handover: `lse_${at}` as LeaseId }, ceiling, chain: [...withShown(parent.chain, evidenceFacts(evidenceOf(at))), linkOf(child, evidenceOf(at + 1))], workload: { ...child, expires: NOW + 12 * HOUR - sooner } });
         const granted = grant(by, modest ? ceiling : taken);
         if (granted === undefined) break;
         hops.push(openHop(by, null, granted, NOW, VIEW));
         depth = Math.max(depth, hops.length);
       }
       for (const [at, child] of hops.entries()) {
-        for (const ancestor of hops.slice(0, at)) {
+        for (const [above, ancestor] of hops.slice(0, at).entries()) {
           expect(within(child.ceiling, ancestor.ceiling)).toBe(true);
           expect(child.expiresAt).toBeLessThanOrEqual(ancestor.expiresAt);
           expect(child.path).toEqual(expect.arrayContaining([...ancestor.path]));
-          expect(child.chain.slice(0, ancestor.chain.length)).toEqual(ancestor.chain);
+          expect(child.chain.slice(0, ancestor.chain.length)).toEqual(withShown(ancestor.chain, evidenceFacts(evidenceOf(above))));
           expect(child.depth).toBe(ancestor.depth + at - hops.indexOf(ancestor));
         }
       }

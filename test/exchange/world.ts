@@ -95,6 +95,8 @@ export const request = (change: Partial<ExchangeRequest> = {}): ExchangeRequest 
 
 /** A workload's place in a chain, by the usual evidence unless said otherwise. */
 export const linkOf = (of: Pick<Workload, 'id' | 'spiffeId'> = deployer, shown = evidence()): ChainLink => ({ iss: domain.issuer, sub: of.spiffeId, workloadId: of.id, evidence: evidenceFacts(shown) });
+/** The same as its own hop is stored: what it showed is with its leases. */
+export const placeOf = (of: Pick<Workload, 'id' | 'spiffeId'> = deployer): ChainLink => ({ iss: domain.issuer, sub: of.spiffeId, workloadId: of.id });
 /** What makes a hop: the usual workload with its own evidence, no key, and the API's plain scopes. */
 export const newHop = (change: Partial<NewHop> = {}): NewHop => ({
   workload: deployer, issuerId: ISSUER_ID, jkt: null, ceiling: [{ audience: API, scopes: ['deploy:read', 'deploy:write'] }], link: linkOf(change.workload), ...change,
