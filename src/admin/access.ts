@@ -1,5 +1,6 @@
 import type { Attributes } from '../attestation/attributes.ts';
 import type { Clock } from '../core/clock.ts';
+import type { IssuerId } from '../core/ids.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { SYSTEM_DOMAIN } from '../core/reserved.ts';
@@ -12,7 +13,7 @@ import type { Snapshot } from '../snapshot/snapshot.ts';
 
 /** Who acts on the admin plane: whoever may open the local socket, or a person proven by an issuer that proves admins. */
 export type Admin = { readonly kind: 'local' } | Person;
-interface Person { readonly kind: 'person'; readonly id: string; readonly issuer: string; readonly groups: readonly string[]; readonly home: DomainView }
+interface Person { readonly kind: 'person'; readonly id: string; readonly issuer: string; readonly issuerId: IssuerId; readonly groups: readonly string[]; readonly home: DomainView }
 
 /** How the audit log names an admin. */
 export const nameOf = (admin: Admin): string => (admin.kind === 'local' ? 'local' : admin.id);

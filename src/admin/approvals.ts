@@ -171,8 +171,8 @@ export type ApprovalAdmin = ReturnType<typeof createApprovalAdmin>;
 type Verb = 'approve' | 'deny';
 
 /** A person's word for every name they may say it under and nobody has; undefined: nothing is missing from them. */
-const agree = (row: ApprovalRow, { person, issuer, iss, sub, groups }: Approver, names: readonly string[], at: number, reason: string | null, by: JsonObject) => {
-  const added = missingNames(names, row.votes).map((name): ApprovalVote => ({ name, person, issuer, iss, sub, groups, at }));
+const agree = (row: ApprovalRow, { person, issuer, issuerId, iss, sub, groups }: Approver, names: readonly string[], at: number, reason: string | null, by: JsonObject) => {
+  const added = missingNames(names, row.votes).map((name): ApprovalVote => ({ name, person, issuer, issuerId, iss, sub, groups, at }));
   if (added.length === 0) return undefined;
   const votes = [...row.votes, ...added];
   const status: ApprovalStatus = missingNames(row.names, votes).length === 0 ? 'approved' : 'pending';

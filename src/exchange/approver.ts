@@ -17,8 +17,9 @@ import type { Word } from '../store/store.ts';
 /** A person who looks at a request: how an issuer of the domain knows them. */
 export interface Approver extends KnownPerson {
   readonly person: PersonUrn;
-  /** Entry name of that issuer. */
+  /** Entry name of that issuer, and its id. */
   readonly issuer: string;
+  readonly issuerId: IssuerId;
   readonly groups: readonly string[];
 }
 
@@ -46,7 +47,7 @@ export const mayApprove = (view: DomainView, frozen: Frozen, { person: urn, issu
 };
 
 /** What the word of somebody rests on: their domain, the issuer that knows them, and every name under which its entries know the same human. */
-export const approverTargets = (view: Pick<DomainView, 'domain' | 'issuersFor'>, issuerId: IssuerId, { person, iss, sub }: KnownPerson): readonly Target[] => {
+export const approverTargets = (view: Pick<DomainView, 'domain' | 'issuersFor'>, { person, issuerId, iss, sub }: Pick<Approver, 'person' | 'issuerId' | 'iss' | 'sub'>): readonly Target[] => {
   const others = [...view.issuersFor(iss, 'people'), ...view.issuersFor(iss, 'admins')].map(({ name }) => `person:${personUrn(view.domain.name, name, sub)}` as const);
   return [...new Set<Target>([`domain:${view.domain.id}`, `issuer:${issuerId}`, `person:${person}`, ...others])];
 };
@@ -81,10 +82,10 @@ export const judgeVotes = (view: DomainView, snapshot: ApproverSnapshot, frozen:
 };
 
 const judgeVote = (view: DomainView, snapshot: ApproverSnapshot, frozen: Frozen, vote: ApprovalVote, now: number): Result<Word, Refusal> => {
-  const entry = view.issuer(vote.issuer);
-  // An entry of that name that proves others now never knew this person.
+  // By its id: ids are never given again, and an entry that has the name by now never knew this person.
+  const entry = view.issuerById(vote.issuerId);
   if (entry === undefined || entry.expires <= now || entry.issuer !== vote.iss || (entry.proves !== 'people' && entry.proves !== 'admins')) return err(refusal('approval_changed', `issuer ${vote.issuer}, which proved ${vote.person}, is gone, over or another`));
-  const targets = approverTargets(view, entry.id, vote);
+  const targets = approverTargets(view, vote);
   const refused = approverRevoked(snapshot, targets, vote.at) ?? mayApprove(view, frozen, vote, vote.name, now);
   return refused === undefined ? ok({ targets, at: vote.at }) : err(refused);
 };

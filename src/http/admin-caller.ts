@@ -91,7 +91,7 @@ export const createFindAdmin = (deps: AdminTokenDeps): FindAdmin => {
     if (!proven.ok) return proven;
     if (evidence.replayKey !== undefined && !(await deps.store.consume([{ key: evidence.replayKey, until: evidence.expiresAt + HOUR }]))) return unauthenticated('this token was used before');
     return ok({
-      admin: { kind: 'person', id: idOf(evidence), issuer: evidence.issuerName, groups: groupsOf(evidence.attributes), home },
+      admin: { kind: 'person', id: idOf(evidence), issuer: evidence.issuerName, issuerId: evidence.issuerId, groups: groupsOf(evidence.attributes), home },
       nonce: evidence.boundTo === undefined ? undefined : deps.nonces.issue(),
     });
   };

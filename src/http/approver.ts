@@ -62,11 +62,11 @@ export const createFindApprover = (deps: FindApproverDeps): FindApprover => {
     const found = await deps.findAdmin(request);
     if (!found.ok) return found;
     const { admin, nonce } = found.value;
-    const entry = admin.kind === 'person' ? admin.home.issuer(admin.issuer) : undefined;
+    const entry = admin.kind === 'person' ? admin.home.issuerById(admin.issuerId) : undefined;
     if (admin.kind !== 'person' || entry === undefined) return err({ refusal: refusal('admin_unauthenticated', 'no person') });
     const sub = admin.id.slice(admin.issuer.length + 1);
-    const approver: Approver = { person: personUrn(admin.home.domain.name, admin.issuer, sub), issuer: admin.issuer, iss: entry.issuer, sub, groups: admin.groups };
-    const refused = approverRevoked(snapshot, approverTargets(admin.home, entry.id, approver));
+    const approver: Approver = { person: personUrn(admin.home.domain.name, admin.issuer, sub), issuer: admin.issuer, issuerId: entry.id, iss: entry.issuer, sub, groups: admin.groups };
+    const refused = approverRevoked(snapshot, approverTargets(admin.home, approver));
     return refused === undefined ? ok({ admin, known: { view: admin.home, approver }, nonce }) : unknown(refused, admin.home);
   };
 
@@ -74,10 +74,10 @@ export const createFindApprover = (deps: FindApproverDeps): FindApprover => {
     const attested = await deps.attest(presented.token, (iss) => view.issuersFor(iss, 'people'), view);
     if (!attested.ok) return unknown(attested.error, view);
     const { urn, issuerId, issuerName, iss, subject, groups, authTime, boundTo } = attested.value;
-    const approver: Approver = { person: urn, issuer: issuerName, iss, sub: subject, groups };
+    const approver: Approver = { person: urn, issuer: issuerName, issuerId, iss, sub: subject, groups };
     const within = view.domain.limits.freshness.delegated;
     if (authTime + within <= deps.clock.now()) return unknown(refusal('login_too_old', `the login is older than ${Math.floor(within / 1000)} s`), view);
-    const refused = approverRevoked(snapshot, approverTargets(view, issuerId, approver), authTime);
+    const refused = approverRevoked(snapshot, approverTargets(view, approver), authTime);
     if (refused !== undefined) return unknown(refused, view);
     const url = deps.externalUrl === undefined ? undefined : normaliseHttpUri(`${deps.externalUrl}${request.path}`);
     const possession = await deps.checkPossession(request, presented, boundTo, url, deps.nonces);

@@ -222,6 +222,8 @@ export interface ApprovalVote {
   readonly person: PersonUrn;
   /** Entry name, `iss` and `sub`: one person may be known by several entries of one issuer. */
   readonly issuer: string;
+  /** That very entry: another may have its name by now. */
+  readonly issuerId: IssuerId;
   readonly iss: string;
   readonly sub: string;
   readonly groups: readonly string[];

@@ -4,7 +4,7 @@ import type { LeaseId, PersonUrn, SpiffeId } from '../../src/core/ids.ts';
 import { HOUR, MINUTE } from '../../src/core/duration.ts';
 import { mayApprove } from '../../src/exchange/approver.ts';
 import { evidenceFacts } from '../../src/exchange/facts.ts';
-import { NOW, api, deployer, domain, evidence, linkOf, policy, session, viewOf } from './world.ts';
+import { NOW, PEOPLE_ID, api, deployer, domain, evidence, linkOf, policy, session, viewOf } from './world.ts';
 
 const DEV = { iss: 'https://sts.acme.example/dev', sub: 'spiffe://dev.acme.example/agents/planner' as SpiffeId, stage: 'development' } as const;
 const frozen: Frozen = {
@@ -18,7 +18,7 @@ const agreed = (rule: string, change: Partial<Frozen> = {}): string => {
   const view = viewOf({ policies: [
     policy('permit(principal in Group::"leads", action == Action::"approve", resource);'), policy(`forbid(principal, action == Action::"approve", resource) when { ${rule} };`),
   ] });
-  return mayApprove(view, { ...frozen, ...change }, { person: 'urn:mayfly:prod:person:corp:bob' as PersonUrn, iss: 'https://idp', sub: 'bob', issuer: 'corp', groups: ['leads'] }, 'leads', NOW)?.code ?? 'may';
+  return mayApprove(view, { ...frozen, ...change }, { person: 'urn:mayfly:prod:person:corp:bob' as PersonUrn, iss: 'https://idp', sub: 'bob', issuer: 'corp', issuerId: PEOPLE_ID, groups: ['leads'] }, 'leads', NOW)?.code ?? 'may';
 };
 
 test.each<{ readonly name: string; readonly rule: string; readonly change: Partial<Frozen> }>([

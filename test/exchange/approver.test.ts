@@ -11,6 +11,7 @@ import type { ApprovalVote, RevocationRow, Target } from '../../src/store/rows.t
 import { API, FAR, NOW, OWNER, PEOPLE_ID, deployer, domain, evidence, linkOf, policy, viewOf } from './world.ts';
 
 const IDP = 'https://login.acme.example';
+const AGAIN_ID = `iss_${'6'.repeat(32)}` as IssuerId;
 const ADMINS_ID = `iss_${'8'.repeat(32)}` as IssuerId;
 const issuer = (change: Partial<Issuer> = {}): Issuer => ({
   kind: 'issuer', id: PEOPLE_ID, version: 1, owner: OWNER, domainId: domain.id, name: 'corp', attestor: 'oidc', proves: 'people', issuer: IDP, audience: 'x', algorithms: undefined, replay: undefined,
@@ -30,7 +31,7 @@ const ALL = [issuer(), admins, elsewhere];
 
 const AT = NOW - MINUTE;
 const urn = (entry: string, sub = 'bob') => personUrn(domain.name, entry, sub);
-const vote = (change: Partial<ApprovalVote> = {}): ApprovalVote => ({ name: 'leads', person: urn('corp'), issuer: 'corp', iss: IDP, sub: 'bob', groups: ['leads'], at: AT, ...change });
+const vote = (change: Partial<ApprovalVote> = {}): ApprovalVote => ({ name: 'leads', person: urn('corp'), issuer: 'corp', issuerId: PEOPLE_ID, iss: IDP, sub: 'bob', groups: ['leads'], at: AT, ...change });
 const frozen = {
   workload: deployer.id, actor: deployer.spiffeId, chain: [linkOf()], evidence: { kind: 'github-actions', issuer: 'github', subject: 'x', attributes: evidence().attributes }, model: 'bounded', principal: OWNER, startedAt: NOW - HOUR,
   purpose: null, lifetime: 300, asked: { handOnTo: null }, needs: [{ audience: API, scope: 'deploy:read', names: ['leads'] }],
@@ -58,7 +59,9 @@ describe('a word somebody gave', () => {
     { name: 'is gone', view: viewWith([admins, elsewhere]), answer: 'approval_changed' },
     { name: 'is over', view: viewWith([issuer({ expires: NOW }), admins]), answer: 'approval_changed' },
     { name: 'is about to be over', view: viewWith([issuer({ expires: NOW + 1 }), admins]), answer: 'counts' },
-    { name: 'is another one of that name', view: viewWith([issuer({ issuer: 'https://login.other.example' }), admins]), answer: 'approval_changed' },
+    { name: 'was changed since', view: viewWith([issuer({ version: 2, approverClients: ['approvals', 'more'] }), admins]), answer: 'counts' },
+    { name: 'was registered again under its name, for the same issuer', view: viewWith([issuer({ id: AGAIN_ID }), admins]), answer: 'approval_changed' },
+    { name: 'is of another issuer by now', view: viewWith([issuer({ issuer: 'https://login.other.example' }), admins]), answer: 'approval_changed' },
     { name: 'proves workloads by now', view: viewWith([issuer({ proves: 'workloads' }), admins]), answer: 'approval_changed' },
     { name: 'proves admins by now', view: viewWith([issuer({ proves: 'admins' })]), answer: 'counts' },
   ])('where the issuer that proved them $name: $answer', ({ view, answer }) => {

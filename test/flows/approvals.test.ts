@@ -250,7 +250,7 @@ describe('agreed to, and then', () => {
   const person = (entry: string, sub: string): object => ({ kind: 'person', id: `urn:mayfly:dev:person:${entry}:${sub}` });
   test.each<Proof>([
     { name: 'the issuer that proved them revoked', sub: 'bea', admin: true, act: () => revocation('revocations', { kind: 'issuer', id: 'corp-admins' }), undo: () => revocation('enable', { kind: 'issuer', id: 'corp-admins' }), again: 'approval_changed' },
-    { name: 'the issuer that proved them removed', sub: 'bill', admin: true, act: () => lab.mayfly.admin('DELETE', 'issuers/dev/corp-admins?reason=test'), undo: () => lab.mayfly.apply({ issuers: [adminsEntry(lab.idp.issuer)] }), again: 'issued' },
+    { name: 'the issuer that proved them removed', sub: 'bill', admin: true, act: () => lab.mayfly.admin('DELETE', 'issuers/dev/corp-admins?reason=test'), undo: () => lab.mayfly.apply({ issuers: [adminsEntry(lab.idp.issuer)] }), again: 'approval_changed' },
     { name: 'they revoked', sub: 'ben', admin: false, act: () => revocation('revocations', person('corp', 'ben')), undo: () => revocation('enable', person('corp', 'ben')), again: 'approval_changed' },
     { name: 'they revoked as the other entry of their issuer knows them', sub: 'bud', admin: true, act: () => revocation('revocations', person('corp', 'bud')), undo: () => revocation('enable', person('corp', 'bud')), again: 'approval_changed' },
   ])('by somebody, and $name: nothing is issued on their word', async ({ sub, admin, act, undo, again }) => {
@@ -261,7 +261,7 @@ describe('agreed to, and then', () => {
     expect([...error(refused), await code(refused)]).toEqual([400, 'access_denied', 'approval_changed']);
     expect(await code(await poll(kept))).toBe('issued');
     expect((await undo()).status).toBe(200);
-    // What a revocation ended stays so when it is lifted.
+    // What a revocation ended stays so when it is lifted, and what a removal ended when the same is registered again.
     expect(await code(await poll(answer))).toBe(again);
   });
 

@@ -5,7 +5,7 @@ import { sha256 } from '../../../src/core/bytes.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { ApprovalRow, ApprovalVote } from '../../../src/store/rows.ts';
 import type { AskBounds, Issuance, StoreWrites } from '../../../src/store/store.ts';
-import { DOMAIN, NOW, WORKLOAD, makeEvent, makeIssuance } from '../make-rows.ts';
+import { DOMAIN, ISSUER, NOW, WORKLOAD, makeEvent, makeIssuance } from '../make-rows.ts';
 import { openStore } from '../place.ts';
 import type { MakePlace, Place } from '../place.ts';
 
@@ -18,7 +18,7 @@ export const makeApproval = (name: string, issuance: Issuance, change: Partial<A
   askedAt: NOW, expiresAt: NOW + HOUR, decidedAt: null, redeemedAt: null, redeemedLease: null, noticeAt: NOW + MINUTE, noticeAttempts: 0, ...change,
 });
 
-const VOTE = { name: 'leads', person: 'urn:mayfly:prod:person:corp:bob' as ApprovalVote['person'], issuer: 'corp', iss: 'https://idp.acme.example', sub: 'bob', groups: ['leads'], at: NOW } satisfies ApprovalVote;
+const VOTE = { name: 'leads', person: 'urn:mayfly:prod:person:corp:bob' as ApprovalVote['person'], issuer: 'corp', issuerId: ISSUER, iss: 'https://idp.acme.example', sub: 'bob', groups: ['leads'], at: NOW } satisfies ApprovalVote;
 
 /** Requests that wait for people. */
 export const describeApprovals = (makePlace: MakePlace): void => {

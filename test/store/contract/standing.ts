@@ -3,8 +3,8 @@ import { HOUR, MINUTE } from '../../../src/core/duration.ts';
 import type { PersonUrn } from '../../../src/core/ids.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { Target } from '../../../src/store/rows.ts';
-import type { Issuance, NewRevocation } from '../../../src/store/store.ts';
-import { DOMAIN, NOW, makeEvent, makeIssuance } from '../make-rows.ts';
+import type { Issuance, NewRevocation, RegistryChange } from '../../../src/store/store.ts';
+import { DOMAIN, NOW, makeEntry, makeEvent, makeIssuance } from '../make-rows.ts';
 import type { Parts } from '../make-rows.ts';
 import { openStore } from '../place.ts';
 import type { MakePlace, Place } from '../place.ts';
@@ -122,6 +122,7 @@ export const describeStanding = (makePlace: MakePlace): void => {
     describe('a word that somebody gave', () => {
       const ADA = 'person:urn:mayfly:prod:person:corp:ada' as Target;
       const BEN = 'person:urn:mayfly:prod:person:corp:ben' as Target;
+      const ELI = 'person:urn:mayfly:prod:person:corp:eli' as Target;
       const on = (name: string, at: number, targets: readonly Target[], more: Issuance['words'] = []): Issuance => ({ ...makeIssuance(name), words: [{ targets, at }, ...more] });
       const outcomes = (...items: readonly Issuance[]) => Promise.all(items.map((item) => store.issue(item)));
 
@@ -145,6 +146,19 @@ export const describeStanding = (makePlace: MakePlace): void => {
         expect(await store.issue(on(`proof-1-${target}`, NOW - 1, [target, BEN]))).toBe('committed');
         await take(target, undefined, NOW);
         expect(await outcomes(on(`proof-2-${target}`, NOW + 1, [target, BEN]), on(`proof-3-${target}`, NOW - 1, [`${target}2`, BEN]))).toEqual(['revoked', 'committed']);
+      });
+
+      test('rests on the entry that proved them, and not on the one that has its name by now', async () => {
+        const entry = (id: string, version: number, ended: boolean) => makeEntry({ id, version, kind: 'issuer', name: 'corp', ended });
+        const change = (at: number, change: Partial<RegistryChange>) => store.change({ at, by: 'admin', audit: [makeEvent('issuer.change')], ...change });
+        await change(NOW, { entries: [entry('iss-first', 1, false)] });
+        expect(await store.issue(on('entry-1', NOW, ['issuer:iss-first', ELI]))).toBe('committed');
+        await change(NOW + 1, { entries: [entry('iss-first', 2, true)], revocations: [{ target: 'issuer:iss-first', domainId: DOMAIN, reason: 'removed', purgeAfter: null }] });
+        await change(NOW + 2, { entries: [entry('iss-second', 1, false)] });
+        expect(await outcomes(on('entry-2', NOW, ['issuer:iss-first', ELI]), on('entry-3', NOW + 3, ['issuer:iss-first', ELI]), on('entry-4', NOW + 3, ['issuer:iss-second', ELI]))).toEqual(['revoked', 'revoked', 'committed']);
+        // Nor does a lift bring it back.
+        await lift('issuer:iss-first');
+        expect(await store.issue(on('entry-5', NOW, ['issuer:iss-first', ELI]))).toBe('revoked');
       });
 
       test('is worth nothing while who gave it is suspended, and outlives that', async () => {
