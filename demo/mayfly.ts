@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { realSchedule } from '../src/cli/context.ts';
 import { run } from '../src/cli/main.ts';
 import { systemClock } from '../src/core/clock.ts';
 import type { Children } from './children.ts';
@@ -72,7 +73,7 @@ const serverEnvironment = (data: string): NodeJS.ProcessEnv =>
 const runCommand = async (args: readonly string[], env: Readonly<Record<string, string>>, { env: more = {}, stdin = '' }: CommandOptions = {}): Promise<string> => {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const said = Promise.all([text(stdout), text(stderr)]);
-  const code = await run(args, { env: { ...env, ...more }, stdin: Readable.from([Buffer.from(stdin)]), stdout, stderr, clock: systemClock, onSignal: () => () => undefined });
+  const code = await run(args, { env: { ...env, ...more }, stdin: Readable.from([Buffer.from(stdin)]), stdout, stderr, clock: systemClock, schedule: realSchedule, onSignal: () => () => undefined });
   stdout.end();
   stderr.end();
   const [out, err] = await said;

@@ -95,7 +95,7 @@ export const MENDS: Readonly<Record<RefusalCode, string>> = {
   revoked: 'authority was taken back; mayfly lease show or session show says by what. A blocked workload, person, issuer or domain is let in again with mayfly enable, for runs, tasks and logins that begin afterwards: what had begun stays out',
   session_ended: 'the session is over and never reopens; a new run begins a new one',
 
-  approval_required: 'part of the protocol: the permits that fit ask for a person\'s approval (@approval), and the caller did not send completion_mode=deferred; docs/approvals.md',
+  approval_required: 'part of the protocol: the permits that fit ask for a person\'s approval (@approval), and the caller did not send completion_mode=deferred (mayfly token --deferred); docs/approvals.md',
   approval_pending: 'part of the protocol: mayfly approval show, then approve or deny',
   approval_too_fast: 'the caller polls more often than the interval it was told',
   approval_denied: 'a person said no; mayfly approval show says who and why',

@@ -2,6 +2,14 @@ import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 
+/** Runs `work` after so many milliseconds; the result takes that back. */
+export type Schedule = (milliseconds: number, work: () => void) => () => void;
+
+export const realSchedule: Schedule = (milliseconds, work) => {
+  const timer = setTimeout(work, milliseconds);
+  return () => clearTimeout(timer);
+};
+
 /** What a command may touch of the process it runs in; tests hand in their own. */
 export interface ShellContext {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -9,6 +17,7 @@ export interface ShellContext {
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly clock: Clock;
+  readonly schedule: Schedule;
   /** Calls back for every signal that asks the process to end, instead of ending it; the result stops that. */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
 }
@@ -32,6 +41,7 @@ export const shellContext = (): ShellContext => {
     stdout: process.stdout,
     stderr: process.stderr,
     clock: systemClock,
+    schedule: realSchedule,
     onSignal(listener) {
       for (const signal of ENDING_SIGNALS) process.on(signal, listener);
       return () => {

@@ -1,5 +1,7 @@
 import * as oauth from 'oauth4webapi';
 import { isObject } from '../core/json.ts';
+import { deferralIn, notYetIn } from './deferral.ts';
+import type { Deferral, NotYet } from './deferral.ts';
 import { badInput, CliError, EXIT, failed } from './errors.ts';
 import { isSafeUrl } from './http.ts';
 import type { Evidence } from './platform-token.ts';
@@ -21,11 +23,16 @@ export interface Issued { readonly credential: string; readonly expiresIn: numbe
 /** Mayfly's token endpoint as a client uses it; the protocol is oauth4webapi's. */
 export interface ExchangeClient {
   exchange(evidence: Evidence, asked: Asked): Promise<Issued>;
-  /** RFC 7009: the credential itself suffices. */
+  /** The same, by a caller who can wait for people (`completion_mode=deferred`); wants a key. */
+  defer(evidence: Evidence, asked: Asked): Promise<{ readonly kind: 'issued'; readonly issued: Issued } | { readonly kind: 'deferred'; readonly deferral: Deferral }>;
+  /** A poll with a deferral code; a "no" is thrown like any other refusal. */
+  redeem(code: string): Promise<{ readonly kind: 'issued'; readonly issued: Issued } | NotYet>;
+  /** RFC 7009: the credential itself suffices, or the deferral code. */
   revoke(credential: string): Promise<void>;
 }
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const DEFERRED = 'urn:ietf:params:oauth:grant-type:deferred';
 const JWT_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
 const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token';
 export const AWS_TYPE = 'urn:mayfly:token-type:aws-credentials';
@@ -42,24 +49,35 @@ export const createExchangeClient = async (issuer: string, keyPair?: oauth.Crypt
   const dpop = keyPair === undefined ? undefined : oauth.DPoP(client, keyPair);
   const byEvidence: oauth.ClientAuth = () => undefined;
 
-  const ask = async (parameters: URLSearchParams): Promise<oauth.TokenEndpointResponse> => {
-    const response = await oauth.genericTokenEndpointRequest(server, client, byEvidence, TOKEN_EXCHANGE, parameters, { ...http, ...(dpop === undefined ? {} : { DPoP: dpop }) });
+  const askOnce = async (grant: string, parameters: URLSearchParams): Promise<oauth.TokenEndpointResponse> => {
+    const response = await oauth.genericTokenEndpointRequest(server, client, byEvidence, grant, parameters, { ...http, ...(dpop === undefined ? {} : { DPoP: dpop }) });
     return oauth.processGenericTokenEndpointResponse(server, client, response, { recognizedTokenTypes: { n_a: () => undefined } });
   };
+  const ask = async (grant: string, parameters: URLSearchParams): Promise<Issued> => {
+    const response = await askOnce(grant, parameters).catch((fault: unknown) => {
+      // A refusal for want of a nonce consumed nothing: the same evidence is good for the second try (RFC 9449 section 8).
+      if (oauth.isDPoPNonceError(fault)) return askOnce(grant, parameters);
+      throw fault;
+    });
+    return { credential: response.access_token, expiresIn: response.expires_in ?? 0, response };
+  };
+  const requestOf = (asked: Asked): Request => ({ scoped: asked.scope !== undefined || asked.authorizationDetails !== undefined, bound: dpop !== undefined });
   return {
-    async exchange(evidence, asked) {
-      const parameters = formOf(evidence, asked, issuer);
-      const response = await said(issuer, async () => {
-        try {
-          return await ask(parameters);
-        } catch (fault) {
-          // A refusal for want of a nonce consumed nothing: the same evidence is good for the second try (RFC 9449 section 8).
-          if (oauth.isDPoPNonceError(fault)) return ask(parameters);
-          throw fault;
-        }
-      }, { scoped: asked.scope !== undefined || asked.authorizationDetails !== undefined, bound: dpop !== undefined });
-      return { credential: response.access_token, expiresIn: response.expires_in ?? 0, response };
+    exchange: (evidence, asked) => said(issuer, () => ask(TOKEN_EXCHANGE, formOf(evidence, asked, issuer)), requestOf(asked)),
+    defer(evidence, asked) {
+      const form = formOf(evidence, asked, issuer);
+      form.set('completion_mode', 'deferred');
+      return said(issuer, () => ask(TOKEN_EXCHANGE, form).then((issued) => ({ kind: 'issued' as const, issued }), (fault: unknown) => {
+        const deferral = deferralIn(fault);
+        if (deferral === undefined) throw fault;
+        return { kind: 'deferred' as const, deferral };
+      }), requestOf(asked));
     },
+    redeem: (code) => said(issuer, () => ask(DEFERRED, new URLSearchParams({ deferral_code: code })).then((issued) => ({ kind: 'issued' as const, issued }), (fault: unknown) => {
+      const notYet = notYetIn(fault);
+      if (notYet === undefined) throw fault;
+      return notYet;
+    })),
     async revoke(credential) {
       await said(issuer, async () => oauth.processRevocationResponse(await oauth.revocationRequest(server, client, byEvidence, credential, http)));
     },
@@ -134,13 +152,18 @@ const refused = (fault: oauth.ResponseBodyError, { scoped, bound }: Request): Cl
   const decision = body['decision_id'];
   const hints = [
     ...(fault.error === 'invalid_target' && !scoped ? ['no --scope was given, so this was about the resource itself and none of its scopes'] : []),
-    ...(!bound && fault.error_description?.includes('DPoP proof') === true ? ['`mayfly token --dpop KEY-FILE` sends a proof'] : []),
+    ...hintsIn(fault.error_description ?? '', bound),
   ];
   return failed(
     `refused (${fault.error})${fault.error_description === undefined ? '' : `: ${fault.error_description}`}`,
     typeof decision === 'string' ? `an admin can ask why: mayfly explain ${decision}` : 'mend what the sentence says; an admin finds more in the audit log',
     [...hints, ...(typeof decision === 'string' ? [`decision: ${decision}`] : [])],
   );
+};
+
+const hintsIn = (description: string, bound: boolean): readonly string[] => {
+  if (description.includes('completion_mode=deferred')) return ['`--deferred` asks again and waits until somebody agreed'];
+  return !bound && description.includes('DPoP proof') ? ['a proof is missing: `--dpop KEY-FILE` sends one'] : [];
 };
 
 /** `fetch` says "fetch failed" and keeps the reason in `cause`. */

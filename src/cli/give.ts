@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { base64url } from '../core/bytes.ts';
+import { SECOND } from '../core/duration.ts';
 import { systemRandom } from '../core/random.ts';
 import { containerAnswer, parseAwsCredentials } from './aws-credentials.ts';
 import type { CliContext } from './context.ts';
@@ -7,10 +8,11 @@ import { tell } from './context.ts';
 import { startCredentialsEndpoint } from './credentials-endpoint.ts';
 import { AWS_TYPE } from './exchange-client.ts';
 import type { Asked, ExchangeClient, Issued } from './exchange-client.ts';
-import { keepFresh, realSchedule } from './keep-fresh.ts';
+import { keepFresh } from './keep-fresh.ts';
 import type { Fresh, FreshDeps } from './keep-fresh.ts';
 import type { FindEvidence } from './platform-token.ts';
 import type { PrivateFolder } from './private-folder.ts';
+import { obtainAgreed } from './wait-for-approval.ts';
 
 /** One credential on its way to a command: how the command finds it, and how it ends. */
 export interface Given {
@@ -27,6 +29,8 @@ export interface Giving {
   readonly evidence: FindEvidence;
   readonly folder: PrivateFolder;
   readonly clientId: string | undefined;
+  /** Waits for people where they have to agree first. */
+  readonly deferred: boolean;
 }
 
 const TOKEN_FILE = 'token';
@@ -75,13 +79,22 @@ const openDoor = async (folder: PrivateFolder, answer: () => string | undefined)
   };
 };
 
-const keep = ({ context, client, evidence }: Giving, asked: Asked, renewAfter: number, onFresh: FreshDeps['onFresh']): Promise<Fresh> =>
-  keepFresh({
-    clock: context.clock, schedule: realSchedule, renewAfter, onFresh,
-    obtain: async () => client.exchange(await evidence(), asked),
+const keep = ({ context, client, evidence, deferred }: Giving, asked: Asked, renewAfter: number, onFresh: FreshDeps['onFresh']): Promise<Fresh> => {
+  let agreed: boolean | undefined = deferred ? undefined : false;
+  const obtain = async (): Promise<Issued> => {
+    // People are asked before the command runs, never while it does.
+    if (agreed !== undefined) return client.exchange(await evidence(), asked);
+    const obtained = await obtainAgreed(context, client, await evidence(), asked);
+    agreed = obtained.agreed;
+    if (agreed) tell(context, `warning: people agreed to one credential for ${asked.audience ?? ''}: it is not renewed and ends at ${new Date(context.clock.now() + obtained.issued.expiresIn * SECOND).toISOString()}`);
+    return obtained.issued;
+  };
+  return keepFresh({
+    clock: context.clock, schedule: (milliseconds, work) => (agreed === true ? () => undefined : context.schedule(milliseconds, work)), renewAfter, onFresh, obtain,
     discard: ({ credential }) => client.revoke(credential),
     onTrouble: (fault, until) => tell(context, `warning: the credential for ${asked.audience ?? ''} could not be renewed and ends at ${new Date(until).toISOString()}: ${fault instanceof Error ? fault.message : String(fault)}`),
   });
+};
 
 const answerOf = (fresh: Fresh | undefined): string | undefined => {
   const current = fresh?.current();

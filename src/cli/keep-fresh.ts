@@ -1,14 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { SECOND } from '../core/duration.ts';
+import type { Schedule } from './context.ts';
 import type { Issued } from './exchange-client.ts';
-
-/** Runs `work` after so many milliseconds; the result takes that back. */
-export type Schedule = (milliseconds: number, work: () => void) => () => void;
-
-export const realSchedule: Schedule = (milliseconds, work) => {
-  const timer = setTimeout(work, milliseconds);
-  return () => clearTimeout(timer);
-};
 
 export interface FreshDeps {
   readonly clock: Clock;

@@ -68,7 +68,8 @@ Exit codes:
   1  refused, failed, or the answer is no (lint, simulate, audit verify)
   2  bad input: nothing was done
   exec ends as the command it ran: 126 it could not be run, 127 it was not
-  found, 128 + n it was ended by signal n`;
+  found, 128 + n it was ended by signal n; 128 + n as well for token and exec
+  that signal n ended while they waited for a person (--deferred)`;
 
 /** After an error its command's usage alone: the whole help would push the error off the screen. */
 const shortenErrors = (command: Command): void => {

@@ -10,6 +10,9 @@ const P256 = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 /** The P-256 key a credential is bound to, from a file; made (PKCS#8 PEM, 0600) if the file does not exist, so that the caller keeps what it needs to use the credential. */
 export const loadProofKey = async (file: string): Promise<CryptoKeyPair> => readProofKey(file, (await readIfThere(file)) ?? (await createKeyFile(file)));
 
+/** One that is kept nowhere, for what nobody has to prove anything to use. */
+export const createProofKey = (): CryptoKeyPair => readProofKey('the key that was made', makePem());
+
 /** A P-256 private key as PKCS#8 PEM or as a JWK; `name` is where it came from. Nothing of the text is ever told. */
 export const readProofKey = (name: string, text: string): CryptoKeyPair => {
   const privateKey = parseKey(name, text);
@@ -28,8 +31,10 @@ const readIfThere = async (file: string): Promise<string | undefined> => {
   }
 };
 
+const makePem = (): string => generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } }).privateKey;
+
 const createKeyFile = async (file: string): Promise<string> => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } });
+  const privateKey = makePem();
   try {
     await writeFile(file, privateKey, { mode: 0o600, flag: 'wx' });
   } catch (fault) {

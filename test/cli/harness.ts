@@ -5,16 +5,20 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
+import { realSchedule } from '../../src/cli/context.ts';
+import type { ShellContext } from '../../src/cli/context.ts';
 import { run } from '../../src/cli/main.ts';
 import { systemClock } from '../../src/core/clock.ts';
 
 export interface Outcome { readonly code: number; readonly out: string; readonly err: string }
 
+export interface CliOptions extends Partial<Pick<ShellContext, 'schedule' | 'onSignal'>> { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string; readonly columns?: number }
+
 /** The command line in this process, with nothing of the real shell; `columns`: its output is a terminal of that width. */
-export const runCli = async (args: readonly string[], { env = {}, stdin = '', columns }: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string; readonly columns?: number } = {}): Promise<Outcome> => {
+export const runCli = async (args: readonly string[], { env = {}, stdin = '', columns, schedule = realSchedule, onSignal = () => () => undefined }: CliOptions = {}): Promise<Outcome> => {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const texts = [collect(stdout), collect(stderr)];
-  const code = await run(args, { env, stdin: Readable.from([Buffer.from(stdin)]), stdout: columns === undefined ? stdout : Object.assign(stdout, { columns }), stderr, clock: systemClock, onSignal: () => () => undefined });
+  const code = await run(args, { env, stdin: Readable.from([Buffer.from(stdin)]), stdout: columns === undefined ? stdout : Object.assign(stdout, { columns }), stderr, clock: systemClock, schedule, onSignal });
   stdout.end();
   stderr.end();
   const [out = '', err = ''] = await Promise.all(texts);

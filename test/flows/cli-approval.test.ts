@@ -1,12 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { runCli } from '../cli/harness.ts';
+import { createStrictSts } from '../../demo/strict-sts.ts';
+import { runCli, withFolder } from '../cli/harness.ts';
 import type { Outcome } from '../cli/harness.ts';
 import type { Answer } from '../support/mayfly.ts';
-import { BOB } from './agents-lab.ts';
+import { ROLE_ARN, trustPolicy } from '../support/strict-sts.ts';
+import { FAR, OWNER } from '../support/world.ts';
+import { BOB, spiffe } from './agents-lab.ts';
 import { PAY, startApprovalsLab } from './approvals-lab.ts';
 import type { ApprovalsLab } from './approvals-lab.ts';
+import { claimsOf } from './lab.ts';
 
 let lab: ApprovalsLab;
 beforeAll(async () => { lab = await startApprovalsLab(); });
@@ -63,5 +67,68 @@ describe('mayfly approval', () => {
 
   test('says where to look for one that is not there', async () => {
     expect((await cli(['approval', 'show', 'apr_0'])).err).toContain('next: look it up with `mayfly approval list`');
+  });
+});
+
+describe('mayfly token --deferred', () => {
+  const run = (evidence: string, act: (waits: string) => Promise<unknown>, args?: readonly string[]): Promise<Outcome & { readonly polls: number }> => withFolder(async (folder) => {
+    let [polls, acted] = [0, Promise.resolve<unknown>(undefined)];
+    const outcome = await runCli(['token', '--issuer', lab.issuer, '--deferred', ...(args ?? ['--audience', PAY, '--scope', 'pay:send', '--dpop', join(folder, 'key.pem'), '-o', 'json'])], {
+      env: { MAYFLY_ID_TOKEN: evidence },
+      // No waiting: the server's clock goes on by what would be waited for, and on the second time somebody has done something.
+      schedule: (milliseconds, work) => {
+        polls += 1;
+        if (polls === 2) acted = lab.mayfly.admin('GET', 'approvals?status=pending&domain=dev&workload=ci/runner').then(({ body }) => act((body['items'] as readonly { readonly id: string }[])[0]?.id ?? ''));
+        void acted.then(() => lab.pass(milliseconds)).then(work);
+        return () => undefined;
+      },
+    });
+    return { ...outcome, polls };
+  });
+  const decide = (verb: string) => (id: string): Promise<unknown> => cli(['approval', verb, id, '--token-file', save(lab.bob()), '--reason', 'looked at it']);
+  const SENDS = `permit(principal == Workload::"${spiffe('ci/runner')}", action == Action::"issue", resource == Scope::"${PAY}#pay:send");`;
+  beforeAll(() => lab.mayfly.apply({ policies: [lab.policy('runner-sends', `@approval("payments-leads") ${SENDS}`)] }));
+
+  test('says without it how to wait', async () => {
+    const { code, err } = await runCli(['token', '--issuer', lab.issuer, '--audience', PAY, '--scope', 'pay:send'], { env: { MAYFLY_ID_TOKEN: lab.agent('ci/runner') } });
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/refused \(invalid_request\): A person has to agree to this first\.[^]*`--deferred` asks again and waits/) });
+  });
+
+  test('waits until somebody agreed, and has the token of whoever holds the key', async () => {
+    const { code, out, err, polls } = await run(lab.agent('ci/runner'), decide('approve'));
+    expect({ code, polls }).toEqual({ code: 0, polls: 2 });
+    const answer = JSON.parse(out) as { readonly access_token: string };
+    expect(answer).toMatchObject({ token_type: 'DPoP', scope: 'pay:send' });
+    expect(claimsOf(answer.access_token)).toMatchObject({ client_id: spiffe('ci/runner'), cnf: { jkt: expect.any(String) } });
+    const id = /waiting for a person to agree to (apr_\w+)/.exec(err)?.[1];
+    expect(await lab.show(id)).toMatchObject({ status: 'redeemed', approved_by: [{ person: BOB }] });
+  });
+
+  test('ends where somebody says no', async () => {
+    const { code, out, err } = await run(lab.agent('ci/runner'), decide('deny'));
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain('refused (access_denied): A person said no to this request.');
+  });
+
+  test('has AWS keys, which need no key of its own', async () => {
+    const sts = await createStrictSts({ issuerUrl: lab.issuer, clock: { now: () => lab.time.now }, roles: [{ arn: ROLE_ARN, trust: trustPolicy(lab.issuer, spiffe('ci/runner')) }] });
+    await lab.mayfly.apply({
+      resources: [{ domain: 'dev', audience: ROLE_ARN, provider: 'aws-sts', endpoint: sts.url, owner: OWNER, expires: FAR }],
+      policies: [
+        lab.policy('runner-aws', `@approval("payments-leads") permit(principal == Workload::"${spiffe('ci/runner')}", action == Action::"issue", resource == Resource::"${ROLE_ARN}");`),
+        lab.policy('leads-approve-aws', `permit(principal in Group::"payments-leads", action == Action::"approve", resource == Resource::"${ROLE_ARN}");`),
+      ],
+    });
+    const { code, out, err } = await run(lab.agent('ci/runner'), decide('approve'), ['--audience', ROLE_ARN]);
+    await sts.close();
+    expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining('is approved') });
+    expect(JSON.parse(out)).toMatchObject({ Version: 1, AccessKeyId: expect.stringMatching(/^ASIA/) });
+  });
+
+  test('asks nobody where nobody is needed', async () => {
+    await lab.mayfly.apply({ policies: [lab.policy('runner-just-sends', SENDS)] });
+    const { code, err, polls } = await run(lab.agent('ci/runner'), () => Promise.resolve());
+    await lab.remove('runner-just-sends');
+    expect({ code, err, polls }).toEqual({ code: 0, err: '', polls: 0 });
   });
 });

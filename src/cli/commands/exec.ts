@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AskingOptions } from '../asking.ts';
-import { addAskingOptions, findIssuer, isRoleArn } from '../asking.ts';
+import { addAskingOptions, findIssuer, findProofKey, isRoleArn } from '../asking.ts';
 import { credentialVariables } from '../aws-credentials.ts';
 import { commandEnvironment } from '../command-environment.ts';
 import type { CliContext } from '../context.ts';
@@ -26,6 +27,7 @@ export const registerExec = (program: Command, context: CliContext): void => {
     .option('--audience <audience>', 'a token for this; its file is named by MAYFLY_TOKEN_FILE')
     .option('--scope <scopes>', 'scopes of the token, separated by spaces')
     .option('--aws-role <arn>', 'keys of this AWS role, through the container credentials endpoint every AWS SDK knows')
+    .option('--dpop <key-file>', 'bind the token to this P-256 key (PKCS#8 PEM; made if the file does not exist), which MAYFLY_DPOP_KEY_FILE names to the command')
     .option('--env', 'plain variables as well (MAYFLY_TOKEN, AWS_ACCESS_KEY_ID, ...): these are not renewed')
     .option('--keep-evidence', 'leave the platform\'s own token variables in the command\'s environment')
     .action(async (words: readonly string[], _options: unknown, command: Command) => exec(context, words, command.optsWithGlobals<Options>()));
@@ -35,16 +37,17 @@ const exec = async (context: CliContext, words: readonly string[], options: Opti
   const issuer = findIssuer(context, options.issuer);
   const { audience, awsRole } = targetsOf(options);
   const evidence = findEvidence(context, options, options.evidenceAudience ?? issuer);
+  const key = await findProofKey(options, audience !== undefined);
   const relay = createSignalRelay(context);
   const folder = await createPrivateFolder();
   const given: Given[] = [];
   let client: ExchangeClient | undefined;
   try {
-    client = await createExchangeClient(issuer);
-    const giving = { context, client, evidence, folder, clientId: options.clientId };
+    client = await createExchangeClient(issuer, key);
+    const giving = { context, client, evidence, folder, clientId: options.clientId, deferred: options.deferred === true };
     if (audience !== undefined) given.push(await giveToken(giving, audience, options.scope));
     if (awsRole !== undefined) given.push(await giveAwsKeys(giving, awsRole, options.env === true));
-    const added = Object.assign({}, ...given.map(({ variables }) => variables), ...(options.env === true ? plainVariables(context, given) : [])) as Record<string, string>;
+    const added = Object.assign({}, options.dpop === undefined ? {} : { MAYFLY_DPOP_KEY_FILE: resolve(options.dpop) }, ...given.map(({ variables }) => variables), ...(options.env === true ? plainVariables(context, given) : [])) as Record<string, string>;
     const env = commandEnvironment(context.env, { evidence: evidenceVariables(options), keepEvidence: options.keepEvidence === true, givesAws: awsRole !== undefined, added });
     context.finish(await runCommand(context, words, env, relay));
   } finally {
@@ -55,9 +58,11 @@ const exec = async (context: CliContext, words: readonly string[], options: Opti
   }
 };
 
-const targetsOf = ({ audience, awsRole }: Options): { readonly audience: string | undefined; readonly awsRole: string | undefined } => {
+const targetsOf = ({ audience, awsRole, deferred }: Options): { readonly audience: string | undefined; readonly awsRole: string | undefined } => {
   if (awsRole !== undefined && !isRoleArn(awsRole)) throw badInput(`--aws-role ${awsRole} is no role's ARN`, 'write arn:aws:iam::ACCOUNT:role/NAME');
   if (audience === undefined && awsRole === undefined) throw badInput('nothing is asked for', 'give --audience (mostly with --scope), --aws-role, or both');
+  // What was there first would be over before people agreed to the other.
+  if (deferred === true && audience !== undefined && awsRole !== undefined) throw badInput('--deferred waits for one credential, and two are asked for', 'run two commands');
   if (!isRoleArn(audience)) return { audience, awsRole };
   if (awsRole === undefined) return { audience: undefined, awsRole: audience };
   throw badInput('two AWS roles are asked for', 'run two commands');

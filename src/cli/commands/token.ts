@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { AskingOptions } from '../asking.ts';
-import { addAskingOptions, findIssuer, isRoleArn } from '../asking.ts';
+import { addAskingOptions, findIssuer, findProofKey, isRoleArn } from '../asking.ts';
 import { credentialVariables } from '../aws-credentials.ts';
 import type { CliContext } from '../context.ts';
 import { say } from '../context.ts';
@@ -9,11 +9,11 @@ import { badInput } from '../errors.ts';
 import { AWS_TYPE, createExchangeClient } from '../exchange-client.ts';
 import type { Asked, Issued } from '../exchange-client.ts';
 import { findEvidence } from '../platform-token.ts';
-import { loadProofKey } from '../proof-key.ts';
+import { obtainAgreed } from '../wait-for-approval.ts';
 
 interface Options extends AskingOptions {
   readonly audience?: string; readonly resource?: string; readonly scope?: string; readonly requestedTokenType?: string;
-  readonly authorizationDetails?: string; readonly dpop?: string; readonly output: 'token' | 'json' | 'env';
+  readonly authorizationDetails?: string; readonly output: 'token' | 'json' | 'env';
 }
 
 /** `mayfly token`: the platform's token for one of Mayfly's (RFC 8693). */
@@ -33,8 +33,8 @@ const getToken = async (context: CliContext, options: Options): Promise<void> =>
   const issuer = findIssuer(context, options.issuer);
   const evidence = findEvidence(context, options, options.evidenceAudience ?? issuer);
   const asked = askedFor(options);
-  const client = await createExchangeClient(issuer, options.dpop === undefined ? undefined : await loadProofKey(options.dpop));
-  const issued = await client.exchange(await evidence(), asked);
+  const client = await createExchangeClient(issuer, await findProofKey(options, asked.requestedTokenType !== AWS_TYPE));
+  const issued = options.deferred === true ? (await obtainAgreed(context, client, await evidence(), asked)).issued : await client.exchange(await evidence(), asked);
   say(context, render(issued, options.output));
 };
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
@@ -139,4 +139,60 @@ describe('exec', () => {
     const { code, out } = await exec(TOKEN, node('console.log(process.env.MAYFLY_TOKEN_FILE)'), { env: { TMPDIR: folder } });
     expect({ code, inside: out.startsWith(folder) }).toEqual({ code: 0, inside: true });
   }));
+});
+
+describe('exec --dpop', () => {
+  test('names the key of its token to the command, and renews with it', () => withFolder(async (folder) => {
+    const { code, out, peer } = await exec([...TOKEN, '--dpop', join(folder, 'key.pem')], node(`
+      import { readFileSync } from 'node:fs';
+      const { MAYFLY_TOKEN_FILE, MAYFLY_DPOP_KEY_FILE } = process.env;
+      console.log(JSON.stringify({ token: readFileSync(MAYFLY_TOKEN_FILE, 'utf8'), file: MAYFLY_DPOP_KEY_FILE, key: readFileSync(MAYFLY_DPOP_KEY_FILE, 'utf8').split('\\n')[0] }));
+    `));
+    expect({ code, seen: JSON.parse(out), proofs: peer.proofs.map((proof) => typeof proof) }).toEqual({ code: 0, seen: { token: 'token-1', file: join(folder, 'key.pem'), key: '-----BEGIN PRIVATE KEY-----' }, proofs: ['string'] });
+  }));
+
+  test('is not set without it', async () => {
+    expect((await exec(TOKEN, node('console.log(process.env.MAYFLY_DPOP_KEY_FILE ?? null)'))).out).toBe('null\n');
+  });
+});
+
+describe('exec --deferred', () => {
+  const DEFERRED = 'urn:ietf:params:oauth:grant-type:deferred';
+  const pending = (interval: number): NonNullable<StsOptions['refuse']> => (form) => (form['completion_mode'] === 'deferred' ? { status: 400, body: { error: 'authorization_pending', deferral_code: 'mfd_secret', expires_in: 1800, interval, approval_id: 'apr_1' } } : undefined);
+
+  test('runs the command once people agreed, says that what they agreed to is not renewed, and takes it back', () => withFolder(async (folder) => {
+    const { code, out, err, peer } = await exec([...TOKEN, '--deferred', '--dpop', join(folder, 'key.pem')], node('setTimeout(() => console.log("ran"), 1500)'), { refuse: pending(0.01), expiresIn: 2 });
+    expect({ code, out, asked: peer.asked.map(({ grant_type: grant }) => grant?.split(':').at(-1)) }).toEqual({ code: 0, out: 'ran\n', asked: ['token-exchange', 'deferred'] });
+    expect(err).toMatch(/waiting for a person to agree to apr_1.*\n[^]*apr_1 is approved\nwarning: .*is not renewed and ends at 2\d{3}-/);
+    expect(peer.revoked.every((credential) => credential === 'token-2')).toBe(true);
+  }));
+
+  test('gives AWS keys without a key file', async () => {
+    const { code, peer } = await exec(['--aws-role', ROLE, '--deferred'], node(''), { refuse: (form) => pending(0.01)(form, undefined) ?? (form['grant_type'] === DEFERRED ? { body: { access_token: JSON.stringify({ Version: 1, AccessKeyId: 'A', SecretAccessKey: 's', SessionToken: 't', Expiration: '2100-01-01T00:00:00Z' }), token_type: 'N_A', expires_in: 900 } } : undefined) });
+    expect({ code, revoked: peer.revoked.length }).toEqual({ code: 0, revoked: 1 });
+  });
+
+  test('ends by a signal while it waits: nothing runs, and the request is withdrawn', () => withFolder(async (folder) => {
+    const peer = await startStsPeer({ refuse: pending(600) });
+    const child = spawn(process.execPath, [join(root, 'bin/mayfly.js'), 'exec', '--issuer', peer.url, ...TOKEN, '--deferred', '--dpop', join(folder, 'key.pem'), '--', ...node('console.log("ran")')], { env: { PATH: process.env['PATH'] ?? '', HOME: root, TMPDIR: folder, ...PLATFORM }, cwd: root });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => { out += chunk.toString(); });
+    child.stderr.on('data', (chunk: Buffer) => {
+      if (chunk.toString().includes('Ctrl-C')) child.kill('SIGINT');
+      err += chunk.toString();
+    });
+    const code = await new Promise<number | null>((resolve) => { child.once('close', resolve); });
+    await peer.close();
+    expect({ code, out, revoked: peer.revoked, left: readdirSync(folder) }).toEqual({ code: 130, out: '', revoked: ['mfd_secret'], left: ['key.pem'] });
+    expect(err).toContain('stopped by SIGINT');
+  }));
+
+  test.each([
+    { name: 'a token without a key', args: TOKEN, says: '--dpop KEY-FILE' },
+    { name: 'two things to wait for', args: [...TOKEN, '--aws-role', ROLE, '--dpop', 'x'], says: 'run two commands' },
+  ])('calls $name bad input', async ({ args, says }) => {
+    const { code, err, peer } = await exec([...args, '--deferred'], node('console.log("ran")'));
+    expect({ code, asked: peer.asked }).toEqual({ code: 2, asked: [] });
+    expect(err).toContain(says);
+  });
 });

@@ -1,8 +1,10 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, EmbeddedJWK, jwtVerify } from 'jose';
+import type { Schedule } from '../../../src/cli/context.ts';
 import { runCli, withFolder } from '../harness.ts';
+import type { CliOptions, Reply } from '../harness.ts';
 import { AWS_TYPE, ROLE, startStsPeer } from '../sts-peer.ts';
 import type { StsOptions } from '../sts-peer.ts';
 
@@ -65,7 +67,8 @@ describe('token', () => {
 
   test.each([
     { name: 'no scope was given', args: ['--audience', 'a'], refusal: { error: 'invalid_target', error_description: 'Unknown or not permitted.' }, hint: /no --scope was given/, twin: ['--audience', 'a', '--scope', 's'] },
-    { name: 'a proof is wanted', args: ['--audience', 'a'], refusal: { error: 'invalid_request', error_description: 'Proof of possession is required. Send a DPoP proof.' }, hint: /token --dpop KEY-FILE/, twin: undefined },
+    { name: 'a proof is wanted', args: ['--audience', 'a'], refusal: { error: 'invalid_request', error_description: 'Proof of possession is required. Send a DPoP proof.' }, hint: /`--dpop KEY-FILE` sends one/, twin: undefined },
+    { name: 'a person has to agree', args: ['--audience', 'a'], refusal: { error: 'invalid_request', error_description: 'A person has to agree to this first. Ask again with completion_mode=deferred and a DPoP proof.' }, hint: /`--deferred` asks again and waits/, twin: undefined },
   ])('says what may be missing where $name', async ({ args, refusal: body, hint, twin }) => {
     const refuse = () => ({ status: 400, body });
     expect((await ask(args, { refuse })).err).toMatch(hint);
@@ -135,4 +138,118 @@ describe('token --dpop', () => {
     writeFileSync(file, 'not a key');
     expect(await ask(['--audience', 'a', '--dpop', file])).toMatchObject({ code: 2, peer: { asked: [] } });
   }));
+});
+
+describe('token --deferred', () => {
+  const PENDING = { error: 'authorization_pending', deferral_code: 'mfd_secret', expires_in: 1800, interval: 5, approval_id: 'apr_1' };
+  const CODE = { grant_type: 'urn:ietf:params:oauth:grant-type:deferred', deferral_code: 'mfd_secret' };
+  const WAITING = { status: 400, body: { error: 'authorization_pending', expires_in: 1790, interval: 5, approval_id: 'apr_1' } };
+  const ISSUED = { body: { access_token: 'bound', token_type: 'DPoP', expires_in: 300 } };
+  /** Answers to the polls, one after the other; the request itself is put off. */
+  const answering = (...polls: readonly Reply[]): NonNullable<StsOptions['refuse']> => {
+    const left = [...polls];
+    return (form) => (form['grant_type'] === CODE.grant_type ? left.shift() : { status: 400, body: PENDING });
+  };
+  /** No waiting: what would be waited for is written down. */
+  const patiently = () => {
+    const waited: number[] = [];
+    const schedule: Schedule = (milliseconds, work) => {
+      waited.push(milliseconds / 1000);
+      setImmediate(work);
+      return () => undefined;
+    };
+    return { waited, schedule };
+  };
+  const wait = (args: readonly string[], refuse: StsOptions['refuse'], more: Partial<CliOptions> = {}) => withFolder(async (folder) => {
+    const { waited, schedule } = patiently();
+    const peer = await startStsPeer(refuse === undefined ? {} : { refuse });
+    const outcome = await runCli(['token', '--issuer', peer.url, '--deferred', ...args.map((arg) => arg.replace('KEY', join(folder, 'key.pem')))], { env, schedule, ...more });
+    await peer.close();
+    return { ...outcome, peer, waited, key: existsSync(join(folder, 'key.pem')) };
+  });
+  const ASK = ['--audience', 'a', '--scope', 's', '--dpop', 'KEY'];
+  const jktOf = (proof: string | undefined): Promise<string> => calculateJwkThumbprint(decodeProtectedHeader(proof ?? '').jwk ?? {});
+
+  test('says for what it waits, asks with the code and the same key as often as it is told, and prints what it got alone', async () => {
+    const { code, out, err, peer, waited, key } = await wait(ASK, answering(WAITING, WAITING, ISSUED));
+    expect({ code, out, waited, key }).toEqual({ code: 0, out: 'bound\n', waited: [5, 5, 5], key: true });
+    expect(peer.asked).toEqual([{ grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token: 'e.y.J', subject_token_type: 'urn:ietf:params:oauth:token-type:jwt', audience: 'a', scope: 's', completion_mode: 'deferred' }, CODE, CODE, CODE]);
+    expect(new Set(await Promise.all(peer.proofs.map(jktOf))).size).toBe(1);
+    expect(err).toMatch(/^waiting for a person to agree to apr_1, until 2\d{3}-.*Z\n {2}.*`mayfly approval show apr_1`.*`mayfly approval approve apr_1`.*\n.*Ctrl-C.*\napr_1 is approved\n$/);
+    expect(err).not.toContain('mfd_secret');
+    expect(peer.revoked).toEqual([]);
+  });
+
+  test('gets at once what needs nobody', async () => {
+    const { code, out, err, peer } = await wait(ASK, () => ISSUED);
+    expect({ code, out, err }).toEqual({ code: 0, out: 'bound\n', err: '' });
+    expect(peer.asked).toMatchObject([{ completion_mode: 'deferred' }]);
+  });
+
+  test('does not wait unless it is told to', async () => {
+    const { code, err, peer } = await ask(['--audience', 'a'], { refuse: () => ({ status: 400, body: PENDING }) });
+    expect({ code, asked: peer.asked.length }).toEqual({ code: 1, asked: 1 });
+    expect(peer.asked[0]).not.toHaveProperty('completion_mode');
+    expect(err).not.toContain('mfd_secret');
+  });
+
+  test('asks less often once it was too often, or nobody answered, and never more often again', async () => {
+    const { code, waited } = await wait(ASK, answering({ status: 400, body: { error: 'slow_down', interval: 10 } }, WAITING, { status: 400, body: { error: 'slow_down' } }, { status: 503, body: {} }, { status: 429, body: { error: 'temporarily_unavailable' } }, WAITING, ISSUED));
+    expect({ code, waited }).toEqual({ code: 0, waited: [5, 10, 10, 15, 20, 25, 25] });
+  });
+
+  test.each([
+    { name: 'a person says no', error: 'access_denied', says: 'A person said no to this request.' },
+    { name: 'the time is over', error: 'expired_token', says: 'The time for this request is over. Ask anew.' },
+    { name: 'the code is nobody\'s', error: 'invalid_grant', says: 'This code is not valid.' },
+  ])('ends with 1 and what was said where $name', async ({ error, says }) => {
+    const { code, out, err, peer } = await wait(ASK, answering(WAITING, { status: 400, body: { error, error_description: says, decision_id: 'dec_1' } }));
+    expect({ code, out, asked: peer.asked.length }).toEqual({ code: 1, out: '', asked: 3 });
+    expect(err).toContain(`refused (${error}): ${says}`);
+    expect(err).toContain('mayfly explain dec_1');
+    expect(err).not.toContain('mfd_secret');
+  });
+
+  test('ends with 1 when the time is over and nobody answers', async () => {
+    const { code, out, err } = await wait(ASK, (form) => (form['grant_type'] === CODE.grant_type ? { status: 503, body: {} } : { status: 400, body: { ...PENDING, expires_in: 0 } }));
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toContain('nobody agreed to apr_1 in time');
+  });
+
+  test.each([
+    { name: 'between two questions', polls: [] as Reply[], revoked: ['mfd_secret'] },
+    { name: 'while the credential comes', polls: [ISSUED], revoked: ['bound'] },
+  ])('ends by a signal $name: as a shell says it, and nothing is left behind', async ({ polls, revoked }) => {
+    let [signalled, listening] = [(_name: NodeJS.Signals): void => undefined, 0];
+    const left = answering(...polls);
+    const { code, out, err, peer } = await wait(ASK, (form, proof) => {
+      if (form['grant_type'] === CODE.grant_type) signalled('SIGINT');
+      return left(form, proof);
+    }, {
+      onSignal: (listener) => {
+        signalled = listener;
+        listening += 1;
+        return () => { listening -= 1; };
+      },
+      schedule: (_milliseconds, work) => {
+        if (polls.length === 0) setImmediate(() => signalled('SIGINT'));
+        else setImmediate(work);
+        return () => undefined;
+      },
+    });
+    expect({ code, out, listening, revoked: peer.revoked }).toEqual({ code: 130, out: '', listening: 0, revoked });
+    expect(err).toContain('stopped by SIGINT');
+  });
+
+  test('takes AWS keys, which are bound to nothing, with a key of its own', async () => {
+    const { code, out, peer } = await wait(['--audience', ROLE], answering({ body: { access_token: '{}', token_type: 'N_A', expires_in: 900 } }));
+    expect({ code, out }).toEqual({ code: 0, out: '{}\n' });
+    expect(new Set(await Promise.all(peer.proofs.map(jktOf))).size).toBe(1);
+  });
+
+  test('wants a key for a token, which nobody could use without it', async () => {
+    const { code, err, peer } = await wait(['--audience', 'a'], undefined);
+    expect({ code, asked: peer.asked }).toEqual({ code: 2, asked: [] });
+    expect(err).toContain('--dpop KEY-FILE');
+  });
 });
