@@ -5,7 +5,7 @@ import type { LeaseId, SessionId } from '../core/ids.ts';
 import type { CascadeReads } from '../store/cascades.ts';
 import type { CascadeProgress, CascadeRow, CascadeTaskRow } from '../store/rows.ts';
 import { StoreUnavailable } from '../store/store.ts';
-import type { CascadeStep, StoreWrites } from '../store/store.ts';
+import type { CascadeStep, StoreReads, StoreWrites } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { scopeOf } from './cascade-sources.ts';
 import type { Scope, ScopeReads } from './cascade-sources.ts';
@@ -16,7 +16,7 @@ import type { TakeBack } from './take-back.ts';
 
 export interface CascadeDeps {
   readonly clock: Clock;
-  readonly store: CascadeReads & ScopeReads & Pick<StoreWrites, 'cascadeStep'>;
+  readonly store: CascadeReads & ScopeReads & Pick<StoreReads, 'ping'> & Pick<StoreWrites, 'cascadeStep'>;
   readonly takeBack: TakeBack;
   readonly log: Log;
 }
@@ -50,7 +50,7 @@ export const cascadeJob = (deps: CascadeDeps): Job => ({
       const now = deps.clock.now();
       const [row] = await deps.store.dueCascades(now, 1);
       if (row === undefined) return;
-      const step = await takeStep({ ...deps, pause }, row, now).catch((cause: unknown) => postpone(deps.log, row, now, cause));
+      const step = await takeStep({ ...deps, pause }, row, now).catch((cause: unknown) => postpone(deps, row, now, cause));
       if (!(await deps.store.cascadeStep(step, deps.clock.now(), { name: NAME, fence }))) return;
       const unreached = step.tasks.filter(({ kind }) => kind === 'lease').length;
       if (unreached > 0) deps.log.warn({ target: row.target, leases: unreached }, 'targets of revoked credentials could not be reached; they are tried again');
@@ -61,9 +61,9 @@ export const cascadeJob = (deps: CascadeDeps): Job => ({
 
 interface StepDeps extends CascadeDeps { pause(): Promise<void> }
 
-/** One that cannot be carried out must not keep others waiting. Without the database none can. */
-const postpone = (log: Log, row: CascadeRow, now: number, cause: unknown): CascadeStep => {
-  if (cause instanceof StoreUnavailable) throw cause;
+/** One that cannot be carried out must not keep others waiting. Without the database none can: a row it cannot read fails alike, so it is asked for something else. */
+const postpone = async ({ store, log }: Pick<CascadeDeps, 'store' | 'log'>, row: CascadeRow, now: number, cause: unknown): Promise<CascadeStep> => {
+  if (cause instanceof StoreUnavailable && !(await store.ping().then(() => true, () => false))) throw cause;
   log.error({ revocation: row.seq, target: row.target, err: cause }, 'what follows a revocation could not be carried out; it will be tried again');
   return { ...nothing(row), due: now + MINUTE, progress: row.progress };
 };

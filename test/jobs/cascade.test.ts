@@ -303,10 +303,25 @@ describeCascades((rig) => {
     expect(await counts(seq)).toEqual([1, 5, true]);
   });
 
+  test('is not kept waiting by one that the database cannot read, as long as it answers otherwise', async () => {
+    const [bad, good] = [await tree(), await tree()];
+    const [first, second] = [await rig().revoke(`hop:${bad.hops.searcher.id}`), await rig().revoke(`session:${good.session.id}`)];
+    const path = String((await rig().sql(`SELECT path FROM hop WHERE id = '${bad.hops.tool.id}'`))[0]?.path);
+    const setPath = (text: string) => rig().sql(`UPDATE hop SET path = '${text}' WHERE id = '${bad.hops.tool.id}' RETURNING id`);
+    await setPath('torn');
+    await rig().carryOut();
+    expect([await counts(first), await counts(second)]).toEqual([[0, 0, false], [1, 5, true]]);
+    await setPath(path);
+    rig().time.now += MINUTE;
+    await rig().carryOut();
+    expect(await counts(first)).toEqual([0, 2, true]);
+  });
+
   test('waits where the database does not answer, and is nobody\'s loss', async () => {
     const { session } = await tree();
     const seq = await rig().revoke(`session:${session.id}`);
-    await expect(rig().carryOut({ change: () => ({ leasesOfSession: () => Promise.reject(new StoreUnavailable('down')) }) })).rejects.toThrow(StoreUnavailable);
+    const down = () => Promise.reject(new StoreUnavailable('down'));
+    await expect(rig().carryOut({ change: () => ({ leasesOfSession: down, ping: down }) })).rejects.toThrow(StoreUnavailable);
     await rig().carryOut();
     expect(await counts(seq)).toEqual([1, 5, true]);
   });
