@@ -8,7 +8,7 @@ const SEQ: Column = { name: 'seq', type: 'bigint' };
 const RESUMPTION = { target: 'text', by: 'text', until: 'time' } as const;
 /** What is asked before an instance is admitted. */
 const ADMISSION = { id: 'text', session_id: 'text', template_id: 'text', max_live: 'integer', now: 'time' } as const;
-const LIFT = { seq: 'bigint', enabled_seq: 'bigint', enabled_at: 'time', enabled_by: 'text' } as const;
+const LIFT = { seq: 'bigint', enabled_seq: 'bigint', enabled_at: 'time', enabled_by: 'text', purge_after: 'time' } as const;
 
 /** Statements of a registry change, which holds the registry lock alone. */
 export const registryStatements = (dialect: Dialect) => {
@@ -23,7 +23,11 @@ export const registryStatements = (dialect: Dialect) => {
     suspended: statement(dialect, 'open_suspensions', `SELECT r.seq FROM ${dialect.rows('$1', shape(RESUMPTION))} JOIN revocation r ON r.target = x.target WHERE r.effect = 'suspended' AND r.enabled_seq IS NULL AND r."by" = x."by" AND r."at" <= x."until" ORDER BY r.seq`),
     once: statement(dialect, 'once', insertRows(dialect, REPLAY, 'ON CONFLICT ("key") DO NOTHING RETURNING "key"')),
     unspend: statement(dialect, 'unspend', `DELETE FROM replay WHERE "key" IN (SELECT k.value FROM ${dialect.strings('$1', 'k')})`),
-    lift: statement(dialect, 'lift', `UPDATE revocation SET enabled_seq = x.enabled_seq, enabled_at = x.enabled_at, enabled_by = x.enabled_by FROM ${dialect.rows('$1', shape(LIFT))} WHERE revocation.seq = x.seq`),
+    /** A lifted revocation still ends what began before it, and is kept; a lifted suspension says nothing any more. */
+    lift: statement(dialect, 'lift', `
+      UPDATE revocation SET enabled_seq = x.enabled_seq, enabled_at = x.enabled_at, enabled_by = x.enabled_by,
+        purge_after = CASE WHEN revocation.effect = 'suspended' THEN coalesce(revocation.purge_after, x.purge_after) ELSE revocation.purge_after END
+      FROM ${dialect.rows('$1', shape(LIFT))} WHERE revocation.seq = x.seq`),
     // The registry lock is held alone, so that no two nodes count the same free place.
     admission: statement(dialect, 'admission', `
       SELECT EXISTS (SELECT 1 FROM instance i WHERE i.id = x.id AND i.session_id = x.session_id) AS known,

@@ -1,3 +1,4 @@
+import { DAY } from '../../core/duration.ts';
 import { encodeTime, joinRows, storable, withMember } from '../sql/tables.ts';
 import type { Statement } from '../sql/dialect.ts';
 import type { Statements } from '../sql/statements.ts';
@@ -7,6 +8,12 @@ import type { Query } from './connection.ts';
 import type { EncodedEvent, RegistryOperation, Reply } from './operations.ts';
 import { expireApprovals } from './run-approvals.ts';
 import { isTrue, runShared } from './run-shared.ts';
+
+/**
+ * As long as revocations of sessions, and leases: whoever looks at what a suspension held up still finds it.
+ * INVARIANT: longer than any node goes without reading the registry. One that has not read of the lift when its row goes never does, and holds the target to be suspended until it starts anew.
+ */
+const LIFTED_KEPT = 90 * DAY;
 
 /** Runs changes one after the other in one transaction that holds the registry lock alone; versions appear in this order. */
 export const runRegistry = async (query: Query, append: Append, all: Pick<Statements, 'registry' | 'issue' | 'approvals' | 'retention' | 'cascade'>, operations: readonly RegistryOperation[], notifies: boolean): Promise<readonly Reply[]> => {
@@ -94,7 +101,7 @@ const applyChange = async (query: Query, statements: Statements['registry'], cha
   const suspended = change.resume.length === 0 ? [] : await query(statements.suspended, joinRows(change.resume));
   // What is named twice is lifted once: each under a version of its own.
   const lifting = new Set([...ends, ...[...open, ...suspended].map((row) => Number(row.seq))]);
-  const lifted = [...lifting].map((seq) => ({ seq, enabled_seq: ++version, enabled_at: encodeTime(change.at), enabled_by: change.by }));
+  const lifted = [...lifting].map((seq) => ({ seq, enabled_seq: ++version, enabled_at: encodeTime(change.at), enabled_by: change.by, purge_after: encodeTime(change.at + LIFTED_KEPT) }));
   if (lifted.length > 0) await query(statements.lift, JSON.stringify(lifted));
   return { status: 'committed', version };
 };

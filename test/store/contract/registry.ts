@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { HOUR } from '../../../src/core/duration.ts';
+import { DAY, HOUR } from '../../../src/core/duration.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { KeyRow } from '../../../src/store/rows.ts';
 import { everyTurn } from '../../support/every-turn.ts';
@@ -127,6 +127,24 @@ export const describeRegistry = (makePlace: MakePlace): void => {
       expect((await store.change({ at: NOW, by: 'a', basedOn: 1, once: [{ key: 'set.free', until: NOW + HOUR }], audit: [makeEvent('must.not.appear')] })).status).toBe('conflict');
       expect(await place.sql("SELECT n FROM audit WHERE action = 'must.not.appear'")).toHaveLength(0);
       expect((await store.change({ at: NOW, by: 'a', once: [{ key: 'set.free', until: NOW + HOUR }], audit: [makeEvent('paid')] })).status).toBe('committed');
+    });
+
+    test('keeps a suspension that was lifted as long as what else is purged, and a revocation that was lifted for good', async () => {
+      const row = { domainId: DOMAIN, reason: 'r', purgeAfter: null } as const;
+      const from = await committed({ at: NOW, by: 'mdm', revocations: [{ ...row, target: 'workload:s-lifted', effect: 'suspended' }, { ...row, target: 'workload:s-resumed', effect: 'suspended' }, { ...row, target: 'workload:s-open', effect: 'suspended' }, { ...row, target: 'workload:r-lifted' }], audit: [] });
+      await committed({ at: NOW + DAY, by: 'mdm', enable: ['workload:s-lifted', 'workload:r-lifted'], resume: [{ target: 'workload:s-resumed', by: 'mdm', until: NOW }], audit: [] });
+      const gone = NOW + DAY + 90 * DAY;
+      // A node that comes back within that time hears of the lift, and from when on it may forget it.
+      expect((await store.registryDelta(from)).revocations.map(({ target, enabledAt, purgeAfter }) => [target, enabledAt, purgeAfter])).toEqual([
+        ['workload:s-lifted', NOW + DAY, gone], ['workload:s-resumed', NOW + DAY, gone], ['workload:r-lifted', NOW + DAY, null],
+      ]);
+      const { fence = 0 } = (await store.takeJob('retention', 'a', gone + HOUR, NOW)) ?? {};
+      const kept = async (now: number): Promise<readonly unknown[]> => {
+        for (let more = true; more; ) more = (await store.purge(now, 1_000, { name: 'retention', fence })).more;
+        return (await place.sql("SELECT target FROM revocation WHERE target LIKE 'workload:_-%' AND target <> 'workload:w-1' ORDER BY target")).map(({ target }) => target);
+      };
+      expect(await kept(gone)).toEqual(['workload:r-lifted', 'workload:s-lifted', 'workload:s-open', 'workload:s-resumed']);
+      expect(await kept(gone + 1)).toEqual(['workload:r-lifted', 'workload:s-open']);
     });
 
     test('tells its own process of a change', async () => {

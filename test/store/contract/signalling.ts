@@ -265,6 +265,20 @@ export const describeSignalling = (makePlace: MakePlace): void => {
       expect(await left()).toEqual([]);
     });
 
+    test('keeps a suspension whose lift was not told of yet, though it was itself', async () => {
+      await create();
+      const target = 'workload:lift-untold';
+      const seq = (await store.change({ at: NOW, by: 'a', revocations: [{ target, domainId: DOMAIN, effect: 'suspended', reason: 'r', purgeAfter: NOW + 1 }], audit: [] })).version;
+      const lifted = (await store.change({ at: NOW, by: 'a', enable: [target], audit: [] })).version;
+      const left = async (cursor: number) => {
+        await enqueue([], MANY, { cursor: { seq: cursor, position: '' } });
+        for (let more = true; more; ) more = (await store.purge(NOW + MINUTE, 100, { name: 'signals', fence: fence.fence })).more;
+        return place.sql(`SELECT seq FROM revocation WHERE target = '${target}'`);
+      };
+      expect(await left(seq)).toHaveLength(1);
+      expect(await left(lifted)).toEqual([]);
+    });
+
     test('finds the sessions of others that a workload joined, newest first and page by page', async () => {
       const [guest, host] = ['wkl_guest' as WorkloadId, 'wkl_host' as WorkloadId];
       const join = (name: string, holder: WorkloadId, at: number) => makeIssuance(name, name, { session: { holder }, lease: { workloadId: guest, issuedAt: at } });
