@@ -5,6 +5,7 @@ import type { IssuerId } from '../../src/core/ids.ts';
 import type { CascadeSource } from '../../src/store/cascades.ts';
 import type { Database } from '../../src/store/database.ts';
 import { crossings, hopFalls, leaseFalls, leasesOfSession, sessionFalls, sourcePage } from '../../src/store/sql/cascade-reads.ts';
+import { retentionStatements } from '../../src/store/sql/retention.ts';
 import { postgresqlDialect } from '../../src/store/sql/postgresql.ts';
 import { sqliteDialect } from '../../src/store/sql/sqlite.ts';
 import type { Dialect } from '../../src/store/sql/dialect.ts';
@@ -24,7 +25,7 @@ const fill = (n: (most: number) => string, text: (number: string) => string, mom
     SELECT 'h' || ${text('n')}, 's' || ${text('n')}, 'x', 'w' || n % 100, '[]', 0, '[]', '["session:s' || ${text('n')} || '","hop:h' || ${text('n')} || '"]', ${moment('n')}, '2026-11-22T20:00:00.000+00:00' FROM ${n(SESSIONS)}`,
   `INSERT INTO lease (id, kind, domain_id, session_id, hop_id, workload_id, owner, issuer_id, audience, scope, ceiling, decision, credential_hash, kid, issued_at, expires_at)
     SELECT 'l' || ${text('n')}, 'access_token', 'd' || n % 4, 's' || ${text(`n % ${SESSIONS}`)}, 'h' || ${text(`n % ${SESSIONS}`)}, 'w' || n % 100, 'o', 'i' || n % 20, 'a', '', '[]', '{}', 'h', 'k' || n % 3, ${moment('n')}, '2026-11-22T12:05:00.000+00:00' FROM ${n(LEASES)}`,
-  `INSERT INTO revocation (seq, target, domain_id, effect, "at", "by", reason) SELECT n + 1, 'session:s' || ${text('n')}, 'd0', 'revoked', '${MOMENT}', 'a', 'r' FROM ${n(SESSIONS)}`,
+  `INSERT INTO revocation (seq, target, domain_id, effect, "at", "by", reason, purge_after) SELECT n + 1, 'session:s' || ${text('n')}, 'd0', 'revoked', '${MOMENT}', 'a', 'r', CASE WHEN n % 4 > 0 THEN ${moment('n')} END FROM ${n(SESSIONS)}`,
   `INSERT INTO cascade (seq, target, domain_id, "at", due, progress, steps, sessions, leases, taken_back, honoured)
     SELECT n + 1, 'session:s' || ${text('n')}, 'd0', '${MOMENT}', CASE WHEN n % 100 = 0 THEN ${moment('n')} END, '{}', 0, 0, 0, 0, 0 FROM ${n(SESSIONS)}`,
   'ANALYZE',
@@ -126,5 +127,12 @@ describeRegistries({ now: () => NOW }, (registry) => {
       const sql = dialect.parameters('SELECT seq FROM cascade WHERE due <= $1 ORDER BY due, steps, seq LIMIT 1');
       expect(await planOf({ sql, parameters: [MOMENT] })).toMatch(/cascade_due_idx/);
     });
+  });
+
+  test('what a purge reads of revocations goes along the index on their end', async () => {
+    const purge = retentionStatements(dialect).rows.find(({ name }) => name === 'purge_revocation');
+    const plan = await planOf({ sql: purge?.sql ?? '', parameters: [JSON.stringify([{ now: MOMENT, room: 500 }])] });
+    expect(plan).toMatch(/revocation_purge_after_idx/);
+    expect(plan).not.toMatch(wholeTable);
   });
 });

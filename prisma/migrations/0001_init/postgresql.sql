@@ -380,6 +380,9 @@ CREATE UNIQUE INDEX "revocation_enabled_seq_key" ON "revocation"("enabled_seq");
 CREATE INDEX "revocation_target_idx" ON "revocation"("target");
 
 -- CreateIndex
+CREATE INDEX "revocation_purge_after_idx" ON "revocation"("purge_after");
+
+-- CreateIndex
 CREATE INDEX "cascade_due_idx" ON "cascade"("due");
 
 -- CreateIndex

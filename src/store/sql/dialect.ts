@@ -15,6 +15,8 @@ export interface Dialect {
   objects(expression: string, alias: string, columns: readonly Column[]): string;
   /** Whether a column's value is among a JSON array of strings: by the column's index, whatever the planner thinks of the array. */
   among(column: string, expression: string): string;
+  /** Whether a column's value is among the few a query gives: likewise. */
+  amongThose(column: string, query: string): string;
   /** All rows as one JSON text: an array of arrays of these expressions. */
   arrays(expressions: readonly string[]): string;
   /** Spells `$1` as the engine wants it. */

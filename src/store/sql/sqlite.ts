@@ -9,6 +9,7 @@ export const sqliteDialect: Dialect = {
   strings: (expression, alias) => `json_each(${expression}) AS ${alias}`,
   objects: (expression, alias, columns) => `(SELECT ${columns.map((column) => `value->>'$.${column.name}' AS ${quote(column.name)}`).join(', ')} FROM json_each(${expression})) AS ${alias}`,
   among: (column, expression) => `${column} IN (SELECT value FROM json_each(${expression}))`,
+  amongThose: (column, query) => `${column} IN (${query})`,
   arrays: (expressions) => `json_group_array(json_array(${expressions.join(', ')}))`,
   parameters: (sql) => sql.replaceAll(/\$(\d)/g, '?$1'),
 };
