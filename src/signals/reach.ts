@@ -1,6 +1,7 @@
 import { sessionPath } from '../authority/session.ts';
 import type { DomainId, HopId, LeaseId, SessionId, SpiffeId, WorkloadId } from '../core/ids.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
+import type { CascadeSource } from '../store/cascades.ts';
 import type { HopRow, SessionRow, Target } from '../store/rows.ts';
 import type { Occurrence } from '../store/signals.ts';
 import type { SessionStanding, StoreReads } from '../store/store.ts';
@@ -10,7 +11,7 @@ import { LONGEST_SESSION } from './limits.ts';
 
 export interface ReachDeps {
   readonly store: Pick<StoreReads, 'session' | 'sessions' | 'leaseStanding' | 'hop' | 'hopsOf' | 'sessionsJoined' | 'crossings' | 'hopFalls' | 'sourcePage'>;
-  viewOf(domainId: DomainId): Pick<DomainView, 'entries' | 'workloadById'> | undefined;
+  viewOf(domainId: DomainId): Pick<DomainView, 'workloadById'> | undefined;
   /** Kinds of leases that are tokens of ours; and those that stand for what is taken up with them, here or in another domain. */
   readonly tokenKinds: ReadonlySet<string>;
   readonly handingOn: ReadonlySet<string>;
@@ -108,13 +109,20 @@ export const createReach = (deps: ReachDeps) => {
     return { falls: await fallsOf(standings, occurrence), next: next ?? '' };
   };
 
-  /** Sessions in which instances of a template live. */
-  const byInstances = async (template: WorkloadId, occurrence: Occurrence, position: string): Promise<Reached> => {
-    const { at } = occurrence.revocation;
+  /** Sessions of a source that were not over, page by page. */
+  const bySource = async (source: CascadeSource, occurrence: Occurrence, position: string): Promise<Reached> => {
     const [, time, id] = /^(\d+)\/(.+)$/.exec(position) ?? [];
-    const { sessions, next } = await store.sourcePage({ kind: 'instances', by: 'template_id', value: template, since: at }, at, PAGE, time === undefined || id === undefined ? undefined : { at: Number(time), id });
+    const { sessions, next } = await store.sourcePage(source, occurrence.revocation.at, PAGE, time === undefined || id === undefined ? undefined : { at: Number(time), id });
     return { falls: await fallsOf((await Promise.all(sessions.map(standing))).flat(), occurrence), next: next === undefined ? '' : `${next.at}/${next.id}` };
   };
+
+  /** Sessions in which instances of a template live. */
+  const byInstances = (template: WorkloadId, occurrence: Occurrence, position: string): Promise<Reached> =>
+    bySource({ kind: 'instances', by: 'template_id', value: template, since: occurrence.revocation.at }, occurrence, position);
+
+  /** A person's own sessions, and tasks they are accountable for: of all of them they are the principal, whatever became of the workload. */
+  const byPrincipal = (person: string, occurrence: Occurrence, position: string): Promise<Reached> =>
+    bySource({ kind: 'sessions', by: 'principal', value: person, since: occurrence.revocation.at - LONGEST_SESSION }, occurrence, position);
 
   /** One search after the other; which, and where in it, is the position. */
   const inTurn = async (searches: readonly ((position: string) => Promise<Reached>)[], position: string): Promise<Reached> => {
@@ -125,12 +133,6 @@ export const createReach = (deps: ReachDeps) => {
     const reached = await search(within);
     if (reached.next !== '') return { ...reached, next: `${at}:${reached.next}` };
     return { ...reached, next: at + 1 < searches.length ? `${at + 1}:` : '' };
-  };
-
-  /** Whose sessions rest on a person: their own, and those of workloads they are accountable for. */
-  const holdersFor = (occurrence: Occurrence, id: string): readonly SessionRow['holder'][] => {
-    const workloads = deps.viewOf(occurrence.revocation.domainId)?.entries().workloads ?? [];
-    return [id as SessionRow['holder'], ...workloads.filter(({ authority }) => authority === 'autonomous').map((workload) => workload.id)];
   };
 
   const suspendedOf = async ({ revocation: { target, domainId } }: Occurrence): Promise<Suspended | undefined> => {
@@ -161,7 +163,7 @@ export const createReach = (deps: ReachDeps) => {
       case 'hop': return byHop(id as HopId, occurrence);
       case 'lease': return byLease(id as LeaseId, occurrence);
       case 'workload': return inTurn([(within) => bySessions(id as WorkloadId, occurrence, within), (within) => byJoined(id as WorkloadId, occurrence, within), (within) => byInstances(id as WorkloadId, occurrence, within)], position);
-      case 'person': return inTurn(holdersFor(occurrence, id).map((holder) => (within) => bySessions(holder, occurrence, within)), position);
+      case 'person': return byPrincipal(id, occurrence, position);
       case 'issuer': case 'domain': return bySessions(undefined, occurrence, position);
       // A signing key is nobody's session: it leaves the key set, which is what verifiers look at.
       default: return { falls: [], next: '' };
