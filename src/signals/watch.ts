@@ -12,6 +12,8 @@ import { LONGEST_WAIT } from './limits.ts';
 /** What operators see of streams; an implementation counts and, for what somebody has to look at, logs. */
 export interface SignalMetrics {
   queue(stream: StreamRow, waiting: number, oldestSeconds: number): void;
+  /** Whether it is told nothing because its domain is not loaded. */
+  heldUp(stream: Pick<StreamRow, 'id' | 'domainId'>, held: boolean): void;
   gone(stream: Pick<StreamRow, 'id' | 'domainId'>): void;
   delivered(stream: StreamRow, count: number): void;
   failure(stream: StreamRow, reason: string): void;
@@ -50,6 +52,7 @@ export const createWatch = (deps: WatchDeps) => {
     const [first] = stream.pending === 0 ? [] : await deps.store.waitingEvents(stream, 1);
     const waited = first === undefined ? 0 : clock.now() - first.at;
     deps.metrics.queue(stream, stream.pending, Math.max(0, waited / 1000));
+    deps.metrics.heldUp(stream, deps.viewOf(stream.domainId) === undefined);
     // A receiver that came back and enabled its stream has that long again to take what waited meanwhile.
     const unanswered = first === undefined ? 0 : clock.now() - Math.max(first.at, stream.changedAt);
     if (unanswered > LONGEST_WAIT && !stream.overflowed && stream.status !== 'disabled') await pause(stream, 'an event waits longer than 72 hours', true, fence);

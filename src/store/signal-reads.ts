@@ -1,11 +1,11 @@
 import { formatCursor, parseCursor } from './cursor.ts';
-import type { SessionId } from '../core/ids.ts';
+import type { DomainId, SessionId } from '../core/ids.ts';
 import { toHop, toRevocation, toSignal, toStream, toSubject } from './map.ts';
 import type { PrismaReader } from './reads.ts';
 import type { Dialect } from './sql/dialect.ts';
 import { joinedSessions } from './sql/reads.ts';
 import { decodeTime, encodeTime } from './sql/tables.ts';
-import type { Occurrence, SignalReads } from './signals.ts';
+import type { Occurrence, SignalCursor, SignalReads } from './signals.ts';
 
 /** Reads of the event streams; `reading` translates what the database throws. */
 export const createSignalReads = (prisma: PrismaReader, dialect: Dialect, reading: <T>(read: () => Promise<T>) => Promise<T>): SignalReads => ({
@@ -22,9 +22,12 @@ export const createSignalReads = (prisma: PrismaReader, dialect: Dialect, readin
     const row = await prisma.ssfEvent.findUnique({ where: { streamId_n: { streamId, n } } });
     return row === null ? undefined : toSignal(row);
   }),
-  signalCursor: () => reading(async () => {
-    const row = await prisma.ssfCursor.findUnique({ where: { id: 1 } });
-    return row === null ? undefined : { seq: Number(row.seq), position: row.position };
+  signalCursors: () => reading(async () => {
+    const rows = await prisma.ssfCursor.findMany();
+    const cursors = new Map(rows.map(({ domainId, seq, position }) => [domainId as DomainId | '', { seq: Number(seq), position }]));
+    const all = cursors.get('');
+    cursors.delete('');
+    return { all, held: cursors as ReadonlyMap<DomainId, SignalCursor> };
   }),
   occurrences: (after, limit) => reading(async () => {
     // INVARIANT: the version comes first. Versions appear in their order, so all up to it is there.

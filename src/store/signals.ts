@@ -13,6 +13,8 @@ export interface Fence { readonly name: string; readonly fence: number; readonly
 
 /** Up to which registry version revocations were told of, and how far the next one got; empty between two. */
 export interface SignalCursor { readonly seq: number; readonly position: string }
+/** `all`: of every domain but those that are `held` up, or were and are not with the others again yet. */
+export interface SignalCursors { readonly all: SignalCursor | undefined; readonly held: ReadonlyMap<DomainId, SignalCursor> }
 
 export interface Enqueuing {
   readonly at: number;
@@ -22,6 +24,10 @@ export interface Enqueuing {
   /** How many may wait in one stream; one more pauses it. */
   readonly most: number;
   readonly cursor?: SignalCursor;
+  /** Whose cursor that is; undefined: of all that have none of their own. */
+  readonly of?: DomainId;
+  /** Domains that have one of their own no longer. */
+  readonly rejoin?: readonly DomainId[];
 }
 /** `overflowed`: streams that were paused by it, and how many events each did not keep. */
 export interface Enqueued { readonly added: number; readonly overflowed: readonly { readonly streamId: StreamId; readonly lost: number }[] }
@@ -64,7 +70,7 @@ export interface SignalReads {
   /** The first events of a stream that are not done. */
   waitingEvents(stream: Pick<StreamRow, 'id' | 'floor'>, limit: number): Promise<readonly SignalRow[]>;
   event(streamId: StreamId, n: number): Promise<SignalRow | undefined>;
-  signalCursor(): Promise<SignalCursor | undefined>;
+  signalCursors(): Promise<SignalCursors>;
   /** What happened above a registry version, in order, and up to which version that is all. */
   occurrences(after: number, limit: number): Promise<{ readonly upTo: number; readonly occurrences: readonly Occurrence[] }>;
   hopsOf(sessions: readonly SessionId[]): Promise<readonly HopRow[]>;

@@ -22,6 +22,7 @@ export const createMetrics = () => {
     approvalNotices: new Counter({ name: 'mayfly_approval_notices_total', help: 'Attempts to tell the webhook of a request that waits for people, by outcome: alert on given_up', labelNames: ['domain', 'outcome'], registers }),
     signalQueue: new Gauge({ name: 'mayfly_ssf_queue_events', help: 'Events that wait in a stream, as its transmitter sees it', labelNames: ['domain', 'stream'], registers }),
     signalOldest: new Gauge({ name: 'mayfly_ssf_oldest_seconds', help: 'How long the oldest event of a stream has waited', labelNames: ['domain', 'stream'], registers }),
+    signalHeldUp: new Gauge({ name: 'mayfly_ssf_held_up_streams', help: 'Streams that are told nothing because their domain is not loaded: alert on any', labelNames: ['stream'], registers }),
     signalDeliveries: new Counter({ name: 'mayfly_ssf_deliveries_total', help: 'Events a receiver confirmed', labelNames: ['domain', 'stream'], registers }),
     signalFailures: new Counter({ name: 'mayfly_ssf_failures_total', help: 'Deliveries that failed, and events that were refused, by reason', labelNames: ['domain', 'stream', 'reason'], registers }),
     signalPauses: new Counter({ name: 'mayfly_ssf_pauses_total', help: 'Streams the transmitter paused: alert on any', labelNames: ['domain', 'stream'], registers }),

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { HOUR } from '../../src/core/duration.ts';
+import { HOUR, MINUTE } from '../../src/core/duration.ts';
 import { newId } from '../../src/core/ids.ts';
-import type { StreamId } from '../../src/core/ids.ts';
+import type { DomainId, StreamId } from '../../src/core/ids.ts';
 import { systemRandom } from '../../src/core/random.ts';
 import { createAnnounce, FenceLost } from '../../src/signals/announce.ts';
 import { createReach } from '../../src/signals/reach.ts';
@@ -43,7 +43,8 @@ beforeEach(async () => {
 });
 
 /** Stops, as a killed process does, before its so-many-eth write reaches the database. */
-const announceUntil = (writes = Number.POSITIVE_INFINITY, most?: number, loaded = true) => {
+interface Options { readonly writes?: number; readonly most?: number; readonly loaded?: (domainId: DomainId) => boolean }
+const announceUntil = ({ writes = Number.POSITIVE_INFINITY, most, loaded = () => true }: Options = {}) => {
   let written = 0;
   const deps = {
     ...store,
@@ -52,7 +53,7 @@ const announceUntil = (writes = Number.POSITIVE_INFINITY, most?: number, loaded 
       return written > writes ? Promise.reject(new Error('killed')) : store.enqueue(enqueuing);
     },
   };
-  const viewOf = () => (!loaded ? undefined : { domain: { issuer: 'https://sts.acme.example/prod' }, entries: () => ({ workloads: [] }), workloadById: () => undefined }) as never;
+  const viewOf = (id: DomainId) => (!loaded(id) ? undefined : { domain: { issuer: 'https://sts.acme.example/prod' }, entries: () => ({ workloads: [] }), workloadById: () => undefined }) as never;
   const reach = createReach({ store, viewOf, tokenKinds: new Set(['access_token']), handingOn: new Set(['handover_token']) });
   const announce = createAnnounce({ clock: fixedClock, store: deps, reach, encode: encodeSignal, viewOf, overflowed: (streams) => { overflowed.push(...streams); }, ...(most === undefined ? {} : { most }) });
   return async (): Promise<void> => { await announce(fence, await store.streams()); };
@@ -65,8 +66,8 @@ const issueMany = async (name: string, count: number): Promise<readonly string[]
 const revoke = async (target: `domain:${string}` | `session:${string}`): Promise<void> => {
   await store.change({ at: NOW + 1, by: 'a', revocations: [{ target, domainId: DOMAIN, reason: 'r', purgeAfter: null }], enable: target.startsWith('domain') ? [target] : [], audit: [] });
 };
-const toldOf = async (): Promise<readonly string[]> => {
-  const row = await store.stream(stream);
+const toldOf = async (id = stream): Promise<readonly string[]> => {
+  const row = await store.stream(id);
   if (row === undefined) throw new Error('no stream');
   return (await store.waitingEvents(row, 10_000)).map(({ dedupeKey }) => dedupeKey.replace('session/', ''));
 };
@@ -77,7 +78,7 @@ describe('a revocation of many sessions', () => {
     await revoke(`domain:${DOMAIN}`);
     let deaths = 0;
     for (let done = false; !done; ) {
-      await announceUntil(1)().then(() => { done = true; }, (cause: unknown) => {
+      await announceUntil({ writes: 1 })().then(() => { done = true; }, (cause: unknown) => {
         expect(String(cause)).toContain('killed');
         deaths += 1;
       });
@@ -103,7 +104,7 @@ describe('a revocation of many sessions', () => {
   test('beyond what a stream may hold is counted, and somebody hears of it', async () => {
     const sids = await issueMany('beyond', 5);
     for (const sid of sids) await revoke(`session:${sid}`);
-    await announceUntil(undefined, 3)();
+    await announceUntil({ most: 3 })();
     expect(overflowed.reduce((sum, { lost }) => sum + lost, 0)).toBe(2);
     expect(await store.stream(stream)).toMatchObject({ status: 'paused', overflowed: true, lost: 2, reason: 'more than 3 events wait' });
   });
@@ -112,7 +113,7 @@ describe('a revocation of many sessions', () => {
 test('an ended session is told of once, though the one who tells dies before it is written', async () => {
   const [sid = ''] = await issueMany('ended', 1);
   await store.endSession(sid as never, { at: NOW + 2, by: 'staff/ada', reason: 'done', domainId: DOMAIN, purgeAfter: null }, makeEvent('session.ended'));
-  await expect(announceUntil(0)()).rejects.toThrow('killed');
+  await expect(announceUntil({ writes: 0 })()).rejects.toThrow('killed');
   expect(await toldOf()).toEqual([]);
   await announceUntil()();
   expect(await toldOf()).toEqual([sid]);
@@ -147,12 +148,98 @@ test('a stream that begins later hears nothing of before, and one that was there
   expect((await store.waitingEvents({ id: late, floor: 0 }, 10)).map(({ dedupeKey }) => dedupeKey)).toEqual([`session/${after}`]);
 });
 
-test('while the domain of a listener is not loaded nothing is told, and nothing is passed over', async () => {
-  const [sid = ''] = await issueMany('unloaded', 1);
-  await revoke(`session:${sid}`);
-  const before = await store.signalCursor();
-  await expect(announceUntil(undefined, undefined, false)()).rejects.toThrow('is not loaded');
-  expect(await store.signalCursor()).toEqual(before);
-  await announceUntil()();
-  expect(await toldOf()).toEqual([sid]);
+describe('while a domain of listeners is not loaded', () => {
+  const ELSEWHERE = 'dom_elsewhere' as DomainId;
+  let elsewhere: StreamId;
+  beforeEach(async () => {
+    const row = await store.stream(stream);
+    if (row === undefined) throw new Error('no stream');
+    elsewhere = newId('stream', fixedClock, systemRandom);
+    await store.createStream({ ...row, id: elsewhere, domainId: ELSEWHERE }, 100);
+  });
+  const issueElsewhere = async (name: string, count: number): Promise<readonly string[]> => {
+    const issuances = Array.from({ length: count }, (_, n) => makeIssuance(`${name}-${n}`, `${name}-${n}`, { session: { domainId: ELSEWHERE }, lease: { domainId: ELSEWHERE } }));
+    for (const issuance of issuances) await store.issue(issuance);
+    return issuances.map(({ session }) => session.id);
+  };
+  const unloaded = { loaded: (id: DomainId) => id !== ELSEWHERE };
+
+  test('the others are told, and it is told of all that happened, in order, once it is', async () => {
+    const [here = '', after = '', last = ''] = await issueMany('held', 3);
+    const [first = '', second = '', third = ''] = await issueElsewhere('held-there', 3);
+    for (const sid of [first, here, second]) await revoke(`session:${sid}`);
+    await announceUntil(unloaded)();
+    expect([await toldOf(), await toldOf(elsewhere)]).toEqual([[here], []]);
+    await revoke(`session:${after}`);
+    // Who takes over goes on where the other stopped.
+    await announceUntil(unloaded)();
+    expect([await toldOf(), await toldOf(elsewhere)]).toEqual([[here, after], []]);
+    await announceUntil()();
+    expect([await toldOf(), await toldOf(elsewhere)]).toEqual([[here, after], [first, second]]);
+    for (const sid of [third, last]) await revoke(`session:${sid}`);
+    await announceUntil()();
+    expect([await toldOf(), await toldOf(elsewhere)]).toEqual([[here, after, last], [first, second, third]]);
+    expect((await store.signalCursors()).held.size).toBe(0);
+  });
+
+  test('nothing is passed over and nothing told twice, though the one who tells dies before every write', async () => {
+    const own = await issueMany('held-dying', 8);
+    const there = await issueElsewhere('held-dying-there', 8);
+    const untilDone = async (options: Options): Promise<void> => {
+      for (let done = false; !done; ) await announceUntil({ ...options, writes: 1 })().then(() => { done = true; }, (cause: unknown) => { expect(String(cause)).toContain('killed'); });
+    };
+    for (let n = 0; n < 4; n += 1) for (const sids of [own, there]) await revoke(`session:${sids[n] ?? ''}`);
+    await untilDone(unloaded);
+    for (let n = 4; n < 8; n += 1) for (const sids of [own, there]) await revoke(`session:${sids[n] ?? ''}`);
+    await untilDone({});
+    expect([await toldOf(), await toldOf(elsewhere)]).toEqual([own, there]);
+  });
+
+  test('many revocations that it is behind take no room from the others, and none of them is passed over', async () => {
+    const there = await issueElsewhere('held-many', 60);
+    for (const sid of there) await revoke(`session:${sid}`);
+    const [before = '', after = ''] = await issueMany('held-room', 2);
+    await revoke(`session:${before}`);
+    await announceUntil(unloaded)();
+    await revoke(`session:${after}`);
+    await announceUntil()();
+    expect(await toldOf()).toEqual([before, after]);
+    expect((await toldOf(elsewhere)).length).toBeLessThan(there.length);
+    while ((await store.signalCursors()).held.size > 0) await announceUntil()();
+    expect(await toldOf(elsewhere)).toEqual(there);
+  });
+
+  test('no revocation is purged that it was not told of', async () => {
+    const [sid = ''] = await issueElsewhere('held-purged', 1);
+    await store.change({ at: NOW + 1, by: 'a', revocations: [{ target: `session:${sid}`, domainId: ELSEWHERE, reason: 'r', purgeAfter: NOW + 2 }], audit: [] });
+    const [other = ''] = await issueMany('held-purging', 1);
+    await revoke(`session:${other}`);
+    await announceUntil(unloaded)();
+    for (let more = true; more; ) more = (await store.purge(NOW + MINUTE, 1_000, fence)).more;
+    await announceUntil()();
+    expect(await toldOf(elsewhere)).toEqual([sid]);
+  });
+
+  test('it is forgotten that it was behind when it has no streams left', async () => {
+    const [sid = ''] = await issueElsewhere('held-left', 1);
+    await revoke(`session:${sid}`);
+    await announceUntil(unloaded)();
+    expect([...(await store.signalCursors()).held.keys()]).toEqual([ELSEWHERE]);
+    await store.deleteStream({ id: elsewhere, version: 1 }, NOW);
+    await announceUntil(unloaded)();
+    expect((await store.signalCursors()).held.size).toBe(0);
+  });
+
+  test('and no other has streams, nothing is told and nothing passed over', async () => {
+    await store.deleteStream({ id: stream, version: 1 }, NOW);
+    const [sid = '', later = ''] = await issueElsewhere('held-alone', 2);
+    await revoke(`session:${sid}`);
+    await announceUntil(unloaded)();
+    expect(await toldOf(elsewhere)).toEqual([]);
+    await announceUntil()();
+    expect(await store.signalCursors()).toEqual({ all: { seq: await store.registryVersion(), position: '' }, held: new Map() });
+    await revoke(`session:${later}`);
+    await announceUntil()();
+    expect(await toldOf(elsewhere)).toEqual([sid, later]);
+  });
 });

@@ -39,7 +39,7 @@ const start = (stage: 'development' | 'production' = 'production') => {
     clock: { now: () => now }, random: { bytes: (count) => new Uint8Array(count) }, store: outbox.store, push, encryption, allowAddresses: [], log: silentLog,
     viewOf: () => ({ domain: { issuer: 'https://sts.acme.example/dev', name: 'dev', stage }, ring }) as never,
     metrics: {
-      queue: () => undefined, gone: () => undefined, lost: () => undefined,
+      queue: () => undefined, heldUp: () => undefined, gone: () => undefined, lost: () => undefined,
       delivered: (stream, count) => { told.push(`delivered ${stream.id} ${count}`); }, failure: (_stream, reason) => { told.push(`failure ${reason}`); }, paused: (_stream, reason) => { told.push(`paused ${reason}`); },
     },
   });

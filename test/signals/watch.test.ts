@@ -12,6 +12,7 @@ let workload: { id: string; expires: number; instanceOf?: { id: string } } | und
 let revoked: string | undefined;
 let shown: Map<string, readonly [number, number]>;
 let paused: string[];
+let held: Map<string, boolean>;
 let loaded: boolean;
 beforeEach(() => {
   outbox = createOutbox(makeStream({ id: A }), makeStream({ id: B }));
@@ -20,6 +21,7 @@ beforeEach(() => {
   revoked = undefined;
   shown = new Map();
   paused = [];
+  held = new Map();
   loaded = true;
 });
 const start = () => createWatch({
@@ -27,7 +29,7 @@ const start = () => createWatch({
   snapshot: { version: 1, revokedBy: (path) => path.find((target) => target === revoked) },
   metrics: {
     queue: (stream, waiting, oldest) => { shown.set(stream.id, [waiting, oldest]); }, gone: ({ id }) => { shown.delete(id); }, paused: ({ id }, reason) => { paused.push(`${id} ${reason}`); },
-    delivered: () => undefined, failure: () => undefined, lost: () => undefined,
+    heldUp: ({ id }, now) => { held.set(id, now); }, delivered: () => undefined, failure: () => undefined, lost: () => undefined,
   },
 });
 const fence = () => ({ name: 'signals', fence: 1, now });
@@ -83,6 +85,14 @@ test('streams are looked at now and then, and one that is gone is shown no more'
   expect(shown).toEqual(new Map([[A, [1, 5]]]));
   watch.forget();
   expect(shown.size).toBe(0);
+});
+
+test('a stream whose domain is not loaded is shown to be held up, until it is', async () => {
+  for (const now of [true, false, true]) {
+    loaded = now;
+    await start().look(outbox.all(), fence());
+    expect([...held]).toEqual([[A, !now], [B, !now]]);
+  }
 });
 
 describe('a receiver', () => {

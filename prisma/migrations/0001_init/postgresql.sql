@@ -354,11 +354,11 @@ CREATE TABLE "ssf_event" (
 
 -- CreateTable
 CREATE TABLE "ssf_cursor" (
-    "id" INTEGER NOT NULL,
+    "domain_id" TEXT NOT NULL,
     "seq" BIGINT NOT NULL,
     "position" TEXT NOT NULL,
 
-    CONSTRAINT "ssf_cursor_pkey" PRIMARY KEY ("id")
+    CONSTRAINT "ssf_cursor_pkey" PRIMARY KEY ("domain_id")
 );
 
 -- CreateIndex

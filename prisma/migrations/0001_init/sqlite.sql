@@ -330,7 +330,7 @@ CREATE TABLE "ssf_event" (
 
 -- CreateTable
 CREATE TABLE "ssf_cursor" (
-    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "domain_id" TEXT NOT NULL PRIMARY KEY,
     "seq" BIGINT NOT NULL,
     "position" TEXT NOT NULL
 );

@@ -31,7 +31,7 @@ export const retentionStatements = (dialect: Dialect) => {
       statement(dialect, 'purge_instance', `DELETE FROM instance WHERE seq IN (SELECT seq FROM instance WHERE expires_at < ${bound('leases')} ORDER BY expires_at ${room}) RETURNING 1 AS gone`),
       // What was not told of yet stays, where there is somebody to tell; likewise while its lift was not.
       statement(dialect, 'purge_revocation', `DELETE FROM revocation WHERE ${dialect.amongThose('seq', `SELECT r.seq FROM revocation r WHERE r.purge_after < ${bound('now')}
-        AND (coalesce(r.enabled_seq, r.seq) <= (SELECT max(c.seq) FROM ssf_cursor c) OR NOT EXISTS (SELECT 1 FROM ssf_stream t WHERE t.domain_id = r.domain_id)) ORDER BY r.purge_after ${room}`)} RETURNING 1 AS gone`),
+        AND (coalesce(r.enabled_seq, r.seq) <= (SELECT min(c.seq) FROM ssf_cursor c) OR NOT EXISTS (SELECT 1 FROM ssf_stream t WHERE t.domain_id = r.domain_id)) ORDER BY r.purge_after ${room}`)} RETURNING 1 AS gone`),
       // The oldest of each stream: all of one that is deleted, of others what is done with and is no longer needed to know it again.
       statement(dialect, 'purge_ssf_event', `DELETE FROM ssf_event WHERE (stream_id, n) IN (SELECT e.stream_id, e.n
         FROM (SELECT t.id, t.status, t.floor, (SELECT min(m.n) FROM ssf_event m WHERE m.stream_id = t.id) + (SELECT x.room FROM ${bounds}) AS until FROM ssf_stream t) s

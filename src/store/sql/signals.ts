@@ -47,7 +47,8 @@ export const signalStatements = (dialect: Dialect) => {
       UPDATE ssf_stream SET pending = ssf_stream.pending - x.n, floor = coalesce((SELECT e.n FROM ssf_event e WHERE e.stream_id = ssf_stream.id AND e.n > ssf_stream.floor AND e.done_at IS NULL ORDER BY e.n LIMIT 1) - 1, ssf_stream.last_n)
       FROM ${one({ id: 'text', n: 'bigint' })} WHERE ssf_stream.id = x.id`),
     advance: statement(dialect, 'ssf_advance', `
-      INSERT INTO ssf_cursor (id, seq, position) SELECT 1, x.seq, x.position FROM ${one({ seq: 'bigint', position: 'text' })} WHERE true ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, position = excluded.position`),
+      INSERT INTO ssf_cursor (domain_id, seq, position) SELECT x.domain_id, x.seq, x.position FROM ${one({ domain_id: 'text', seq: 'bigint', position: 'text' })} WHERE true ON CONFLICT (domain_id) DO UPDATE SET seq = excluded.seq, position = excluded.position`),
+    rejoin: statement(dialect, 'ssf_rejoin', `DELETE FROM ssf_cursor WHERE domain_id IN (SELECT d.value FROM ${dialect.strings('$1', 'd')})`),
 
     exclude: statement(dialect, 'ssf_exclude', insertRows(dialect, SSF_SUBJECT, 'ON CONFLICT (stream_id, "key") DO NOTHING')),
     excluded: statement(dialect, 'ssf_excluded', `SELECT count(*) AS n FROM ssf_subject WHERE stream_id = (SELECT x.id FROM ${one({ id: 'text' })})`),

@@ -48,13 +48,14 @@ type Of<K extends SignalOperation['kind']> = Extract<SignalOperation, { kind: K 
 const holds = async (query: Query, statements: Statements, { name, fence, now }: Fence): Promise<boolean> =>
   (await query(statements.retention.fence, JSON.stringify([{ name, fence, now: encodeTime(now) }]))).length > 0;
 
-const enqueue = async (query: Query, statements: Statements, { at, fence, events, most, cursor }: Of<'enqueue'>): Promise<SignalReplies['enqueue']> => {
+const enqueue = async (query: Query, statements: Statements, { at, fence, events, most, cursor, of, rejoin }: Of<'enqueue'>): Promise<SignalReplies['enqueue']> => {
   if (fence !== null && !(await holds(query, statements, fence))) return null;
   const outbox = await openOutbox(query, statements.signals, events.map(({ streamId }) => streamId), at);
   const enqueued = await outbox.add(events, most);
   await outbox.write();
   // INVARIANT: what is told of and that it was told of commit together.
-  if (cursor !== null) await query(statements.signals.advance, JSON.stringify([cursor]));
+  if (cursor !== null) await query(statements.signals.advance, JSON.stringify([{ domain_id: of, ...cursor }]));
+  if (rejoin.length > 0) await query(statements.signals.rejoin, JSON.stringify(rejoin));
   return enqueued;
 };
 

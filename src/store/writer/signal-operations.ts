@@ -10,7 +10,7 @@ export type SignalOperation =
   | { readonly kind: 'stream-rewrap'; readonly row: string }
   | { readonly kind: 'subject-exclude'; readonly streamId: string; readonly most: number; readonly row: string }
   | { readonly kind: 'subject-include'; readonly row: string }
-  | { readonly kind: 'enqueue'; readonly at: number; readonly fence: Fence | null; readonly events: readonly EncodedSignal[]; readonly most: number; readonly cursor: SignalCursor | null }
+  | { readonly kind: 'enqueue'; readonly at: number; readonly fence: Fence | null; readonly events: readonly EncodedSignal[]; readonly most: number; readonly cursor: SignalCursor | null; readonly of: string; readonly rejoin: readonly string[] }
   | { readonly kind: 'finish-events'; readonly streamId: string; readonly at: number; readonly fence: Fence | null; readonly done: readonly Done[] };
 
 export interface SignalReplies {

@@ -24,7 +24,7 @@ export const createSignalWrites = (perform: Perform): SignalWrites => {
     pauseStream: ({ id, version }, reason, overflowed, fence) => perform({ kind: 'stream-pause', id, version, reason: storable(reason), overflowed, fence }),
     excludeSubject: (subject, most) => perform({ kind: 'subject-exclude', streamId: subject.streamId, most, row: encodeRow(SSF_SUBJECT, subject) }),
     async includeSubject(streamId, key) { await perform({ kind: 'subject-include', row: JSON.stringify({ id: streamId, subject_key: key }) }); },
-    enqueue: async ({ at, fence, events, most, cursor }) => (await perform({ kind: 'enqueue', at, fence: fence ?? null, events, most, cursor: cursor ?? null })) ?? undefined,
+    enqueue: async ({ at, fence, events, most, cursor, of = '', rejoin = [] }) => (await perform({ kind: 'enqueue', at, fence: fence ?? null, events, most, cursor: cursor ?? null, of, rejoin })) ?? undefined,
     finishEvents: async (streamId, done, at, fence) => (await perform({ kind: 'finish-events', streamId, at, fence: fence ?? null, done: done.map(({ n, error }) => (error === undefined ? { n } : { n, error: storable(error) })) })) ?? undefined,
     rewrapStream: (id, was, { sealed, kekId }) => perform({ kind: 'stream-rewrap', row: JSON.stringify({ id, was, secret: sealed, secret_kek_id: kekId }) }),
   };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { DAY, HOUR, MINUTE, SECOND } from '../../../src/core/duration.ts';
 import { newId } from '../../../src/core/ids.ts';
-import type { StreamId, WorkloadId } from '../../../src/core/ids.ts';
+import type { DomainId, StreamId, WorkloadId } from '../../../src/core/ids.ts';
 import { systemRandom } from '../../../src/core/random.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { SignalRow, StreamRow } from '../../../src/store/rows.ts';
@@ -107,18 +107,33 @@ export const describeSignalling = (makePlace: MakePlace): void => {
 
     test('writes nothing under a fence that was lost: neither events nor how far it got', async () => {
       const id = await create();
-      const before = await store.signalCursor();
+      const before = await store.signalCursors();
       const lost = { ...fence, fence: fence.fence - 1 };
       expect(await store.enqueue({ at: NOW, fence: lost, events: [signal(id, 'late')], most: MANY, cursor: { seq: 99_999, position: 'x' } })).toBeUndefined();
       expect(await store.finishEvents(id, [{ n: 1 }], NOW, lost)).toBeUndefined();
       expect(await store.pauseStream({ id, version: 1 }, 'r', true, lost)).toBe(false);
       expect(await store.enqueue({ at: NOW, fence: { ...fence, now: NOW + 2 * HOUR }, events: [signal(id, 'late')], most: MANY })).toBeUndefined();
-      expect(await store.signalCursor()).toEqual(before);
+      expect(await store.signalCursors()).toEqual(before);
       expect(await row(id)).toMatchObject({ lastN: 0, status: 'enabled' });
       expect(await enqueue([signal(id, 'late')], MANY, { cursor: { seq: 7, position: 'p' } })).toMatchObject({ added: 1 });
-      expect(await store.signalCursor()).toEqual({ seq: 7, position: 'p' });
+      expect((await store.signalCursors()).all).toEqual({ seq: 7, position: 'p' });
       await enqueue([], MANY, { cursor: { seq: 8, position: '' } });
-      expect(await store.signalCursor()).toEqual({ seq: 8, position: '' });
+      expect((await store.signalCursors()).all).toEqual({ seq: 8, position: '' });
+    });
+
+    test('knows of domains by themselves how far they were told, until they go on with the others', async () => {
+      const [one, two] = ['dom_one' as DomainId, 'dom_two' as DomainId];
+      const at = (seq: number, position = '') => ({ seq, position });
+      await enqueue([], MANY, { cursor: at(5) });
+      await enqueue([], MANY, { cursor: at(5), of: one });
+      await enqueue([], MANY, { cursor: at(6, 'p'), of: two });
+      await enqueue([], MANY, { cursor: at(9) });
+      await enqueue([], MANY, { cursor: at(7), of: one });
+      expect(await store.signalCursors()).toEqual({ all: at(9), held: new Map([[one, at(7)], [two, at(6, 'p')]]) });
+      await enqueue([], MANY, { cursor: at(9), rejoin: [one, 'dom_never' as DomainId] });
+      expect(await store.signalCursors()).toEqual({ all: at(9), held: new Map([[two, at(6, 'p')]]) });
+      await enqueue([], MANY, { rejoin: [two] });
+      expect(await store.signalCursors()).toEqual({ all: at(9), held: new Map() });
     });
 
     test('finishes events in any order, once, and moves on over what is finished', async () => {
