@@ -39,7 +39,7 @@ type Ready = StreamRow & Pick<Listener, 'issuer'>;
 interface Progress { readonly cursor: SignalCursor; readonly room: number; readonly written: number }
 
 /** What tells one audience: the streams of one domain that was held up, or of all others. */
-const createTeller = (deps: AnnounceDeps, fence: Fence, of: DomainId | undefined) => {
+const createTeller = (deps: AnnounceDeps, fence: Fence, newest: number, of?: DomainId) => {
   const { store, clock } = deps;
 
   const listenersOf = async (streams: readonly Ready[]): Promise<readonly Listener[]> => {
@@ -98,7 +98,7 @@ const createTeller = (deps: AnnounceDeps, fence: Fence, of: DomainId | undefined
     async tell(streams: readonly Ready[], from: Progress): Promise<Progress> {
       let progress = from;
       for (let more = true; more; ) {
-        const { upTo, occurrences } = await store.occurrences(progress.cursor.seq, OCCURRENCES);
+        const { upTo, occurrences } = await store.occurrences(progress.cursor.seq, OCCURRENCES, newest);
         // Streams name thousands of subjects: they are read where there is something to tell, not in every turn.
         if (occurrences.length > 0) progress = await tellEach(occurrences, await listenersOf(streams), progress);
         if (progress.room === 0) return progress;
@@ -125,18 +125,19 @@ const startOf = (stored: SignalCursor | undefined, streams: readonly StreamRow[]
  * Puts what fell into the outboxes, revocation by revocation in the order of their versions. How far it got is written with what it
  * wrote, so that a process that dies between two commits loses nothing and repeats nothing. A domain that is not loaded holds up its
  * own streams alone: how far they were told is kept, and once it is loaded they are told from there, until they are where the others are.
+ * `newest`: the registry version that was reached before the streams were read.
  */
-export const createAnnounce = (deps: AnnounceDeps) => async (fence: Fence, streams: readonly StreamRow[]): Promise<void> => {
+export const createAnnounce = (deps: AnnounceDeps) => async (fence: Fence, streams: readonly StreamRow[], newest: number): Promise<void> => {
   if (streams.length === 0) return;
   const { all, held } = await deps.store.signalCursors();
-  const others = createTeller(deps, fence, undefined);
+  const others = createTeller(deps, fence, newest);
   const ready: Ready[] = [];
   const behind: { readonly id: DomainId; readonly streams: readonly Ready[]; readonly from: SignalCursor }[] = [];
   for (const [id, own] of Map.groupBy(streams, ({ domainId }) => domainId)) {
     const issuer = deps.viewOf(id)?.domain.issuer;
     const from = held.get(id);
     // INVARIANT: a listener that cannot be told is not passed over: where it is to go on is written before the others go on.
-    if (issuer === undefined && from === undefined) await createTeller(deps, fence, id).hold(startOf(all, own));
+    if (issuer === undefined && from === undefined) await createTeller(deps, fence, newest, id).hold(startOf(all, own));
     if (issuer === undefined) continue;
     const told = own.map((stream) => ({ ...stream, issuer }));
     if (from === undefined) ready.push(...told);
@@ -148,7 +149,7 @@ export const createAnnounce = (deps: AnnounceDeps) => async (fence: Fence, strea
   let from: SignalCursor | undefined;
   for (const { id, streams: own, from: cursor } of behind) {
     if (room === 0) break;
-    const caughtUp = await createTeller(deps, fence, id).tell(own, { cursor, room, written: cursor.seq });
+    const caughtUp = await createTeller(deps, fence, newest, id).tell(own, { cursor, room, written: cursor.seq });
     room = caughtUp.room;
     if (room === 0) break;
     // It was told of all there is. What the others come to only then is found again for it, and told once.

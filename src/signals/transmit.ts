@@ -7,7 +7,7 @@ import type { createWatch } from './watch.ts';
 
 export interface TransmitDeps {
   readonly clock: Clock;
-  readonly store: Pick<StoreReads, 'streams'>;
+  readonly store: Pick<StoreReads, 'streams' | 'registryVersion'>;
   readonly announce: Announce;
   readonly watch: ReturnType<typeof createWatch>;
   readonly deliver: Deliver;
@@ -17,8 +17,10 @@ export interface TransmitDeps {
 export const createTransmit = ({ clock, store, announce, watch, deliver }: TransmitDeps) => ({
   async turn(job: Omit<Fence, 'now'>): Promise<void> {
     const fence: Fence = { ...job, now: clock.now() };
+    // INVARIANT: the version comes first. A stream that is not among those read after it began at it or later, so nobody moves on over what it is to be told.
+    const version = await store.registryVersion();
     const listening = await store.streams();
-    if (listening.length > 0) await announce(fence, listening);
+    if (listening.length > 0) await announce(fence, listening, version);
     const streams = listening.length === 0 ? listening : await store.streams();
     await watch.look(streams, fence);
     deliver.begin(await watch.known(streams, fence), fence);

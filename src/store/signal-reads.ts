@@ -29,9 +29,9 @@ export const createSignalReads = (prisma: PrismaReader, dialect: Dialect, readin
     cursors.delete('');
     return { all, held: cursors as ReadonlyMap<DomainId, SignalCursor> };
   }),
-  occurrences: (after, limit) => reading(async () => {
+  occurrences: (after, limit, newest = Number.MAX_SAFE_INTEGER) => reading(async () => {
     // INVARIANT: the version comes first. Versions appear in their order, so all up to it is there.
-    const version = Number((await prisma.registryVersion.findFirst())?.version ?? 0);
+    const version = Math.min(newest, Number((await prisma.registryVersion.findFirst())?.version ?? 0));
     if (version <= after) return { upTo: after, occurrences: [] };
     const seq = { gt: after, lte: version };
     const [made, lifted] = await Promise.all([

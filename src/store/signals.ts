@@ -71,8 +71,8 @@ export interface SignalReads {
   waitingEvents(stream: Pick<StreamRow, 'id' | 'floor'>, limit: number): Promise<readonly SignalRow[]>;
   event(streamId: StreamId, n: number): Promise<SignalRow | undefined>;
   signalCursors(): Promise<SignalCursors>;
-  /** What happened above a registry version, in order, and up to which version that is all. */
-  occurrences(after: number, limit: number): Promise<{ readonly upTo: number; readonly occurrences: readonly Occurrence[] }>;
+  /** What happened above a registry version and not above `newest`, in order, and up to which version that is all. */
+  occurrences(after: number, limit: number, newest?: number): Promise<{ readonly upTo: number; readonly occurrences: readonly Occurrence[] }>;
   hopsOf(sessions: readonly SessionId[]): Promise<readonly HopRow[]>;
   /** Sessions of others in which a workload got credentials, looking through `limit` leases from the newest on; `next`: where to go on. */
   sessionsJoined(workload: WorkloadId, since: number, limit: number, after: string | undefined): Promise<{ readonly sessions: readonly SessionId[]; readonly next: string | undefined }>;

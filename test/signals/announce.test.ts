@@ -56,7 +56,10 @@ const announceUntil = ({ writes = Number.POSITIVE_INFINITY, most, loaded = () =>
   const viewOf = (id: DomainId) => (!loaded(id) ? undefined : { domain: { issuer: 'https://sts.acme.example/prod' }, entries: () => ({ workloads: [] }), workloadById: () => undefined }) as never;
   const reach = createReach({ store, viewOf, tokenKinds: new Set(['access_token']), handingOn: new Set(['handover_token']) });
   const announce = createAnnounce({ clock: fixedClock, store: deps, reach, encode: encodeSignal, viewOf, overflowed: (streams) => { overflowed.push(...streams); }, ...(most === undefined ? {} : { most }) });
-  return async (): Promise<void> => { await announce(fence, await store.streams()); };
+  return async (): Promise<void> => {
+    const newest = await store.registryVersion();
+    await announce(fence, await store.streams(), newest);
+  };
 };
 const issueMany = async (name: string, count: number): Promise<readonly string[]> => {
   const issuances = Array.from({ length: count }, (_, n) => makeIssuance(`${name}-${n}`));

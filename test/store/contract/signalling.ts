@@ -265,6 +265,8 @@ export const describeSignalling = (makePlace: MakePlace): void => {
       }
       expect(pieces).toEqual([1, 2, 4, 5]);
       expect(await store.occurrences(from + 5, 1)).toEqual({ upTo: from + 5, occurrences: [] });
+      const until = await store.occurrences(from, 100, from + 2);
+      expect([until.upTo - from, until.occurrences.map(({ seq, kind }) => [seq - from, kind])]).toEqual([2, [[1, 'made'], [2, 'made']]]);
     });
 
     test('keeps a revocation that was not told of yet, and purges it when it was', async () => {
