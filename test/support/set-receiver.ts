@@ -83,7 +83,7 @@ export const startSetReceiver = async (issuer: string, audience: string): Promis
   await up();
   return {
     url: `http://127.0.0.1:${port}/events`, deliveries, requests, up, down,
-    events: () => [...new Map(deliveries.toReversed().map((set) => [set.jti, set])).values()].toReversed(),
+    events: () => deliveries.filter(({ jti }, index) => deliveries.findIndex((set) => set.jti === jti) === index),
     answer(next) { mode = next; },
     close: down,
   };
