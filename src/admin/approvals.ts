@@ -14,7 +14,7 @@ import type { Denials } from '../exchange/denials.ts';
 import { statusOf, tellApproval } from '../exchange/tell-approval.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { ApprovalRow, ApprovalStatus, ApprovalVote } from '../store/rows.ts';
+import type { ApprovalRow, ApprovalStatus, ApprovalVote } from '../store/approval-rows.ts';
 import type { StoreReads, StoreWrites } from '../store/store.ts';
 import { domainMeant, withinReach } from './access.ts';
 import type { Admin, Authorize, Judge } from './access.ts';

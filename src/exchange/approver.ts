@@ -11,7 +11,8 @@ import type { Result } from '../core/result.ts';
 import type { IssuerId, PersonUrn } from '../core/ids.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { ApprovalVote, Target } from '../store/rows.ts';
+import type { ApprovalVote } from '../store/approval-rows.ts';
+import type { Target } from '../store/rows.ts';
 import type { Word } from '../store/store.ts';
 
 /** A person who looks at a request: how an issuer of the domain knows them. */

@@ -8,7 +8,7 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import type { ApprovalRow } from '../store/rows.ts';
+import type { ApprovalRow } from '../store/approval-rows.ts';
 import type { StoreReads } from '../store/store.ts';
 import { hashOfCode, INTERVAL_SECONDS } from './deferral-code.ts';
 import type { Denials } from './denials.ts';

@@ -4,7 +4,8 @@ import { isOwn } from '../authority/chain.ts';
 import { pairJson } from '../authority/narrow.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { ApprovalRow, ApprovalStatus, ChainLink } from '../store/rows.ts';
+import type { ApprovalRow, ApprovalStatus } from '../store/approval-rows.ts';
+import type { ChainLink } from '../store/rows.ts';
 
 /** What is still open when its time is over is over, whether or not the job has said so yet. */
 export const statusOf = ({ status, expiresAt }: Pick<ApprovalRow, 'status' | 'expiresAt'>, now: number): ApprovalStatus =>

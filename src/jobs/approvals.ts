@@ -5,7 +5,7 @@ import { statusOf, tellApproval } from '../exchange/tell-approval.ts';
 import type { PostWebhook, WebhookTarget } from '../outbound/webhook.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { ApprovalRow } from '../store/rows.ts';
+import type { ApprovalRow } from '../store/approval-rows.ts';
 import type { HeldJob, StoreReads, StoreWrites } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { DomainId } from '../core/ids.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { StreamRow } from '../store/rows.ts';
+import type { StreamRow } from '../store/signal-rows.ts';
 import type { Enqueued, Fence, Occurrence, SignalCursor } from '../store/signals.ts';
 import type { StoreReads, StoreWrites } from '../store/store.ts';
 import { draftEvents } from './draft.ts';

@@ -2,7 +2,7 @@ import type { Refusal } from '../core/refusal.ts';
 import { ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { SignalRow, StreamRow } from '../store/rows.ts';
+import type { SignalRow, StreamRow } from '../store/signal-rows.ts';
 import { signSet } from '../tokens/set.ts';
 
 /** The same for an event however often it is sent: what a receiver knows it by. */

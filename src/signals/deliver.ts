@@ -3,7 +3,7 @@ import type { DomainId } from '../core/ids.ts';
 import type { Random } from '../core/random.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { SignalRow, StreamRow } from '../store/rows.ts';
+import type { SignalRow, StreamRow } from '../store/signal-rows.ts';
 import type { Fence } from '../store/signals.ts';
 import type { StoreReads, StoreWrites } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';

@@ -1,6 +1,7 @@
 import type { SpiffeId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { HopRow, LeaseRow, SessionRow, SignalRow, StreamRow, Target } from '../store/rows.ts';
+import type { HopRow, LeaseRow, SessionRow, Target } from '../store/rows.ts';
+import type { SignalRow, StreamRow } from '../store/signal-rows.ts';
 import type { EncodedSignal } from '../store/signals.ts';
 import { CREDENTIAL_CHANGE, deliveredOf, RISK_LEVEL_CHANGE, SESSION_REVOKED } from './events.ts';
 import { complex, excludes, issSub, jwtId, opaque } from './subjects.ts';

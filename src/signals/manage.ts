@@ -10,7 +10,7 @@ import type { Result } from '../core/result.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import type { Workload } from '../registry/entries.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { StreamChoice, StreamRow, StreamStatus } from '../store/rows.ts';
+import type { StreamChoice, StreamRow, StreamStatus } from '../store/signal-rows.ts';
 import type { StoreReads, StoreWrites } from '../store/store.ts';
 import type { Drafting } from './draft.ts';
 import { STREAM_UPDATED, VERIFICATION } from './events.ts';

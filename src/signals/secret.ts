@@ -1,7 +1,7 @@
 import type { StreamId } from '../core/ids.ts';
 import type { KeyEncryption } from '../keys/kek.ts';
 import { KekError } from '../keys/kek.ts';
-import type { StreamRow } from '../store/rows.ts';
+import type { StreamRow } from '../store/signal-rows.ts';
 import type { StoreReads, StoreWrites } from '../store/store.ts';
 
 /** What a sealed authorization header belongs to: whoever writes another endpoint into the row cannot have it sent there. */

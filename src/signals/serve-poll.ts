@@ -4,7 +4,7 @@ import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
-import type { SignalRow, StreamRow } from '../store/rows.ts';
+import type { SignalRow, StreamRow } from '../store/signal-rows.ts';
 import type { Done } from '../store/signals.ts';
 import type { StoreReads, StoreWrites } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';

@@ -6,7 +6,7 @@ import type { Result } from '../core/result.ts';
 import { canonicalJson } from '../core/json.ts';
 import { judgeAddress } from '../outbound/address.ts';
 import { parseOutboundUrl } from '../outbound/url.ts';
-import type { StreamRow } from '../store/rows.ts';
+import type { StreamRow } from '../store/signal-rows.ts';
 import { deliveredOf, EVENTS_SUPPORTED } from './events.ts';
 import { VERIFICATION_INTERVAL } from './limits.ts';
 

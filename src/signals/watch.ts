@@ -4,7 +4,7 @@ import type { DomainId } from '../core/ids.ts';
 import { SECOND } from '../core/duration.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { StreamRow } from '../store/rows.ts';
+import type { StreamRow } from '../store/signal-rows.ts';
 import type { Fence } from '../store/signals.ts';
 import type { StoreReads, StoreWrites } from '../store/store.ts';
 import { LONGEST_WAIT } from './limits.ts';

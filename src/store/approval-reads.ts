@@ -1,7 +1,7 @@
 import { formatCursor, parseCursor } from './cursor.ts';
 import { toApproval } from './map.ts';
 import type { PrismaReader } from './reads.ts';
-import type { ApprovalStatus } from './rows.ts';
+import type { ApprovalStatus } from './approval-rows.ts';
 import type { StoreReads } from './store.ts';
 
 export type ApprovalReads = Pick<StoreReads, 'approval' | 'approvalByCode' | 'approvals' | 'standingApprovals' | 'dueNotices'>;

@@ -3,7 +3,9 @@ import { isObject } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
-import type { ApprovalRow, ApprovalStatus, ApprovalVote, AuditRow, BudgetRow, CascadeRow, CascadeTaskRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, InstanceRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, SignalRow, StandingEntry, StatusListRow, StreamRow, SubjectRow, Target } from './rows.ts';
+import type { ApprovalRow, ApprovalStatus, ApprovalVote } from './approval-rows.ts';
+import type { AuditRow, BudgetRow, CascadeRow, CascadeTaskRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, InstanceRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target } from './rows.ts';
+import type { SignalRow, StreamRow, SubjectRow } from './signal-rows.ts';
 
 /*
  * Prisma's rows to the rows of rows.ts; no other file sees Prisma's. Ids and the values of closed sets were checked when they

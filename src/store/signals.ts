@@ -1,5 +1,6 @@
 import type { DomainId, SessionId, StreamId, WorkloadId } from '../core/ids.ts';
-import type { HopRow, RevocationRow, SignalRow, StreamChoice, StreamRow, StreamStatus, SubjectRow } from './rows.ts';
+import type { HopRow, RevocationRow } from './rows.ts';
+import type { SignalRow, StreamChoice, StreamRow, StreamStatus, SubjectRow } from './signal-rows.ts';
 import { SSF_EVENT, encodeRow } from './sql/tables.ts';
 
 /** An event before it has its place in a stream's outbox, encoded where it was made. */

@@ -3,8 +3,9 @@ import type { NamedCheckpoint } from '../core/hash-chain.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CascadeReads } from './cascades.ts';
 import type { EntryKind } from '../registry/entries.ts';
+import type { ApprovalRow, ApprovalStatus, ApprovalVote } from './approval-rows.ts';
 import type {
-  ApprovalRow, ApprovalStatus, ApprovalVote, AuditEvent, AuditRow, BudgetRow, CascadeRow, CascadeTaskRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
+  AuditEvent, AuditRow, BudgetRow, CascadeRow, CascadeTaskRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target,
 } from './rows.ts';
 import type { SignalReads, SignalWrites } from './signals.ts';
 

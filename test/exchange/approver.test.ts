@@ -7,7 +7,8 @@ import { approverRevoked, judgeVotes } from '../../src/exchange/approver.ts';
 import type { Domain, Entry, Issuer } from '../../src/registry/entries.ts';
 import { createRevocations } from '../../src/revocation/revocations.ts';
 import type { DomainView } from '../../src/snapshot/domain-view.ts';
-import type { ApprovalVote, RevocationRow, Target } from '../../src/store/rows.ts';
+import type { ApprovalVote } from '../../src/store/approval-rows.ts';
+import type { RevocationRow, Target } from '../../src/store/rows.ts';
 import { API, FAR, NOW, OWNER, PEOPLE_ID, deployer, domain, evidence, linkOf, policy, viewOf } from './world.ts';
 
 const IDP = 'https://login.acme.example';

@@ -8,7 +8,7 @@ import { approvalExpiryJob, approvalNoticesJob } from '../../src/jobs/approvals.
 import { parseWebhookSecret } from '../../src/outbound/webhook.ts';
 import type { WebhookMessage } from '../../src/outbound/webhook.ts';
 import type { DomainView } from '../../src/snapshot/domain-view.ts';
-import type { ApprovalRow } from '../../src/store/rows.ts';
+import type { ApprovalRow } from '../../src/store/approval-rows.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 

@@ -1,5 +1,5 @@
 import type { DomainId, StreamId, WorkloadId } from '../../src/core/ids.ts';
-import type { SignalRow, StreamRow } from '../../src/store/rows.ts';
+import type { SignalRow, StreamRow } from '../../src/store/signal-rows.ts';
 import type { Done, Fence } from '../../src/store/signals.ts';
 import { DOMAIN, START } from '../keys/make-ring.ts';
 

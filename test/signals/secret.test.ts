@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { systemRandom } from '../../src/core/random.ts';
 import { createKeyEncryption, KekError, parseKek } from '../../src/keys/kek.ts';
 import { authorizationContext, createRewrapStreams } from '../../src/signals/secret.ts';
-import type { StreamRow } from '../../src/store/rows.ts';
+import type { StreamRow } from '../../src/store/signal-rows.ts';
 import { makeStream, streamId } from './outbox.ts';
 
 const [old, fresh] = [parseKek(systemRandom.bytes(32)), parseKek(systemRandom.bytes(32))];

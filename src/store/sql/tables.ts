@@ -1,6 +1,8 @@
 import { isObject } from '../../core/json.ts';
 import { rememberLast } from '../../core/remember.ts';
-import type { ApprovalRow, AuditRow, BudgetRow, BudgetUseRow, CascadeRow, CascadeTaskRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow, SignalRow, StreamRow, SubjectRow } from '../rows.ts';
+import type { ApprovalRow } from '../approval-rows.ts';
+import type { AuditRow, BudgetRow, BudgetUseRow, CascadeRow, CascadeTaskRow, CheckpointRow, DenialRow, EntryRow, HopRow, InstanceRow, KeyRow, LeaseRow, RevocationRow, SessionRow } from '../rows.ts';
+import type { SignalRow, StreamRow, SubjectRow } from '../signal-rows.ts';
 
 /** Tables as hand-written SQL sees them: which column each property goes to, and in what form. */
 export type ColumnType = 'text' | 'json' | 'integer' | 'bigint' | 'boolean' | 'time';

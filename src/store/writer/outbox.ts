@@ -1,5 +1,5 @@
 import type { StreamId } from '../../core/ids.ts';
-import type { SignalRow } from '../rows.ts';
+import type { SignalRow } from '../signal-rows.ts';
 import { encodeSignal } from '../signals.ts';
 import type { EncodedSignal, Enqueued } from '../signals.ts';
 import { decodeTime, encodeTime, joinRows, withMember } from '../sql/tables.ts';

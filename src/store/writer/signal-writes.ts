@@ -1,6 +1,6 @@
 import type { SignalWrites } from '../signals.ts';
 import { SSF_STREAM, SSF_SUBJECT, encodeRow, encodeTime, storable } from '../sql/tables.ts';
-import type { StreamRow } from '../rows.ts';
+import type { StreamRow } from '../signal-rows.ts';
 import type { Perform } from './group-commit.ts';
 
 const EMPTY = { verifiedAt: null, lastN: 0, floor: 0, pending: 0, notice: null, overflowed: false, lost: 0, lostSince: null } as const;

@@ -3,7 +3,7 @@ import { DAY, HOUR, MINUTE } from '../../../src/core/duration.ts';
 import type { ApprovalId } from '../../../src/core/ids.ts';
 import { sha256 } from '../../../src/core/bytes.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
-import type { ApprovalRow, ApprovalVote } from '../../../src/store/rows.ts';
+import type { ApprovalRow, ApprovalVote } from '../../../src/store/approval-rows.ts';
 import type { AskBounds, Issuance, StoreWrites } from '../../../src/store/store.ts';
 import { DOMAIN, ISSUER, NOW, WORKLOAD, makeEvent, makeIssuance } from '../make-rows.ts';
 import { openStore } from '../place.ts';

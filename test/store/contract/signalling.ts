@@ -4,7 +4,7 @@ import { newId } from '../../../src/core/ids.ts';
 import type { DomainId, StreamId, WorkloadId } from '../../../src/core/ids.ts';
 import { systemRandom } from '../../../src/core/random.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
-import type { SignalRow, StreamRow } from '../../../src/store/rows.ts';
+import type { SignalRow, StreamRow } from '../../../src/store/signal-rows.ts';
 import { encodeSignal } from '../../../src/store/signals.ts';
 import type { EncodedSignal, Fence, NewStream } from '../../../src/store/signals.ts';
 import { DOMAIN, NOW, WORKLOAD, makeEntry, makeEvent, makeIssuance } from '../make-rows.ts';
