@@ -51,7 +51,7 @@ const longestSession = async (store: ScopeReads, domain: DomainId): Promise<numb
 const sourcesOf = (kind: string, id: string, { domainId, at }: Pick<CascadeRow, 'domainId' | 'at'>, since: number): readonly CascadeSource[] => {
   switch (kind) {
     // In every session that rests on a person they are its principal.
-    case 'person': return [{ kind: 'sessions', by: 'principal', value: id, since }];
+    case 'person': return [{ kind: 'sessions', by: 'person', value: id, since }];
     // Its own sessions, and those of others in which it acts: whoever acts has a lease. Of a template those of its instances, which end with them.
     case 'workload': return [
       { kind: 'sessions', by: 'holder', value: id, since }, { kind: 'leases', by: 'workload_id', value: id, since }, { kind: 'instances', by: 'template_id', value: id, since: at },

@@ -122,7 +122,7 @@ export const createReach = (deps: ReachDeps) => {
 
   /** A person's own sessions, and tasks they are accountable for: of all of them they are the principal, whatever became of the workload. */
   const byPrincipal = (person: string, occurrence: Occurrence, position: string): Promise<Reached> =>
-    bySource({ kind: 'sessions', by: 'principal', value: person, since: occurrence.revocation.at - LONGEST_SESSION }, occurrence, position);
+    bySource({ kind: 'sessions', by: 'person', value: person, since: occurrence.revocation.at - LONGEST_SESSION }, occurrence, position);
 
   /** One search after the other; which, and where in it, is the position. */
   const inTurn = async (searches: readonly ((position: string) => Promise<Reached>)[], position: string): Promise<Reached> => {

@@ -11,7 +11,7 @@ import type { Page, PageRequest } from './store.ts';
 
 /** Where sessions that rest on a target are found: by an index of the sessions themselves, or by leases of theirs. */
 export type CascadeSource =
-  | { readonly kind: 'sessions'; readonly by: 'principal' | 'holder' | 'domain_id'; readonly value: string; readonly since: number; /** Only those that it, or an actor in them, was proven by. */ readonly issuer?: IssuerId }
+  | { readonly kind: 'sessions'; readonly by: 'person' | 'holder' | 'domain_id'; readonly value: string; readonly since: number; /** Only those that it, or an actor in them, was proven by. */ readonly issuer?: IssuerId }
   /** Those in which instances of a template live. */
   | { readonly kind: 'instances'; readonly by: 'template_id'; readonly value: string; readonly since: number }
   | { readonly kind: 'leases'; readonly by: 'workload_id' | 'domain_id'; readonly value: string; readonly since: number; /** Only those of leases that this key signed. */ readonly kid?: string };

@@ -19,8 +19,8 @@ const MOMENT = '2026-11-22T12:00:00.123+00:00';
 
 /** As many rows of every table as make a planner take its indexes, by the engine's own counting. */
 const fill = (n: (most: number) => string, text: (number: string) => string, moment: (number: string) => string): readonly string[] => [
-  `INSERT INTO session (id, domain_id, issuer_id, holder, model, principal, anchor, facts, started_at, expires_at, began_version)
-    SELECT 's' || ${text('n')}, 'd' || n % 4, 'i' || n % 20, 'w' || n % 100, 'bounded', 'p' || n % 500, 'a', '{}', ${moment('n')}, '2026-11-22T20:00:00.000+00:00', 1 FROM ${n(SESSIONS)}`,
+  `INSERT INTO session (id, domain_id, issuer_id, holder, model, principal, person, anchor, facts, started_at, expires_at, began_version)
+    SELECT 's' || ${text('n')}, 'd' || n % 4, 'i' || n % 20, 'w' || n % 100, 'bounded', 'p' || n % 500, 'p' || n % 500, 'a', '{}', ${moment('n')}, '2026-11-22T20:00:00.000+00:00', 1 FROM ${n(SESSIONS)}`,
   `INSERT INTO hop (id, session_id, actor, workload_id, ceiling, depth, chain, path, created_at, expires_at)
     SELECT 'h' || ${text('n')}, 's' || ${text('n')}, 'x', 'w' || n % 100, '[]', 0, '[]', '["session:s' || ${text('n')} || '","hop:h' || ${text('n')} || '"]', ${moment('n')}, '2026-11-22T20:00:00.000+00:00' FROM ${n(SESSIONS)}`,
   `INSERT INTO lease (id, kind, domain_id, session_id, hop_id, workload_id, owner, issuer_id, audience, scope, ceiling, decision, credential_hash, kid, issued_at, expires_at)
@@ -81,7 +81,7 @@ describeRegistries({ now: () => NOW }, (registry) => {
 
   const since = NOW - 3_600_000;
   const sources: readonly { readonly name: string; readonly index: RegExp; readonly source: CascadeSource }[] = [
-    { name: 'a person', index: /session_principal_started_at_idx/, source: { kind: 'sessions', by: 'principal', value: 'p1', since } },
+    { name: 'a person', index: /session_person_started_at_idx/, source: { kind: 'sessions', by: 'person', value: 'p1', since } },
     { name: 'who holds them', index: /session_holder_started_at_idx/, source: { kind: 'sessions', by: 'holder', value: 'w1', since } },
     { name: 'a domain', index: /session_domain_id_started_at_idx/, source: { kind: 'sessions', by: 'domain_id', value: 'd1', since } },
     { name: 'an issuer', index: /session_domain_id_started_at_idx/, source: { kind: 'sessions', by: 'domain_id', value: 'd1', since, issuer: 'i1' as IssuerId } },

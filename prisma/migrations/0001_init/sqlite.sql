@@ -93,6 +93,7 @@ CREATE TABLE "session" (
     "holder" TEXT NOT NULL,
     "model" TEXT NOT NULL,
     "principal" TEXT NOT NULL,
+    "person" TEXT,
     "anchor" TEXT NOT NULL,
     "facts" TEXT NOT NULL,
     "started_at" DATETIME NOT NULL,
@@ -372,7 +373,7 @@ CREATE INDEX "session_started_at_idx" ON "session"("started_at");
 CREATE INDEX "session_holder_started_at_idx" ON "session"("holder", "started_at");
 
 -- CreateIndex
-CREATE INDEX "session_principal_started_at_idx" ON "session"("principal", "started_at");
+CREATE INDEX "session_person_started_at_idx" ON "session"("person", "started_at");
 
 -- CreateIndex
 CREATE INDEX "hop_session_id_idx" ON "hop"("session_id");

@@ -35,7 +35,7 @@ export const issueStatements = (dialect: Dialect) => ({
   giveBack: statement(dialect, 'give_back', `DELETE FROM replay WHERE "key" IN (SELECT k.value FROM ${dialect.strings('$1', 'k')})`),
   lease: statement(dialect, 'lease', insertRows(dialect, LEASE, 'ON CONFLICT (replay_key) DO NOTHING RETURNING id')),
   takeBack: statement(dialect, 'take_back', `DELETE FROM lease WHERE id IN (SELECT k.value FROM ${dialect.strings('$1', 'k')})`),
-  session: statement(dialect, 'session', insertRows(dialect, SESSION, 'ON CONFLICT (id) DO NOTHING', { began_version: 'coalesce((SELECT max(version) FROM registry_version), 0)' })),
+  session: statement(dialect, 'session', insertRows(dialect, SESSION, 'ON CONFLICT (id) DO NOTHING', { began_version: 'coalesce((SELECT max(version) FROM registry_version), 0)', person: "CASE WHEN x.model <> 'bounded' THEN x.principal END" })),
   hop: statement(dialect, 'hop', insertRows(dialect, HOP, 'ON CONFLICT (id) DO NOTHING')),
   refresh: statement(dialect, 'refresh', `UPDATE session SET fresh_at = x.fresh_at FROM ${dialect.rows('$1', shape({ id: 'text', fresh_at: 'time' }))} WHERE session.id = x.id AND session.fresh_at < x.fresh_at`),
   denial: statement(dialect, 'denial', insertRows(dialect, DENIAL)),

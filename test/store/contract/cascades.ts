@@ -110,11 +110,13 @@ export const describeCascadeRows = (makePlace: MakePlace): void => {
     test('name the sessions of a source page by page, and no row twice', async () => {
       await store.change({ at: NOW, by: 'a', entries: [makeEntry({ id: 'dom_x', version: 1 })], audit: [] });
       const names = ['1', '2', '3', '4', '5'];
-      for (const name of names) await store.issue(makeIssuance(`paged-${name}`, `paged-${name}`, { session: { principal: 'urn:paged', startedAt: NOW - Number(name) % 2, ...(name === '4' ? { endedAt: NOW } : {}) } }));
+      for (const name of names) await store.issue(makeIssuance(`paged-${name}`, `paged-${name}`, { session: { model: 'autonomous', principal: 'urn:paged', startedAt: NOW - Number(name) % 2, ...(name === '4' ? { endedAt: NOW } : {}) } }));
+      // An owner who has a person's name answers for it, and is nobody it rests on.
+      await store.issue(makeIssuance('paged-owner', 'paged-owner', { session: { model: 'bounded', principal: 'urn:paged', startedAt: NOW } }));
       const found: string[] = [];
       let after: Awaited<ReturnType<OwnStore['sourcePage']>>['next'];
       do {
-        const page = await store.sourcePage({ kind: 'sessions', by: 'principal', value: 'urn:paged', since: NOW - HOUR }, NOW, 2, after);
+        const page = await store.sourcePage({ kind: 'sessions', by: 'person', value: 'urn:paged', since: NOW - HOUR }, NOW, 2, after);
         found.push(...page.sessions);
         after = page.next;
       } while (after !== undefined);
