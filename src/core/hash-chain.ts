@@ -1,6 +1,6 @@
 import { sha256url } from './bytes.ts';
 import { canonicalJson, isObject } from './json.ts';
-import type { JsonObject } from './json.ts';
+import type { Json } from './json.ts';
 
 /**
  * How audit entries are chained. Here because the store's writer links entries and audit/ verifies them, and neither
@@ -23,7 +23,7 @@ export const CHAIN_START: ChainHead = { n: 0, hash: '' };
 export const CHAIN_OPENED = 'chain.opened';
 
 /** The text an entry's hash covers: the columns `action`, `at` and `domain_id` repeat what it says and prove nothing by themselves. */
-export const auditText = (event: { readonly at: number; readonly action: string; readonly domainId: string; readonly body: JsonObject }): string =>
+export const auditText = (event: { readonly at: number; readonly action: string; readonly domainId: string; readonly body: { readonly [name: string]: Json | undefined } }): string =>
   canonicalJson({ action: event.action, at: event.at, body: event.body, domain: event.domainId });
 
 // INVARIANT: no field before the text can hold a line feed, so no two entries share the bytes that are hashed.

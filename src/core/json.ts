@@ -10,6 +10,9 @@ export const isObject = (value: unknown): value is Record<string, unknown> => ty
 export const canonicalJson = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map((member) => canonicalJson(member ?? null)).join(',')}]`;
   if (!isObject(value)) return JSON.stringify(value ?? null);
-  const members = Object.keys(value).filter((name) => value[name] !== undefined).sort();
-  return `{${members.map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name])}`).join(',')}}`;
+  let members = '';
+  for (const name of Object.keys(value).sort()) {
+    if (value[name] !== undefined) members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(value[name])}`;
+  }
+  return `{${members}}`;
 };

@@ -63,24 +63,28 @@ export const principalOf = ({ domain }: Pick<DomainView, 'domain'>, { principal,
   return personUrn(domain.name, principal.issuer, principal.sub);
 };
 
-const ownCaller = ({ view, snapshotVersion }: Asking, { workload, evidence, facts }: Actor, { session, mayBeStored }: { readonly session: Caller['session']; readonly mayBeStored: boolean }): Caller => ({
-  workload,
-  evidence: facts,
-  issuerId: evidence.issuerId,
-  session,
-  hop: undefined,
-  parent: undefined,
-  hops: mayBeStored ? undefined : [],
-  ceiling: undefined,
-  chain: [{ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: facts }],
-  person: undefined,
-  login: undefined,
-  freshness: undefined,
-  showedEvidence: true,
-  opensTask: false,
-  path: sessionPath(session),
-  beganVersion: snapshotVersion,
-  ...replayOf(evidence),
-  proofs: [],
-  jkt: evidence.boundTo ?? null,
-});
+const ownCaller = ({ view, snapshotVersion }: Asking, { workload, evidence, facts }: Actor, { session, mayBeStored }: { readonly session: Caller['session']; readonly mayBeStored: boolean }): Caller => {
+  const { replayKey, replayUntil } = replayOf(evidence);
+  return {
+    workload,
+    evidence: facts,
+    issuerId: evidence.issuerId,
+    session,
+    hop: undefined,
+    parent: undefined,
+    hops: mayBeStored ? undefined : [],
+    ceiling: undefined,
+    chain: [{ iss: view.domain.issuer, sub: workload.spiffeId, workloadId: workload.id, evidence: facts }],
+    person: undefined,
+    login: undefined,
+    freshness: undefined,
+    showedEvidence: true,
+    opensTask: false,
+    path: sessionPath(session),
+    beganVersion: snapshotVersion,
+    replayKey,
+    replayUntil,
+    proofs: [],
+    jkt: evidence.boundTo ?? null,
+  };
+};

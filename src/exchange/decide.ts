@@ -68,12 +68,13 @@ export const frameQuestions = (view: DomainView, caller: Framing, request: Quest
     const last = at === chain.length - 1;
     const workload = last ? caller.workload : view.workloadById(link.workloadId);
     if (workload === undefined || workload.expires <= request.time) return err(refusal('workload_unknown', `${link.sub} in the chain is no longer registered`));
-    const own = { ...common, workload, evidence: last ? caller.evidence : parseEvidenceFacts(link.evidence), request: plain };
-    if (at === first && first > 0) frames.push({ ...own, action: 'cross' });
-    frames.push({ ...own, action: session.model === 'delegated' || at > 0 ? 'act' : 'issue' });
-    if (!last) frames.push({ ...own, action: 'delegate' });
-    else if (request.actor !== undefined) frames.push({ ...own, action: 'delegate', request });
-    if (last && caller.opensTask) frames.push({ ...own, action: 'open' });
+    const evidence = last ? caller.evidence : parseEvidenceFacts(link.evidence);
+    const ask = (action: QuestionFrame['action'], asked = plain): void => { frames.push({ ...common, workload, evidence, action, request: asked }); };
+    if (at === first && first > 0) ask('cross');
+    ask(session.model === 'delegated' || at > 0 ? 'act' : 'issue');
+    if (!last) ask('delegate');
+    else if (request.actor !== undefined) ask('delegate', request);
+    if (last && caller.opensTask) ask('open');
   }
   return ok(frames);
 };

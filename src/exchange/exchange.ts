@@ -144,9 +144,11 @@ export const createExchange = (deps: ExchangeDeps, spent = createSpent()): Excha
     // credential: a provider may have to call its target, which nobody shall make it do over and over with evidence that is used up
     if (spent.has(caller.replayKey)) return deny(refuseOutcome('replayed'));
     const leaseId = newId('lease', deps.clock, deps.random);
+    const { sub, act } = subjectOf(session, caller.chain);
+    const { authTime, acr } = loginClaims(caller);
     const issued = await deps.mint.issue({
       leaseId, sessionId: session.id, hopId: hop.id, domain: view.domain, workload: caller.workload, binding, handsOnTo: request.requestedActor, chain: caller.chain,
-      subject: { ...subjectOf(session, caller.chain), ...loginClaims(caller), model: session.model, principal: session.principal, depth: hop.depth },
+      subject: { sub, act, authTime, acr, model: session.model, principal: session.principal, depth: hop.depth },
       attributes: caller.evidence.attributes, issuedAt: now, expiresAt, hopExpiresAt: endsAt,
     }, aimed.value, pairs);
     if (!issued.ok) return deny(issued.error);

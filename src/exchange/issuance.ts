@@ -30,32 +30,37 @@ export interface IssuanceFacts {
   readonly words?: readonly Word[];
 }
 
-/** The rows of one exchange. Of the credential only its hash is kept (design section 3, invariant 10). */
+/**
+ * The rows of one exchange. Of the credential only its hash is kept (design section 3, invariant 10). Written out member by
+ * member: objects put together from others are several times dearer to make, and these are the largest of an exchange.
+ */
 export const describeIssuance = (facts: IssuanceFacts): Issuance => {
-  const { caller, view, aim, issued, binding } = facts;
+  const { caller, view, aim, issued, binding, words } = facts;
+  const { session, workload } = caller;
   const resource = aim.kind === 'resource' ? aim.ask.resource : undefined;
   const audience = resource?.audience ?? view.domain.issuer;
   const credentialHash = sha256url(issued.credential);
   const scope = resource === undefined ? '' : (facts.pairs[0]?.scopes ?? []).join(' ');
   const details = resource === undefined ? undefined : facts.pairs[0]?.details;
+  const { freshness } = caller;
   return {
-    session: caller.session,
+    session,
     hop: facts.hop,
     lease: {
       id: facts.leaseId,
       kind: issued.kind,
       domainId: view.domain.id,
-      sessionId: caller.session.id,
+      sessionId: session.id,
       hopId: facts.hop.id,
-      workloadId: caller.workload.id,
-      owner: caller.workload.owner,
+      workloadId: workload.id,
+      owner: workload.owner,
       issuerId: caller.issuerId,
       resourceId: resource?.id ?? null,
       audience,
       scope,
       // A resource token cannot be exchanged: its ceiling is empty (design section 5).
       ceiling: aim.kind === 'session' ? facts.pairs : [],
-      ...(details === undefined ? {} : { details }),
+      details,
       decision: facts.decision,
       replayKey: caller.replayKey,
       replayUntil: caller.replayUntil,
@@ -69,19 +74,21 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       issuedAt: facts.issuedAt,
       expiresAt: issued.expiresAt,
     },
-    proofs: [...caller.proofs, ...(binding === undefined ? [] : [{ key: binding.replayKey, until: binding.replayUntil }])],
-    ...restsOn(caller, resource?.audience, facts.issuedAt),
-    ...(facts.words === undefined || facts.words.length === 0 ? {} : { words: facts.words }),
-    ...redeemed(facts),
-    ...admissionOf(caller, view, facts.issuedAt),
+    proofs: binding === undefined ? caller.proofs : [...caller.proofs, { key: binding.replayKey, until: binding.replayUntil }],
+    // What the commit holds it to beside its rows: the login, how fresh things are, the budgets of a task, and people's words.
+    login: caller.login,
+    fresh: freshness === undefined ? undefined : { at: freshness.shown ? freshness.at : null, after: facts.issuedAt - freshness.within },
+    charge: session.model === 'autonomous' ? { session: chargedTo(session), agent: workload.spiffeId, resource: resource?.audience } : undefined,
+    words: words === undefined || words.length === 0 ? undefined : words,
+    approval: redeemed(facts),
+    admits: admissionOf(caller, view, facts.issuedAt),
     audit: {
       at: facts.issuedAt,
       action: 'exchange.issued',
       domainId: view.domain.id,
       body: {
-        lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: caller.session.id, hop: facts.hop.id,
-        workload: caller.workload.spiffeId, ...(caller.workload.instanceOf === undefined ? {} : { instance_of: caller.workload.instanceOf.name }), owner: caller.workload.owner, principal: caller.session.principal,
-        audience, scope, ...(details === undefined ? {} : { details }), expires: issued.expiresAt, ...(facts.handsOnTo === undefined ? {} : { handed_on_to: facts.handsOnTo }), ...(caller.redeems === undefined ? {} : { approval: caller.redeems.row.id }), hash: credentialHash, request: facts.requestId,
+        lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: session.id, hop: facts.hop.id, workload: workload.spiffeId, instance_of: workload.instanceOf?.name, owner: workload.owner, principal: session.principal,
+        audience, scope, details, expires: issued.expiresAt, handed_on_to: facts.handsOnTo, approval: caller.redeems?.row.id, hash: credentialHash, request: facts.requestId,
       },
     },
   };
@@ -90,24 +97,15 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
 /** A task that went on in another domain goes on using what it was given where it was opened. */
 const chargedTo = ({ id, facts }: Caller['session']): SessionId => (typeof facts['charged'] === 'string' ? facts['charged'] as SessionId : id);
 /** The approval this uses up: its own row decides, in the commit, whether it still is to be had. */
-const redeemed = ({ caller: { redeems }, leaseId, issuedAt, view, requestId }: IssuanceFacts): Pick<Issuance, 'approval'> => (redeems === undefined ? {} : {
-  approval: {
-    kind: 'redeem', id: redeems.row.id, hash: redeems.row.hash,
-    audit: { at: issuedAt, action: 'approval.redeemed', domainId: view.domain.id, body: { approval: redeems.row.id, hash: redeems.row.hash, lease: leaseId, by: redeems.row.votes.map(({ name, person }) => ({ name, person })), request: requestId } },
-  },
-});
-
-/** What the commit holds the issuance to beside its rows: the login, how fresh things are, and the budgets of a task. */
-const restsOn = ({ login, freshness, session, workload }: Caller, resource: string | undefined, now: number): Pick<Issuance, 'login' | 'fresh' | 'charge'> => ({
-  ...(login === undefined ? {} : { login }),
-  ...(freshness === undefined ? {} : { fresh: { at: freshness.shown ? freshness.at : null, after: now - freshness.within } }),
-  ...(session.model !== 'autonomous' ? {} : { charge: { session: chargedTo(session), agent: workload.spiffeId, resource } }),
+const redeemed = ({ caller: { redeems }, leaseId, issuedAt, view, requestId }: IssuanceFacts): Issuance['approval'] => redeems && ({
+  kind: 'redeem', id: redeems.row.id, hash: redeems.row.hash,
+  audit: { at: issuedAt, action: 'approval.redeemed', domainId: view.domain.id, body: { approval: redeems.row.id, hash: redeems.row.hash, lease: leaseId, by: redeems.row.votes.map(({ name, person }) => ({ name, person })), request: requestId } },
 });
 
 /** An instance whose place in the session this node does not know: the commit looks, and gives it one if there is room. */
-const admissionOf = ({ workload, session }: Caller, view: DomainView, now: number): Pick<Issuance, 'admits'> => {
-  if (workload.instanceOf === undefined || view.hasInstance(workload.id, session.id)) return {};
+const admissionOf = ({ workload, session }: Caller, view: DomainView, now: number): Issuance['admits'] => {
+  if (workload.instanceOf === undefined || view.hasInstance(workload.id, session.id)) return undefined;
   const { id, name, spiffeId, instanceOf } = workload;
   const maxLive = view.workloadById(instanceOf.id)?.template?.maxLive ?? 0;
-  return { admits: { instance: { id, sessionId: session.id, templateId: instanceOf.id, domainId: view.domain.id, name, spiffeId, createdAt: now, expiresAt: session.expiresAt }, maxLive } };
+  return { instance: { id, sessionId: session.id, templateId: instanceOf.id, domainId: view.domain.id, name, spiffeId, createdAt: now, expiresAt: session.expiresAt }, maxLive };
 };

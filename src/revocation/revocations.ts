@@ -21,6 +21,7 @@ export const createRevocations = () => {
     },
     /** The first target of `path` that is blocked now, or that was revoked after the session began at registry version `beganVersion`. A suspension that was lifted counts no more. */
     find(path: readonly Target[], beganVersion: number): { readonly target: Target; readonly effect: RevocationRow['effect'] } | undefined {
+      if (byTarget.size === 0) return undefined;
       let suspended: Target | undefined;
       for (const target of path) {
         const rows = byTarget.get(target);

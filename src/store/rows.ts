@@ -1,5 +1,5 @@
 import type { DecisionId, DomainId, HopId, IssuerId, LeaseId, PersonUrn, ResourceId, SessionId, SpiffeId, WorkloadId } from '../core/ids.ts';
-import type { JsonObject } from '../core/json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
 import type { AuthorityModel, EntryKind, Stage } from '../registry/entries.ts';
 
 /** Rows as the rest of Mayfly sees them. Times are milliseconds, JSON columns are parsed, absent is null. */
@@ -232,7 +232,8 @@ export interface AuditEvent {
   /** Such as `exchange.issued`, `revocation.made`, `registry.applied`, `key.rotated`. */
   readonly action: string;
   readonly domainId: DomainId;
-  readonly body: JsonObject;
+  /** Members that are undefined are not written. */
+  readonly body: { readonly [name: string]: Json | undefined };
 }
 
 export interface AuditRow {

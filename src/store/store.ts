@@ -29,17 +29,17 @@ export interface Issuance {
   readonly proofs: readonly OneTime[];
   readonly audit: AuditEvent;
   /** The person's login it rests on: nothing is issued for a login that is not later than a revocation of the person. */
-  readonly login?: { readonly person: PersonUrn; readonly authTime: number };
+  readonly login?: { readonly person: PersonUrn; readonly authTime: number } | undefined;
   /** What people said that it is issued on: nothing is, once what a word rests on is blocked, or was revoked since. */
-  readonly words?: readonly Word[];
+  readonly words?: readonly Word[] | undefined;
   /** Evidence or login shown now, and the moment before which what was shown is too old. */
-  readonly fresh?: { readonly at: number | null; readonly after: number };
+  readonly fresh?: { readonly at: number | null; readonly after: number } | undefined;
   /** What is charged to the budgets of a session, if it has any. */
-  readonly charge?: { readonly session: SessionId; readonly agent: string; readonly resource: string | undefined };
+  readonly charge?: { readonly session: SessionId; readonly agent: string; readonly resource: string | undefined } | undefined;
   /** A request that is put off until a person agrees, or the redemption of one. */
-  readonly approval?: Asked | Redeemed;
+  readonly approval?: Asked | Redeemed | undefined;
   /** The instance of a template that takes its place in the session with this, where nobody knew yet that it has one. */
-  readonly admits?: Admission;
+  readonly admits?: Admission | undefined;
 }
 
 /** Somebody's word for a request, by all it rests on, and when they gave it. */

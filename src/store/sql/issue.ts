@@ -4,7 +4,7 @@ import { BUDGET, BUDGET_USE, DENIAL, HOP, LEASE, REPLAY, SESSION, shape } from '
 
 /** What is looked at before an issuance is written: its path, the login, words or evidence it rests on, and the ends of rows that may not exist yet. */
 export const CLAIM = shape({
-  lease_id: 'text', session_id: 'text', hop_id: 'text', path: 'text', lease_target: 'text', key_target: 'text', now: 'time', lease_expires_at: 'time', session_expires_at: 'time', hop_expires_at: 'time',
+  lease_id: 'text', session_id: 'text', hop_id: 'text', path: 'text', key_target: 'text', now: 'time', lease_expires_at: 'time', session_expires_at: 'time', hop_expires_at: 'time',
   person_target: 'text', auth_time: 'time', words: 'text', fresh_at: 'time', fresh_after: 'time',
 });
 
@@ -23,7 +23,7 @@ export const issueStatements = (dialect: Dialect) => ({
   judge: statement(dialect, 'judge', `
     SELECT x.lease_id, s.id IS NOT NULL AS has_session, h.id IS NOT NULL AS has_hop,
       EXISTS (SELECT 1 FROM ${dialect.strings('coalesce(h.path, x.path)', 'p')} JOIN revocation r ON r.target = p.value WHERE r.effect = 'revoked' AND ${COUNTS})
-      OR EXISTS (SELECT 1 FROM revocation r WHERE r.target IN (x.lease_target, x.key_target) AND ${COUNTS})
+      OR EXISTS (SELECT 1 FROM revocation r WHERE r.target IN ('lease:' || x.lease_id, x.key_target) AND ${COUNTS})
       OR EXISTS (SELECT 1 FROM revocation r WHERE r.target = x.person_target AND r.effect = 'revoked' AND r."at" >= x.auth_time)
       OR (x.words IS NOT NULL AND EXISTS (SELECT 1 FROM ${dialect.objects('x.words', 'w', WORD)} JOIN revocation r ON r.target = w.target WHERE r.enabled_seq IS NULL OR (r.effect = 'revoked' AND r."at" >= w.since))) AS revoked,
       EXISTS (SELECT 1 FROM ${dialect.strings('coalesce(h.path, x.path)', 'p')} JOIN revocation r ON r.target = p.value WHERE r.effect = 'suspended' AND r.enabled_seq IS NULL)

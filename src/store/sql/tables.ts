@@ -15,8 +15,9 @@ export const shape = (columns: Record<string, ColumnType>): readonly Column[] =>
 /** One row as the JSON text that reaches SQL, which takes an absent member for NULL. Put together as text: it is the larger part of handing a row over. */
 export const encodeRow = <Row extends object>(table: Table<Row>, row: Row): string => {
   let members = '';
-  for (const [index, column] of table.columns.entries()) {
-    const property = table.properties[index];
+  let index = 0;
+  for (const column of table.columns) {
+    const property = table.properties[index++];
     const value: unknown = property === undefined ? null : row[property];
     if (value !== null && value !== undefined) members += `${members === '' ? '' : ','}"${column.name}":${encodeValue(column.type, value)}`;
   }

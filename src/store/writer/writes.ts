@@ -99,11 +99,11 @@ const later = (own: NamedCheckpoint | null, stored: NamedCheckpoint | null): Nam
 const encodeIssuance = ({ session, hop, lease, proofs, audit, login, words = [], fresh, charge, approval }: Issuance): Extract<Operation, { kind: 'issue' }> => ({
   kind: 'issue', id: lease.id, sessionId: session.id, hopId: hop.id, replayKey: lease.replayKey,
   claim: JSON.stringify({
-    lease_id: lease.id, session_id: session.id, hop_id: hop.id, path: JSON.stringify(hop.path), lease_target: `lease:${lease.id}`, key_target: lease.kid === null ? null : `key:${lease.kid}`,
+    lease_id: lease.id, session_id: session.id, hop_id: hop.id, path: JSON.stringify(hop.path), key_target: lease.kid === null ? null : `key:${lease.kid}`,
     now: encodeTime(lease.issuedAt), lease_expires_at: encodeTime(lease.expiresAt), session_expires_at: encodeTime(session.expiresAt), hop_expires_at: encodeTime(hop.expiresAt),
-    ...(login === undefined ? {} : { person_target: `person:${login.person}`, auth_time: encodeTime(login.authTime) }),
-    ...(words.length === 0 ? {} : { words: JSON.stringify(words.flatMap(({ targets, at }) => targets.map((target) => ({ target: storable(target), since: encodeTime(at) })))) }),
-    ...(fresh === undefined ? {} : { fresh_after: encodeTime(fresh.after), ...(fresh.at === null ? {} : { fresh_at: encodeTime(fresh.at) }) }),
+    person_target: login && `person:${login.person}`, auth_time: login && encodeTime(login.authTime),
+    words: words.length === 0 ? undefined : JSON.stringify(words.flatMap(({ targets, at }) => targets.map((target) => ({ target: storable(target), since: encodeTime(at) })))),
+    fresh_after: fresh && encodeTime(fresh.after), fresh_at: fresh === undefined || fresh.at === null ? undefined : encodeTime(fresh.at),
   }),
   session: encodeRow(SESSION, session), hop: encodeRow(HOP, hop), lease: encodeRow(LEASE, lease), proofs: proofs.map(encodeProof),
   fresh: fresh === undefined || fresh.at === null ? null : JSON.stringify({ id: session.id, fresh_at: encodeTime(fresh.at) }),
