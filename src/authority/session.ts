@@ -171,4 +171,4 @@ export const endOf = (hop: Pick<HopRow, 'expiresAt'>, session: Pick<NewSession, 
 /** Asking the same again joins the hop that is there, with the end it was given. */
 export const joinHop = (opened: HopRow, stored: readonly HopRow[]): HopRow => stored.find(({ id }) => id === opened.id) ?? opened;
 
-const distinct = (targets: readonly Target[]): readonly Target[] => [...new Set(targets)];
+const distinct = (targets: readonly Target[]): readonly Target[] => targets.filter((target, at) => targets.indexOf(target) === at);

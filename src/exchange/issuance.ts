@@ -4,7 +4,7 @@ import type { LeaseId, SessionId, SpiffeId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { IssuedCredential } from '../credentials/provider.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
-import type { CeilingPair, HopRow } from '../store/rows.ts';
+import type { AuditEvent, CeilingPair, HopRow } from '../store/rows.ts';
 import type { Issuance, Word } from '../store/store.ts';
 import type { DpopBinding } from '../tokens/proof.ts';
 import type { Aim } from './aim.ts';
@@ -87,12 +87,18 @@ export const describeIssuance = (facts: IssuanceFacts): Issuance => {
       action: 'exchange.issued',
       domainId: view.domain.id,
       body: {
-        lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: session.id, hop: facts.hop.id, workload: workload.spiffeId, instance_of: workload.instanceOf?.name, owner: workload.owner, principal: session.principal,
-        audience, scope, details, expires: issued.expiresAt, handed_on_to: facts.handsOnTo, approval: caller.redeems?.row.id, hash: credentialHash, request: facts.requestId,
+        lease: facts.leaseId, kind: issued.kind, decision: decisionOf(facts.leaseId), session: session.id, hop: facts.hop.id, workload: workload.spiffeId, owner: workload.owner, principal: session.principal,
+        audience, scope, expires: issued.expiresAt, hash: credentialHash, request: facts.requestId, ...seldomTold(facts, details),
       },
     },
   };
 };
+
+const NOTHING = {};
+/** What only some issuances have to tell. */
+const seldomTold = ({ caller: { workload, redeems }, handsOnTo }: IssuanceFacts, details: CeilingPair['details']): AuditEvent['body'] =>
+  (details === undefined && handsOnTo === undefined && redeems === undefined && workload.instanceOf === undefined ? NOTHING
+    : { details, handed_on_to: handsOnTo, approval: redeems?.row.id, instance_of: workload.instanceOf?.name });
 
 /** A task that went on in another domain goes on using what it was given where it was opened. */
 const chargedTo = ({ id, facts }: Caller['session']): SessionId => (typeof facts['charged'] === 'string' ? facts['charged'] as SessionId : id);

@@ -39,8 +39,12 @@ const encodeValue = (type: ColumnType, value: unknown): string => {
   if (type === 'json') return JSON.stringify(JSON.stringify(value));
   if (type === 'time' && typeof value === 'number') return `"${encodeTime(value)}"`;
   if (isObject(value) || type === 'time') throw new TypeError(`a value does not fit a column of type ${type}`);
-  return JSON.stringify(typeof value === 'string' ? storable(value) : value);
+  if (typeof value !== 'string') return JSON.stringify(value);
+  return PLAIN.test(value) ? `"${value}"` : JSON.stringify(storable(value));
 };
+
+/** Stands in JSON as it is, as nearly every id, name and URL does. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /**
  * INVARIANT: every text column is UTF-8 without NUL, whoever chose the text. JSON can spell half a surrogate pair: SQLite would
