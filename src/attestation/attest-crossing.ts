@@ -78,6 +78,8 @@ const readCrossing = (claims: TokenClaims, { entry }: PreparedIssuer, domain: Re
   const { stage } = entry.options as { readonly stage: Stage };
   if (domains.at(-1)?.stage !== stage) return refuse('evidence_claim_invalid', `authority.domains does not end with ${entry.issuer} as ${stage}, which it is registered as`);
   if (model === 'delegated' && claims.auth_time === undefined) return refuse('evidence_claim_missing', 'auth_time is required where a person is acted for');
+  // Whoever is revoked, what rests on them is found by who is accountable: two persons would each be half of it.
+  if (model === 'delegated' && authority.principal !== claims.sub) return refuse('evidence_claim_invalid', 'authority.principal is another than the person acted for');
   const chain = readChain(claims, model);
   if (!chain.ok) return chain;
   // A chain was never here before, so whom it names cannot be of here: another installation may lie, or have a domain of the same name.

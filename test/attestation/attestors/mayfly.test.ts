@@ -88,6 +88,7 @@ describe('a token of another trust domain', () => {
     { name: 'a person of this domain who is accountable', code: 'evidence_claim_invalid', token: () => mint({ sub: PLANNER, act: undefined, auth_time: undefined, ...authority({ model: 'autonomous', principal: 'urn:mayfly:prod:person:corp:alice' }) }) },
     { name: 'a workload of this domain', code: 'evidence_claim_invalid', token: () => mint({ sub: DEPLOYER, client_id: DEPLOYER, act: undefined, auth_time: undefined, ...authority({ model: 'bounded', principal: 'ops@acme.example' }) }) },
     { name: 'a workload of this domain that acted before', code: 'evidence_claim_invalid', token: () => mint({ act: { iss: DEV, sub: PLANNER, act: { iss: DEV, sub: DEPLOYER } } }) },
+    { name: 'another person accountable than it acts for', code: 'evidence_claim_invalid', token: () => mint(authority({ principal: 'urn:mayfly:dev:person:corp:mallory' })) },
     { name: 'a client that does not act', code: 'evidence_claim_invalid', token: () => mint({ client_id: SEARCHER }) },
   ])('is refused with $name', async ({ code, token }) => {
     expect(await show(mint())).toBe('accepted');
