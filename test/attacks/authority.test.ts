@@ -52,7 +52,7 @@ const staged = async ({ code, held, attack, twin }: Attack): Promise<void> => {
 
 /** What somebody has who holds the database and the key-encryption key. */
 const stealKey = (): typeof stolen => {
-  const database = new Libsql(join(lab.mayfly.folder, 'mayfly.db'));
+  const database = new Libsql(join(lab.mayfly.folder, 'mayfly.db'), { timeout: 10_000 });
   const row = database.prepare("SELECT k.* FROM signing_key k JOIN entry e ON e.kind = 'domain' AND e.name = 'dev' AND k.domain_id = e.id WHERE k.purpose = 'access' AND k.status = 'current'").get() as Record<string, string>;
   database.close();
   const encryption = createKeyEncryption({ current: parseKek(readFileSync(join(lab.mayfly.folder, 'kek'))), random: systemRandom });

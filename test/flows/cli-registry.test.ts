@@ -321,7 +321,7 @@ describe('audit', () => {
   const verify = (...args: readonly string[]): Promise<Outcome> => cli(['audit', 'verify', '--json', ...args]);
   /** As one who can write the database but has none of its keys. */
   const tamper = (...statements: readonly string[]): void => {
-    const database = new Database(join(mayfly.folder, 'mayfly.db'));
+    const database = new Database(join(mayfly.folder, 'mayfly.db'), { timeout: 10_000 });
     try {
       for (const sql of statements) database.exec(sql);
     } finally {

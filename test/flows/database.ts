@@ -4,7 +4,7 @@ import type { Lab } from './lab.ts';
 
 /** What an upgrade, a restored copy or somebody at the file leaves behind. */
 export const alterDatabase = ({ mayfly }: Pick<Lab, 'mayfly'>, sql: string): void => {
-  const database = new Libsql(join(mayfly.folder, 'mayfly.db'));
+  const database = new Libsql(join(mayfly.folder, 'mayfly.db'), { timeout: 10_000 });
   try {
     database.exec(sql);
   } finally {

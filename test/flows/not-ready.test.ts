@@ -12,7 +12,7 @@ const ready = async (): Promise<number> => (await fetch(`${mayfly.url}/readyz`))
 /** Changes the database of the stopped server, and starts it again. */
 const restartAfter = async (sql: string): Promise<void> => {
   await mayfly.server.close();
-  const database = new Database(join(mayfly.folder, 'mayfly.db'));
+  const database = new Database(join(mayfly.folder, 'mayfly.db'), { timeout: 10_000 });
   database.exec(sql);
   database.close();
   await mayfly.restart();

@@ -29,7 +29,7 @@ const askAll = async (): Promise<readonly Pick<Answer, 'status' | 'body'>[]> => 
 test('why a node is not ready is told to who opened the socket, and to nobody else, since it names what is registered', async () => {
   const ready = { status: 200, body: { status: 'ready' } };
   expect(await askAll()).toEqual([ready, ready, ready]);
-  const database = new Database(join(mayfly.folder, 'mayfly.db'));
+  const database = new Database(join(mayfly.folder, 'mayfly.db'), { timeout: 10_000 });
   database.exec('UPDATE entry SET body = replace(body, \'forbid\', \'forbit\') WHERE name = \'nobody-pays-salaries\'');
   database.close();
   await mayfly.restart();

@@ -114,7 +114,7 @@ describe('an RS256 access key', () => {
 
   test('that is missing refuses its own resource alone, and the next write to the domain makes it anew', async () => {
     await lab.mayfly.server.close();
-    const database = new Database(join(lab.mayfly.folder, 'mayfly.db'));
+    const database = new Database(join(lab.mayfly.folder, 'mayfly.db'), { timeout: 10_000 });
     database.exec("DELETE FROM signing_key WHERE algorithm = 'RS256'");
     database.close();
     await lab.mayfly.restart();
