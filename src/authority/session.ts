@@ -3,13 +3,13 @@ import { sha256 } from '../core/bytes.ts';
 import { MINUTE } from '../core/duration.ts';
 import { sessionIdFromHash } from '../core/ids.ts';
 import type { HopId, LeaseId, PersonUrn, SessionId } from '../core/ids.ts';
-import { isOwn } from './chain.ts';
 import { canonicalJson } from '../core/json.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Evidence } from '../attestation/evidence.ts';
 import type { Person } from '../attestation/person.ts';
 import type { AuthorityLimits, Domain, Workload } from '../registry/entries.ts';
 import type { CeilingPair, ChainLink, ForeignLink, HopRow, SessionRow, Target } from '../store/rows.ts';
+import { isOwn } from './chain.ts';
 
 export type NewSession = Omit<SessionRow, 'beganVersion'>;
 

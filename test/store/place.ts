@@ -1,4 +1,5 @@
 import { createSecretKey } from 'node:crypto';
+import { afterAll } from '@jest/globals';
 import { CompactSign } from 'jose';
 import { createAuditCodes } from '../../src/core/audit-code.ts';
 import type { AuditCodeKeys } from '../../src/core/audit-code.ts';
@@ -38,8 +39,15 @@ export const codes = createAuditCodes(CODE_KEYS);
 
 export const openStore = async (place: Pick<Place, 'url'>, options: Partial<StoreOptions> = {}): Promise<OwnStore> => {
   await prepareDatabase(place.url);
-  return createStore({ url: place.url, clock: fixedClock, random: systemRandom, codeKeys: CODE_KEYS, ...options });
+  const store = await createStore({ url: place.url, clock: fixedClock, random: systemRandom, codeKeys: CODE_KEYS, ...options });
+  const close = (): Promise<void> => (opened.delete(store) ? store.close() : Promise.resolve());
+  opened.add(store);
+  return { ...store, close };
 };
+
+/** A test that fails before it closes its store would otherwise keep the run from ending: the writer is a thread. */
+const opened = new Set<OwnStore>();
+afterAll(async () => { await Promise.all([...opened].map((store) => store.close())); });
 
 /** For where nobody forged anything. */
 export const noTail = (tail: UnprovenTail): never => { throw new Error(`told of entries of others: ${JSON.stringify(tail)}`); };

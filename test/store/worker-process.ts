@@ -1,10 +1,9 @@
 import { createWorkerStore } from '../../src/store/create-store.ts';
 import { ipcChannel } from '../../src/store/writer/channel.ts';
 import { NOW, DOMAIN, makeAdmission, makeEvent, makeIssuance } from './make-rows.ts';
-import { fixedClock } from './place.ts';
 
 /** A worker process beside the test, which is its primary. Answers what it is asked over the same line the store uses. */
-const store = await createWorkerStore({ url: process.argv[2] ?? '', clock: fixedClock, primary: ipcChannel(process) });
+const store = await createWorkerStore({ url: process.argv[2] ?? '', clock: { now: () => NOW }, primary: ipcChannel(process) });
 let seen = 0;
 store.onRegistryChange(async () => { seen = await store.registryVersion(); });
 
