@@ -13,7 +13,7 @@ export type WorkloadId = Branded<'WorkloadId'>;
 export type PolicyId = Branded<'PolicyId'>;
 /** `urn:mayfly:<domain>:person:<issuer name>:<percent-encoded sub>` (design section 1). */
 export type PersonUrn = Branded<'PersonUrn'>;
-/** First 128 bits, base64url, of a SHA-256 over what the session stands for: every node computes the same. */
+/** First 128 bits, base64url, of a SHA-256 over what the session stands for: every node computes the same. Never begins with `-`, which a command line takes for an option. */
 export type SessionId = Branded<'SessionId'>;
 export type HopId = Branded<'HopId'>;
 /** A lease's id; for tokens it is also the `jti`. */
@@ -49,7 +49,7 @@ export const firstIdAt = (kind: IdKind, at: number): string => `${PREFIXES[kind]
 
 const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{22}$/;
 export const parseSessionId = (raw: string): SessionId | undefined => (SESSION_ID_PATTERN.test(raw) ? (raw as SessionId) : undefined);
-export const sessionIdFromHash = (hash: Uint8Array): SessionId => base64url(hash.subarray(0, 16)) as SessionId;
+export const sessionIdFromHash = (hash: Uint8Array): SessionId => base64url(hash.subarray(0, 16)).replace(/^-/, '_') as SessionId;
 
 export const TRUST_DOMAIN_PATTERN = /^[a-z0-9._-]{1,255}$/;
 const SPIFFE_ID_PATTERN = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]+)+$/;

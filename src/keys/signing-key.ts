@@ -30,11 +30,12 @@ export interface KeySpec {
   readonly notBefore: number;
 }
 
-/** Makes a key pair; `kid` is its RFC 7638 thumbprint, the PKCS#8 is sealed for this row. */
+/** Makes a key pair; `kid` is its RFC 7638 thumbprint, the PKCS#8 is sealed for this row. No `kid` begins with `-`, which a command line takes for an option. */
 export const generateSigningKey = async (spec: KeySpec, encryption: Pick<KeyEncryption, 'seal'>): Promise<NewKeyRow> => {
   const { privateKey, publicKey } = await generatePair(spec.algorithm);
   const publicJwk = publicMembers(publicKey.export({ format: 'jwk' }));
   const kid = await calculateJwkThumbprint(publicJwk, 'sha256');
+  if (kid.startsWith('-')) return generateSigningKey(spec, encryption);
   const identity = { ...spec, kid };
   const sealed = encryption.seal(privateKey.export({ type: 'pkcs8', format: 'der' }), context(identity));
   return { ...identity, version: 1, publicJwk, ...sealed, notAfter: null };

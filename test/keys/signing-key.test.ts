@@ -22,6 +22,11 @@ test.each(['ES256', 'RS256'] as const)('makes an %s key whose kid is its thumbpr
   if (algorithm === 'RS256') expect(key.privateKey.asymmetricKeyDetails?.modulusLength).toBeGreaterThanOrEqual(2048);
 });
 
+test('gives no key an id that begins with a dash, which a command line takes for an option', async () => {
+  const rows = await Promise.all(Array.from({ length: 1000 }, () => makeRow(encryption)));
+  expect(rows.filter(({ kid }) => kid.startsWith('-'))).toEqual([]);
+});
+
 test('holds no private member in clear', () => {
   const d = openSigningKey(first, encryption).privateKey.export({ format: 'jwk' }).d ?? '';
   expect(d).not.toBe('');
