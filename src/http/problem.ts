@@ -1,4 +1,4 @@
-import type { RefusalCode } from '../core/refusal.ts';
+import type { Refusal, RefusalCode } from '../core/refusal.ts';
 import { SET_ERRORS } from '../signals/receive-errors.ts';
 import type { SetRefusalCode } from '../signals/receive-errors.ts';
 
@@ -154,6 +154,15 @@ export const PUBLIC_REFUSALS: Readonly<Record<RefusalCode, PublicRefusal>> = {
   manifest_invalid: row(422, 'manifest_invalid', 'The manifest has problems. Nothing was applied.'),
   lint_error: row(422, 'lint_error', 'The manifest trusts too much. Mend the findings, or accept each with a reason and a date.'),
 };
+
+/** Of these the detail is told as well: a text of ours about the caller's own form, which names the parameter and knows of nothing else. */
+const ABOUT_THE_FORM: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['parameter_missing', 'parameter_repeated', 'parameter_invalid', 'parameter_unsupported']);
+/** RFC 6749 section 5.2: characters that a description does not have. */
+const NOT_ALLOWED = /[^\x20-\x21\x23-\x5b\x5d-\x7e]/g;
+
+/** `error_description` of a refusal. */
+export const describeRefusal = ({ code, detail }: Refusal): string =>
+  (ABOUT_THE_FORM.has(code) ? `${PUBLIC_REFUSALS[code].sentence} Here: ${detail.replaceAll(NOT_ALLOWED, '')}.` : PUBLIC_REFUSALS[code].sentence);
 
 const RETRY_AFTER: Readonly<Partial<Record<RefusalCode, number>>> = {
   store_unavailable: 1, snapshot_stale: 1, overloaded: 1, rate_limited: 1, policy_error: 5, issuer_keys_unavailable: 5, domain_not_ready: 5, provider_unavailable: 5, provider_throttled: 5, set_keys_unavailable: 5, set_secret_missing: 60,

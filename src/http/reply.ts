@@ -1,20 +1,20 @@
 import type { Response } from 'express';
 import type { DecisionId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
-import { PUBLIC_REFUSALS, retryAfterOf } from './problem.ts';
+import { PUBLIC_REFUSALS, describeRefusal, retryAfterOf } from './problem.ts';
 
 /** RFC 6749 section 5.1: nothing of these endpoints may be kept by caches. */
 export const noStore = (response: Response): Response => response.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
 
 /** RFC 6749 section 5.2: the error, one sentence with the mend, and the id an admin can ask about. */
 export const sendRefusal = (response: Response, refused: Refusal, decisionId?: DecisionId, more: object = {}): void => {
-  const { error, sentence } = PUBLIC_REFUSALS[refused.code];
+  const { error, status: own } = PUBLIC_REFUSALS[refused.code];
   // RFC 6749 section 5.2: whoever tried the Authorization header is answered in kind.
-  const status = response.hasHeader('WWW-Authenticate') ? 401 : PUBLIC_REFUSALS[refused.code].status;
+  const status = response.hasHeader('WWW-Authenticate') ? 401 : own;
   const retryAfter = refused.retryAfter ?? retryAfterOf(refused.code);
   if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
   if (decisionId !== undefined) response.locals['decision'] = decisionId;
-  noStore(response).status(status).json({ error, error_description: sentence, ...(decisionId === undefined ? {} : { decision_id: decisionId }), ...more });
+  noStore(response).status(status).json({ error, error_description: describeRefusal(refused), ...(decisionId === undefined ? {} : { decision_id: decisionId }), ...more });
 };
 
 const quote = (text: string): string => `"${text.replaceAll(/["\\]/g, '')}"`;

@@ -243,6 +243,15 @@ describe('evidence at the door', () => {
 });
 
 describe('what a refusal tells', () => {
+  test.each([
+    { name: 'is missing', change: without('subject_token_type'), tells: 'subject_token_type' },
+    { name: 'is repeated', change: add(['scope', 'deploy:write']), tells: 'scope is sent 2 times' },
+    { name: 'makes no sense', change: add(['completion_mode', 'sometimes']), tells: 'completion_mode is not deferred' },
+    { name: 'is not taken', change: add(['client_notification_token', 'x']), tells: 'client_notification_token' },
+  ])('names the parameter that $name', async ({ change, tells }) => {
+    expect((await post(change(good(lab.job())))).body['error_description']).toMatch(new RegExp(`\\. Here: ${tells}\\.$`));
+  });
+
   const shown = ({ body: { decision_id: _, ...rest }, status, headers }: Answer): object => ({ ...rest, status, retry: headers['retry-after'], nonce: headers['dpop-nonce'] });
 
   test.each([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { REFUSAL_CODES } from '../../src/core/refusal.ts';
-import { PUBLIC_REFUSALS } from '../../src/http/problem.ts';
+import { REFUSAL_CODES, refusal } from '../../src/core/refusal.ts';
+import { PUBLIC_REFUSALS, describeRefusal } from '../../src/http/problem.ts';
 
 /** RFC 6749 section 5.2: the characters an error and its description may have. */
 const ALLOWED = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;
@@ -21,5 +21,14 @@ describe('what a caller sees of a refusal', () => {
     const shown = REFUSAL_CODES.filter((code) => code.startsWith('evidence_') && code !== 'evidence_replayed').map((code) => PUBLIC_REFUSALS[code]);
     expect(new Set(shown.map((each) => JSON.stringify(each))).size).toBe(1);
     expect(PUBLIC_REFUSALS.workload_unknown).toEqual(shown[0]);
+  });
+
+  test('tells which parameter is meant, in the characters of the standard', () => {
+    expect(describeRefusal(refusal('parameter_invalid', 'amount is not a whole number from 1'))).toBe(`${PUBLIC_REFUSALS.parameter_invalid.sentence} Here: amount is not a whole number from 1.`);
+    expect(describeRefusal(refusal('parameter_repeated', 'a "scope"\\ of \u00fc\n'))).toBe(`${PUBLIC_REFUSALS.parameter_repeated.sentence} Here: a scope of .`);
+  });
+
+  test.each(REFUSAL_CODES.filter((code) => !code.startsWith('parameter_')).map((code) => ({ code })))('tells nothing of the detail of $code', ({ code }) => {
+    expect(describeRefusal(refusal(code, 'what only an admin is told'))).toBe(PUBLIC_REFUSALS[code].sentence);
   });
 });
