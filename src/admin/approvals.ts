@@ -12,6 +12,7 @@ import { mayApprove, namesFor } from '../exchange/approver.ts';
 import type { Approver } from '../exchange/approver.ts';
 import type { Denials } from '../exchange/denials.ts';
 import { statusOf, tellApproval } from '../exchange/tell-approval.ts';
+import type { ShownStatus } from '../exchange/tell-approval.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { ApprovalRow, ApprovalStatus, ApprovalVote } from '../store/approval-rows.ts';
@@ -28,11 +29,11 @@ export interface KnownApprover { readonly view: DomainView; readonly approver: A
 export interface ApprovalCaller { readonly admin: Admin | undefined; readonly known: KnownApprover | undefined }
 
 export interface Denied { readonly refusal: Refusal; readonly decisionId?: DecisionId }
-export interface ApprovalFilter { readonly domain: string | undefined; readonly workload: string | undefined; readonly status: ApprovalStatus | undefined; readonly limit: number; readonly after: string | undefined }
+export interface ApprovalFilter { readonly domain: string | undefined; readonly workload: string | undefined; readonly status: ShownStatus | undefined; readonly limit: number; readonly after: string | undefined }
 
 export interface ApprovalAdminDeps extends Pick<AdminPorts, 'clock'> {
   readonly store: Pick<StoreReads, 'approval' | 'approvals' | 'leaseStanding'> & Pick<StoreWrites, 'answerApproval'>;
-  readonly snapshot: Pick<Snapshot, 'domain' | 'domainById'>;
+  readonly snapshot: Pick<Snapshot, 'domain' | 'domainById' | 'blockedBy'>;
   readonly judge: Judge;
   readonly authorize: Authorize;
   readonly denials: Pick<Denials, 'record'>;
@@ -46,11 +47,12 @@ const MOST_DECIDED = 100;
 export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
   const show = (view: DomainView | undefined, row: ApprovalRow, now: number): JsonObject => {
     const frozen = thaw(row);
+    const status = statusOf(row, frozen.ok ? frozen.value : undefined, deps.snapshot, now);
     const answered = { approved_by: row.votes.map(({ name, person, at }) => ({ name, person, at: iso(at) })), ...(row.closedBy === null ? {} : { closed_by: row.closedBy }), ...(row.reason === null ? {} : { reason: row.reason }) };
     const became = { lease: row.leaseId, decision: decisionOf(row.leaseId), ...(row.redeemedLease === null ? {} : { redeemed_lease: row.redeemedLease, redeemed_at: iso(row.redeemedAt ?? 0) }) };
     // Of a text that is not the one that was asked nothing is shown as if it were.
-    if (!frozen.ok || view === undefined) return { id: row.id, status: statusOf(row, now), approval_names: row.names, ...(frozen.ok ? {} : { damaged: frozen.error.detail }), ...answered, ...became };
-    return { ...tellApproval(view, row, frozen.value, now), ...answered, ...became };
+    if (!frozen.ok || view === undefined) return { id: row.id, status, approval_names: row.names, ...(frozen.ok ? {} : { damaged: frozen.error.detail }), ...answered, ...became };
+    return { ...tellApproval(view, row, frozen.value, status), ...answered, ...became };
   };
 
   /** Whether an admin sees approvals as an admin: asked without writing down a "no" of somebody who may see them as a person. */
@@ -99,8 +101,9 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
     if (!frozen.value.byPrincipal && isParty(approver, frozen.value)) return err(refusal('approver_excluded', `${approver.person} is the person acted for, or accountable for the session`));
     const names = namesFor(view, frozen.value, approver, now);
     if (names.length === 0) return err(mayApprove(view, frozen.value, approver, namesIn(frozen.value.needs)[0] ?? '', now) ?? refusal('approver_denied', 'nothing to approve'));
-    const status = statusOf(row, now);
-    if (status !== 'pending' && status !== 'approved') return err(refusal('approval_closed', `it is ${status}${row.closedBy === null ? '' : ` by ${row.closedBy}`}`));
+    const status = statusOf(row, frozen.value, deps.snapshot, now);
+    // What it was cancelled by is told below, by the database.
+    if (status !== 'pending' && status !== 'approved' && status !== 'cancelled') return err(refusal('approval_closed', `it is ${status}${row.closedBy === null ? '' : ` by ${row.closedBy}`}`));
     const code = await deps.store.leaseStanding(row.leaseId);
     if (code === undefined || code.ended || code.revokedBy !== undefined) return err(refusal('approval_closed', `its session is over, or ${code?.revokedBy ?? 'its code'} is revoked`));
     return frozen;
@@ -147,11 +150,13 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
       if (filter.workload !== undefined && workloadId === undefined) return err({ refusal: refusal('not_found', `no workload ${filter.workload}; a name needs its domain`) });
       const now = deps.clock.now();
       const page = await deps.store.approvals(
-        { now, ...(view === undefined ? {} : { domainId: view.domain.id }), ...(workloadId === undefined ? {} : { workloadId }), ...(filter.status === undefined ? {} : { status: filter.status }) },
+        { now, ...(view === undefined ? {} : { domainId: view.domain.id }), ...(workloadId === undefined ? {} : { workloadId }), ...(filter.status === undefined ? {} : { status: filter.status === 'cancelled' ? 'open' : filter.status }) },
         { limit: all.value ? filter.limit : Math.min(filter.limit, MOST_DECIDED), after: filter.after },
       );
       const seen = all.value || known === undefined ? page.items : page.items.filter((row) => concerns(known, row, now));
-      return ok({ items: seen.map((row) => show(deps.snapshot.domainById(row.domainId), row, now)), next: page.next });
+      const items = seen.map((row) => show(deps.snapshot.domainById(row.domainId), row, now));
+      // Which are cancelled is in no row: a page may have fewer items than were asked for.
+      return ok({ items: filter.status === undefined ? items : items.filter(({ status }) => status === filter.status), next: page.next });
     },
 
     async show(raw: string, caller: ApprovalCaller): Promise<Result<JsonObject, Denied>> {

@@ -4,20 +4,31 @@ import { isOwn } from '../authority/chain.ts';
 import { pairJson } from '../authority/narrow.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { ApprovalRow, ApprovalStatus } from '../store/approval-rows.ts';
-import type { ChainLink } from '../store/rows.ts';
+import type { ChainLink, Target } from '../store/rows.ts';
 
-/** What is still open when its time is over is over, whether or not the job has said so yet. */
-export const statusOf = ({ status, expiresAt }: Pick<ApprovalRow, 'status' | 'expiresAt'>, now: number): ApprovalStatus =>
-  ((status === 'pending' || status === 'approved') && expiresAt <= now ? 'expired' : status);
+/** As people are told: `cancelled` is in no row. */
+export type ShownStatus = ApprovalStatus | 'cancelled';
+
+/**
+ * What is still open when its time is over is over, whether or not the job has said so yet. What is still open when its code, or
+ * anything it rests on, was taken back is cancelled: nobody can redeem it. `frozen`: undefined where the text is not that of the row.
+ */
+export const statusOf = (row: ApprovalRow, frozen: Frozen | undefined, snapshot: Pick<Snapshot, 'blockedBy'>, now: number): ShownStatus => {
+  const { status, leaseId, sessionId, hopId, expiresAt } = row;
+  if (status !== 'pending' && status !== 'approved') return status;
+  if (expiresAt <= now) return 'expired';
+  const path: readonly Target[] = [`lease:${leaseId}`, `session:${sessionId}`, `hop:${hopId}`, ...(frozen?.path ?? [])];
+  return snapshot.blockedBy(path, frozen?.registryVersion ?? 0)?.effect === 'revoked' ? 'cancelled' : status;
+};
 
 /**
  * What people are told of a request before they agree to it. All of it is the registry's word, or was proven: the one text that
  * somebody else chose, what the task was opened for, stands under a name that says so.
  */
-export const tellApproval = (view: DomainView, row: ApprovalRow, frozen: Frozen, now: number): JsonObject => {
+export const tellApproval = (view: DomainView, row: ApprovalRow, frozen: Frozen, status: ShownStatus): JsonObject => {
   const workload = view.workloadById(frozen.workload);
-  const status = statusOf(row, now);
   return {
     id: row.id, status, domain: view.domain.name, stage: view.domain.stage, asked_at: iso(frozen.askedAt), expires_at: iso(frozen.expiresAt),
     approval_names: row.names, waits_for: status === 'pending' ? missingNames(row.names, row.votes) : [],

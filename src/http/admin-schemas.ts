@@ -66,7 +66,7 @@ export const verifyBody = z.strictObject({ checkpoints: z.array(z.string().max(4
 export const approvalsQuery = z.object({
   domain, limit, after,
   workload: z.string().max(512).optional(),
-  status: z.enum(['pending', 'approved', 'denied', 'redeemed', 'expired']).optional().meta({ description: 'Of this status alone' }),
+  status: z.enum(['pending', 'approved', 'denied', 'redeemed', 'expired', 'cancelled']).optional().meta({ description: 'Of this status alone; `cancelled`: whoever asked took it back, or what it rests on was revoked' }),
 });
 const why = z.string().min(1).max(500).regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+$/u).meta({ description: 'Kept in the audit log' });
 export const approveBody = z.strictObject({ reason: why.optional() }).meta({ id: 'ApproveRequest' });

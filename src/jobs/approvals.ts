@@ -29,7 +29,7 @@ export const approvalExpiryJob = ({ clock, store }: { readonly clock: Clock; rea
 export interface NoticesDeps {
   readonly clock: Clock;
   readonly store: Pick<StoreReads, 'dueNotices'> & Pick<StoreWrites, 'noteNotice'>;
-  readonly snapshot: Pick<Snapshot, 'domainById'>;
+  readonly snapshot: Pick<Snapshot, 'domainById' | 'blockedBy'>;
   /** By name of the trust domain. */
   readonly webhooks: ReadonlyMap<string, WebhookTarget>;
   readonly post: PostWebhook;
@@ -54,13 +54,14 @@ export const approvalNoticesJob = (deps: NoticesDeps): Job => {
     const target = webhooks.get(name);
     const frozen = thaw(row);
     const now = clock.now();
-    // Answered or over, nothing anybody could do about it, or nowhere to tell.
-    if (target === undefined || !frozen.ok || statusOf(row, now) !== 'pending') {
+    const status = statusOf(row, frozen.ok ? frozen.value : undefined, snapshot, now);
+    // Answered, over or taken back, nothing anybody could do about it, or nowhere to tell.
+    if (target === undefined || !frozen.ok || status !== 'pending') {
       if (target === undefined || !frozen.ok) metrics.approvalNotices.inc({ domain: name, outcome: 'given_up' });
       await store.noteNotice(row.id, null, row.noticeAttempts, now, job);
       return;
     }
-    const posted = await deps.post(target, { id: row.id, contentType: 'application/cloudevents+json; charset=utf-8', body: eventOf(view, row, tellApproval(view, row, frozen.value, now)) }, stage === 'development');
+    const posted = await deps.post(target, { id: row.id, contentType: 'application/cloudevents+json; charset=utf-8', body: eventOf(view, row, tellApproval(view, row, frozen.value, status)) }, stage === 'development');
     const attempts = row.noticeAttempts + 1;
     const pause = PAUSES[Math.min(row.noticeAttempts, PAUSES.length - 1)] ?? HOUR;
     // From when it was tried: how long the webhook took to say no does not count on top.

@@ -37,7 +37,8 @@ export const createApprovalReads = (prisma: Pick<PrismaReader, 'approval'>): App
 const MOST_STANDING = 100;
 
 /** The job that ends what is over comes later than the moment it is over. */
-const standingAs = (status: ApprovalStatus, now: Date): object => {
+const standingAs = (status: ApprovalStatus | 'open', now: Date): object => {
+  if (status === 'open') return { status: { in: ['pending', 'approved'] }, expiresAt: { gt: now } };
   if (status === 'pending' || status === 'approved') return { status, expiresAt: { gt: now } };
   return status === 'expired' ? { OR: [{ status }, { status: { in: ['pending', 'approved'] }, expiresAt: { lte: now } }] } : { status };
 };

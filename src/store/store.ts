@@ -270,8 +270,8 @@ export interface StoreReads extends SignalReads, CascadeReads {
   denial(id: DecisionId): Promise<DenialRow | undefined>;
   approval(id: ApprovalId): Promise<ApprovalRow | undefined>;
   approvalByCode(codeHash: string): Promise<ApprovalRow | undefined>;
-  /** Newest first. `status`: as it is at `now`, when what is still open may be over. */
-  approvals(filter: { readonly domainId?: DomainId; readonly workloadId?: WorkloadId; readonly sessionId?: SessionId; readonly status?: ApprovalStatus; readonly now: number }, page: PageRequest): Promise<Page<ApprovalRow>>;
+  /** Newest first. `status`: as it is at `now`, when what is still open may be over; `open`: pending or approved. */
+  approvals(filter: { readonly domainId?: DomainId; readonly workloadId?: WorkloadId; readonly sessionId?: SessionId; readonly status?: ApprovalStatus | 'open'; readonly now: number }, page: PageRequest): Promise<Page<ApprovalRow>>;
   /** Redeemed approvals that stand for a hop and are not over. */
   standingApprovals(hop: HopId, now: number): Promise<readonly ApprovalRow[]>;
   /** Approvals of which the webhook is to be told by now, oldest first. */

@@ -122,6 +122,31 @@ describe('over HTTP', () => {
   });
 });
 
+describe('what was taken back while it waited', () => {
+  const listed = async (status: string): Promise<readonly unknown[]> => ((await plane.ops('GET', `approvals?domain=dev&status=${status}`)).body['items'] as readonly { readonly id: string }[]).map(({ id }) => id);
+
+  test.each([
+    { name: 'by whoever asked', act: (answer: Answer) => plane.mayfly.form('dev/revoke', { token: String(answer.body['deferral_code']) }) },
+    { name: 'with its session', act: async (answer: Answer) => plane.ops('POST', `sessions/${String((await plane.ops('GET', pathOf(answer))).body['session'])}/end`, { reason: 'test' }) },
+  ])('$name is cancelled, and nobody waits for people with it', async ({ act }) => {
+    const [answer, beside] = [await ask(), await ask()];
+    expect((await act(answer)).status).toBe(200);
+    expect((await plane.ops('GET', pathOf(answer))).body).toMatchObject({ status: 'cancelled', waits_for: [], approval_names: ['leads'] });
+    expect((await plane.ops('GET', pathOf(beside))).body).toMatchObject({ status: 'pending', waits_for: ['leads'] });
+    const [pending, cancelled] = [await listed('pending'), await listed('cancelled')];
+    expect([pending.includes(answer.body['approval_id']), pending.includes(beside.body['approval_id'])]).toEqual([false, true]);
+    expect([cancelled.includes(answer.body['approval_id']), cancelled.includes(beside.body['approval_id'])]).toEqual([true, false]);
+    expect(await plane.devOps('POST', pathOf(answer, 'approve'), {})).toMatchObject({ status: 409, body: { code: 'approval_closed' } });
+  });
+
+  test('stays denied or redeemed', async () => {
+    const answer = await ask();
+    await plane.devOps('POST', pathOf(answer, 'deny'), { reason: 'no' });
+    await plane.mayfly.form('dev/revoke', { token: String(answer.body['deferral_code']) });
+    expect((await plane.ops('GET', pathOf(answer))).body).toMatchObject({ status: 'denied' });
+  });
+});
+
 test('a denial needs a reason, and text that steers a terminal is none', async () => {
   const answer = await ask();
   for (const body of [{}, { reason: '' }, { reason: 'x\u001b[2J' }, { reason: 'x'.repeat(501) }, { reason: 'x', names: ['leads'] }]) expect(await plane.devOps('POST', pathOf(answer, 'deny'), body)).toMatchObject({ status: 400, body: { code: 'parameter_invalid' } });

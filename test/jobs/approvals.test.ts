@@ -2,18 +2,20 @@ import { describe, expect, test } from '@jest/globals';
 import { freeze } from '../../src/authority/approval.ts';
 import type { Frozen } from '../../src/authority/approval.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/core/duration.ts';
-import type { ApprovalId } from '../../src/core/ids.ts';
+import type { ApprovalId, LeaseId } from '../../src/core/ids.ts';
 import { err, ok } from '../../src/core/result.ts';
 import { approvalExpiryJob, approvalNoticesJob } from '../../src/jobs/approvals.ts';
 import { parseWebhookSecret } from '../../src/outbound/webhook.ts';
 import type { WebhookMessage } from '../../src/outbound/webhook.ts';
 import type { DomainView } from '../../src/snapshot/domain-view.ts';
 import type { ApprovalRow } from '../../src/store/approval-rows.ts';
+import type { Target } from '../../src/store/rows.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 
 const START = Date.UTC(2026, 10, 22, 12);
 const ID = `apr_${'a'.repeat(32)}` as ApprovalId;
+const CODE = `lse_${'a'.repeat(32)}` as LeaseId;
 const KEY = parseWebhookSecret('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
 
 const frozen = (expiresAt: number) => freeze({
@@ -24,11 +26,11 @@ const frozen = (expiresAt: number) => freeze({
 } as unknown as Frozen);
 
 /** One approval, a receiver that answers as told, and a clock that the test moves. */
-const start = (change: Partial<ApprovalRow> = {}, more: { readonly stage?: string; readonly known?: boolean; readonly target?: boolean } = {}) => {
+const start = (change: Partial<ApprovalRow> = {}, more: { readonly stage?: string; readonly known?: boolean; readonly target?: boolean; readonly revoked?: Target } = {}) => {
   const time = { now: START };
   const expiresAt = change.expiresAt ?? START + HOUR;
   const { text, hash } = frozen(expiresAt);
-  let row = { id: ID, domainId: 'dom_1', frozen: text, hash, names: ['leads'], votes: [], status: 'pending', askedAt: START, expiresAt, noticeAt: START, noticeAttempts: 0, ...change } as unknown as ApprovalRow;
+  let row = { id: ID, leaseId: CODE, domainId: 'dom_1', frozen: text, hash, names: ['leads'], votes: [], status: 'pending', askedAt: START, expiresAt, noticeAt: START, noticeAttempts: 0, ...change } as unknown as ApprovalRow;
   const posted: { readonly at: number; readonly message: WebhookMessage; readonly loopback: boolean }[] = [];
   const heard = { ok: false };
   const view = { domain: { name: 'dev', stage: more.stage ?? 'production', issuer: 'https://sts.example/dev' }, workloadById: () => undefined, resource: () => undefined } as unknown as DomainView;
@@ -45,7 +47,10 @@ const start = (change: Partial<ApprovalRow> = {}, more: { readonly stage?: strin
         return Promise.resolve(true);
       },
     },
-    snapshot: { domainById: () => (more.known === false ? undefined : view) },
+    snapshot: {
+      domainById: () => (more.known === false ? undefined : view),
+      blockedBy: (path) => (more.revoked !== undefined && path.includes(more.revoked) ? { target: more.revoked, effect: 'revoked' } : undefined),
+    },
     webhooks: new Map(more.target === false ? [] : [['dev', { url: 'https://hooks.example', key: KEY, allowAddresses: [] }]]),
     post: (_target, message, loopback) => { posted.push({ at: time.now, message, loopback }); return Promise.resolve(heard.ok ? ok(200) : err('http 500')); },
   });
@@ -98,6 +103,8 @@ describe('telling the webhook', () => {
     { name: 'answered', change: { status: 'approved' }, outcome: {} },
     { name: 'denied', change: { status: 'denied' }, outcome: {} },
     { name: 'over', change: { expiresAt: START }, outcome: {} },
+    { name: 'cancelled', change: {}, more: { revoked: `lease:${CODE}` }, outcome: {} },
+    { name: 'of a session that fell', change: {}, more: { revoked: 'domain:dom_1' as Target }, outcome: {} },
     { name: 'not what was asked', change: { hash: 'x' }, outcome: { given_up: 1 } },
     { name: 'of a domain without webhook', change: {}, more: { target: false }, outcome: { given_up: 1 } },
   ])('tells nobody of one that is $name', async ({ change, more, outcome }) => {

@@ -28,7 +28,7 @@ export const registerApproval = (program: Command, context: CliContext): void =>
   addListingOptions(
     group.command('list').description('list them, newest first; with --token-file of a person, those they may decide on')
       .option('-d, --domain <name>', 'of this trust domain').option('--workload <name>', 'of this workload')
-      .addOption(new Option('--status <status>', 'of this status alone').choices(['pending', 'approved', 'denied', 'redeemed', 'expired'])),
+      .addOption(new Option('--status <status>', 'of this status alone').choices(['pending', 'approved', 'denied', 'redeemed', 'expired', 'cancelled'])),
   ).action(async (_options: unknown, command: Command) => {
     const options = command.optsWithGlobals<Options>();
     await withPerson(context, options, async (admin) => list(context, admin, 'approvals', { domain: await findListed(context, admin, options), workload: options.workload, status: options.status }, COLUMNS, options));

@@ -15,13 +15,17 @@ const OPEN = "status IN ('pending', 'approved')";
 const REDEEMABLE = `approval.id = x.id AND approval.hash = x.hash AND approval.status = 'approved' AND approval.expires_at > x.now
       AND NOT EXISTS (SELECT 1 FROM revocation r WHERE r.target = 'lease:' || approval.lease_id AND r.effect = 'revoked')`;
 
+/** Over `approval a` and the present, `x.now`: it still waits. What was taken back waits for nobody. */
+const WAITS = `a.status = 'pending' AND a.expires_at > x.now
+        AND NOT EXISTS (SELECT 1 FROM revocation r WHERE r.target IN ('lease:' || a.lease_id, 'session:' || a.session_id, 'hop:' || a.hop_id) AND r.effect = 'revoked')`;
+
 /** Statements of approvals: the first four within the issuing transaction. */
 export const approvalStatements = (dialect: Dialect) => ({
   // Nodes that count at the same moment do not see each other's: the bound is one of courtesy to people, not of authority.
   crowd: statement(dialect, 'crowd', `
     SELECT x.id,
-      (SELECT count(*) FROM approval a WHERE a.workload_id = x.workload_id AND a.status = 'pending' AND a.expires_at > x.now) AS waiting,
-      (SELECT count(*) FROM approval a WHERE a.session_id = x.session_id AND a.status = 'pending' AND a.expires_at > x.now) AS in_session,
+      (SELECT count(*) FROM approval a WHERE a.workload_id = x.workload_id AND ${WAITS}) AS waiting,
+      (SELECT count(*) FROM approval a WHERE a.session_id = x.session_id AND ${WAITS}) AS in_session,
       (SELECT count(*) FROM approval a WHERE a.workload_id = x.workload_id AND a.asked_at > x.since) AS recent
     FROM ${dialect.rows('$1', CROWD)}`),
   ask: statement(dialect, 'ask', insertRows(dialect, APPROVAL)),

@@ -4,6 +4,7 @@ import type { ApprovalId } from '../../../src/core/ids.ts';
 import { sha256 } from '../../../src/core/bytes.ts';
 import type { OwnStore } from '../../../src/store/create-store.ts';
 import type { ApprovalRow, ApprovalVote } from '../../../src/store/approval-rows.ts';
+import type { Target } from '../../../src/store/rows.ts';
 import type { AskBounds, Issuance, StoreWrites } from '../../../src/store/store.ts';
 import { DOMAIN, ISSUER, NOW, WORKLOAD, makeEvent, makeIssuance } from '../make-rows.ts';
 import { openStore } from '../place.ts';
@@ -103,6 +104,18 @@ export const describeApprovals = (makePlace: MakePlace): void => {
       // Asked at once they share a batch, and each counts for those behind it.
       const together = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((name) => store.issue(asking(`crowd-${name}`, 'crowd-together', {}, inSession))));
       expect(together.filter((outcome) => outcome === 'committed')).toHaveLength(2);
+    });
+
+    test.each(['lease', 'session', 'hop'] as const)('crowd nobody once their %s was revoked', async (kind) => {
+      const name = `given-back-${kind}`;
+      const alone = (which: string): Issuance => asking(`${name}-${which}`, `${name}-${which}`, { workloadId: `wkl_${kind}` as ApprovalRow['workloadId'] }, { ...WIDE, waiting: 1 });
+      const first = alone('1');
+      expect(await store.issue(first)).toBe('committed');
+      expect(await store.issue(alone('2'))).toBe('crowded');
+      const target: Target = kind === 'lease' ? `lease:${first.lease.id}` : kind === 'hop' ? `hop:${first.hop.id}` : `session:${first.session.id}`;
+      await store.change({ at: NOW, by: 'test', revocations: [{ target, domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [makeEvent('revocation.made')] });
+      expect(await store.issue(alone('3'))).toBe('committed');
+      expect(await store.issue(alone('4'))).toBe('crowded');
     });
 
     test('are answered once as they were seen, and not after their end', async () => {
