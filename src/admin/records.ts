@@ -8,7 +8,7 @@ import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
 import type { DomainView } from '../snapshot/domain-view.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { Target } from '../store/rows.ts';
+import type { RevocationRow, Target } from '../store/rows.ts';
 import type { LeaseStanding, SessionStanding, StoreReads } from '../store/store.ts';
 import { domainMeant, withinReach } from './access.ts';
 import type { Admin, Authorize } from './access.ts';
@@ -49,6 +49,20 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       ...(lease.ceiling.length === 0 ? {} : { ceiling: lease.ceiling.map(pairJson) }), ...(lease.details === undefined ? {} : { details: lease.details }),
     };
   };
+
+  /** A session that came over from another domain of this installation falls with the one it came from, and waits with it: its hops rest on that one as well. */
+  const withOrigin = async <Standing extends SessionStanding>(standing: Standing): Promise<Standing> => {
+    const { session: { facts }, revokedBy, suspendedBy } = standing;
+    const from = Object.hasOwn(facts, 'charged') && typeof facts['session'] === 'string' ? parseSessionId(facts['session']) : undefined;
+    const found = revokedBy !== undefined || from === undefined ? undefined : await deps.store.session(from);
+    if (found === undefined) return standing;
+    const origin = await withOrigin<SessionStanding>(found);
+    return { ...standing, revokedBy: origin.revokedBy, suspendedBy: suspendedBy ?? origin.suspendedBy };
+  };
+
+  /** Why something was taken back in a domain beyond an admin's reach is told there. */
+  const toldTo = (admin: Admin, row: RevocationRow): RevocationRow =>
+    (withinReach(admin, deps.snapshot.domainById(row.domainId)) === undefined && domainMeant(admin) !== undefined ? { ...row, reason: 'why is told there', by: 'another trust domain' } : row);
 
   const showSession = (standing: SessionStanding, now: number): JsonObject => {
     const { session, revokedBy, suspendedBy } = standing;
@@ -114,21 +128,22 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       const now = deps.clock.now();
       const { workloadId: holder, ...rest } = where.value;
       const page = await deps.store.sessions({ ...rest, ...(holder === undefined ? {} : { holder }) }, { limit: filter.limit, after: filter.after });
-      return ok({ items: page.items.map((standing) => showSession(standing, now)), next: page.next });
+      return ok({ items: (await Promise.all(page.items.map(withOrigin))).map((standing) => showSession(standing, now)), next: page.next });
     },
     async session(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
       const id = parseSessionId(raw);
-      const found = id === undefined ? undefined : await deps.store.session(id);
-      const shown = await showable(found?.session.domainId, admin, `no session ${raw}`);
+      const own = id === undefined ? undefined : await deps.store.session(id);
+      const shown = await showable(own?.session.domainId, admin, `no session ${raw}`);
       if (!shown.ok) return shown;
-      if (found === undefined) return err(refusal('not_found', `no session ${raw}`));
+      if (own === undefined) return err(refusal('not_found', `no session ${raw}`));
+      const found = await withOrigin(own);
       const now = deps.clock.now();
       const { id: sessionId, domainId } = found.session;
       const targets = [...new Set([...found.hops.slice(0, MOST_HOPS).flatMap(({ path }) => path), ...[found.revokedBy, found.suspendedBy].filter((target) => target !== undefined)])];
       const [end, uses, revocations, leases] = await Promise.all([
         deps.store.sessionEnd(sessionId), deps.store.sessionUses(sessionId, MOST_USES), deps.store.revocationsOf(targets), deps.store.leases({ sessionId }, { limit: 100, after: undefined }),
       ]);
-      const file = { ...found, view: deps.snapshot.domainById(domainId), end, uses, revocations };
+      const file = { ...found, view: deps.snapshot.domainById(domainId), end, uses, revocations: revocations.map((row) => toldTo(admin, row)) };
       return ok({ ...showSession(found, now), ...showSessionFile(file, now), leases: leases.items.map((standing) => showLease(standing, now)) });
     },
   };
