@@ -50,6 +50,7 @@ export const cascadeJob = (deps: CascadeDeps): Job => ({
       const now = deps.clock.now();
       const [row] = await deps.store.dueCascades(now, 1);
       if (row === undefined) return;
+      if (row.progress.damaged === true) deps.log.error({ revocation: row.seq, target: row.target }, 'how far what follows a revocation came cannot be read: it begins anew, and its figures may count twice');
       const step = await takeStep({ ...deps, pause }, row, now).catch((cause: unknown) => postpone(deps, row, now, cause));
       if (!(await deps.store.cascadeStep(step, deps.clock.now(), { name: NAME, fence }))) return;
       const unreached = step.tasks.filter(({ kind }) => kind === 'lease').length;

@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { EntryKind } from '../registry/entries.ts';
 import type * as Prisma from './generated/postgresql/client.ts';
 import type { ApprovalRow, ApprovalStatus, ApprovalVote } from './approval-rows.ts';
-import type { AuditRow, BudgetRow, CascadeRow, CascadeTaskRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, InstanceRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target } from './rows.ts';
+import type { AuditRow, BudgetRow, CascadeProgress, CascadeRow, CascadeTaskRow, CeilingPair, ChainLink, CheckpointRow, DenialRow, Detail, EntryRow, HopRow, InstanceRow, KeyPurpose, KeyRow, KeyStatus, LeaseRow, RevocationRow, SessionRow, StandingEntry, StatusListRow, Target } from './rows.ts';
 import type { SignalRow, StreamRow, SubjectRow } from './signal-rows.ts';
 
 /*
@@ -33,7 +33,7 @@ export const toRevocation = (row: Prisma.Revocation): RevocationRow => ({
 });
 
 export const toCascade = (row: Prisma.Cascade): CascadeRow => ({
-  seq: Number(row.seq), target: row.target as Target, domainId: row.domainId as DomainId, at: row.at.getTime(), due: optionalTime(row.due), progress: object(row.progress),
+  seq: Number(row.seq), target: row.target as Target, domainId: row.domainId as DomainId, at: row.at.getTime(), due: optionalTime(row.due), progress: progressOf(row.progress),
   steps: row.steps, sessions: row.sessions, leases: row.leases, takenBack: row.takenBack, honoured: row.honoured, honouredUntil: optionalTime(row.honouredUntil), doneAt: optionalTime(row.doneAt), purgeAfter: optionalTime(row.purgeAfter),
 });
 
@@ -105,6 +105,15 @@ export const toSignal = (row: Prisma.SsfEvent): SignalRow => ({
 });
 
 const optionalTime = (value: Date | null): number | null => value && value.getTime();
+
+/** A row that is torn here must not keep the job, or a listing, from all others. */
+const progressOf = (text: string): CascadeProgress => {
+  try {
+    return object(text);
+  } catch {
+    return { damaged: true };
+  }
+};
 
 const object = (text: string): JsonObject => {
   const value: unknown = JSON.parse(text);

@@ -71,6 +71,8 @@ export interface CascadeProgress {
   readonly walked?: boolean;
   /** Some target could not be reached. */
   readonly unreached?: boolean;
+  /** What was written here cannot be read. It begins anew: what was done before is done again, and counted again. */
+  readonly damaged?: boolean;
 }
 
 /** What follows a revocation. */

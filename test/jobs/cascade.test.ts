@@ -317,6 +317,18 @@ describeCascades((rig) => {
     expect(await counts(first)).toEqual([0, 2, true]);
   });
 
+  test.each([
+    { name: 'a session', make: async () => rig().revoke(`session:${(await tree()).session.id}`) },
+    { name: 'a person', make: async () => { await tree({ model: 'autonomous', principal: personOf('gail') }); return rig().revoke(`person:${personOf('gail')}`); } },
+  ])('of $name begins anew where it cannot be read how far it came, and keeps no other waiting', async ({ make }) => {
+    const [bad, good] = [await make(), await rig().revoke(`session:${(await tree()).session.id}`)];
+    await rig().carryOut({ steps: 1 });
+    await rig().sql(`UPDATE cascade SET progress = 'torn', due = '${new Date(rig().time.now).toISOString().replace('Z', '+00:00')}' WHERE seq = ${bad} RETURNING seq`);
+    await rig().carryOut();
+    expect([(await counts(bad))[2], (await counts(good))[2]]).toEqual([true, true]);
+    expect((await rig().standing(bad))?.cascade.progress).not.toHaveProperty('damaged');
+  });
+
   test('waits where the database does not answer, and is nobody\'s loss', async () => {
     const { session } = await tree();
     const seq = await rig().revoke(`session:${session.id}`);
