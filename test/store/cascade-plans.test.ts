@@ -129,10 +129,16 @@ describeRegistries({ now: () => NOW }, (registry) => {
     });
   });
 
-  test('what a purge reads of revocations goes along the index on their end', async () => {
-    const purge = retentionStatements(dialect).rows.find(({ name }) => name === 'purge_revocation');
-    const plan = await planOf({ sql: purge?.sql ?? '', parameters: [JSON.stringify([{ now: MOMENT, room: 500 }])] });
-    expect(plan).toMatch(/revocation_purge_after_idx/);
-    expect(plan).not.toMatch(wholeTable);
+  describe('a purge', () => {
+    test.each([
+      { table: 'revocation', index: /revocation_purge_after_idx/ }, { table: 'lease', index: /lease_pkey|sqlite_autoindex_lease_1/ }, { table: 'hop', index: /hop_pkey|sqlite_autoindex_hop_1/ },
+      { table: 'session', index: /session_pkey|sqlite_autoindex_session_1/ },
+    ])('of the table $table finds what goes by index, and takes it by its key', async ({ table, index }) => {
+      const purge = retentionStatements(dialect).rows.find(({ name }) => name === `purge_${table}`);
+      const bounds = { now: MOMENT, leases: MOMENT, lease_ids: 'l000500', room: 500 };
+      const plan = await planOf({ sql: purge?.sql ?? '', parameters: [JSON.stringify([bounds])] });
+      expect(plan).toMatch(index);
+      expect(plan).not.toMatch(wholeTable);
+    });
   });
 });
