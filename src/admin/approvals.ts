@@ -43,6 +43,8 @@ export interface ApprovalAdminDeps extends Pick<AdminPorts, 'clock'> {
 const TRIES = 5;
 /** A person's listing decides on each item. */
 const MOST_DECIDED = 100;
+/** Of rows, for one page of an admin's listing, which decides on nothing. */
+const PAGES = 10;
 
 export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
   const show = (view: DomainView | undefined, row: ApprovalRow, now: number): JsonObject => {
@@ -149,14 +151,19 @@ export const createApprovalAdmin = (deps: ApprovalAdminDeps) => {
       const workloadId = filter.workload === undefined ? undefined : view?.workloadByName(filter.workload)?.id ?? parseId('workload', filter.workload);
       if (filter.workload !== undefined && workloadId === undefined) return err({ refusal: refusal('not_found', `no workload ${filter.workload}; a name needs its domain`) });
       const now = deps.clock.now();
-      const page = await deps.store.approvals(
-        { now, ...(view === undefined ? {} : { domainId: view.domain.id }), ...(workloadId === undefined ? {} : { workloadId }), ...(filter.status === undefined ? {} : { status: filter.status === 'cancelled' ? 'open' : filter.status }) },
-        { limit: all.value ? filter.limit : Math.min(filter.limit, MOST_DECIDED), after: filter.after },
-      );
-      const seen = all.value || known === undefined ? page.items : page.items.filter((row) => concerns(known, row, now));
-      const items = seen.map((row) => show(deps.snapshot.domainById(row.domainId), row, now));
-      // Which are cancelled is in no row: a page may have fewer items than were asked for.
-      return ok({ items: filter.status === undefined ? items : items.filter(({ status }) => status === filter.status), next: page.next });
+      const where = { now, ...(view === undefined ? {} : { domainId: view.domain.id }), ...(workloadId === undefined ? {} : { workloadId }), ...(filter.status === undefined ? {} : { status: filter.status === 'cancelled' ? 'open' as const : filter.status }) };
+      const limit = all.value ? filter.limit : Math.min(filter.limit, MOST_DECIDED);
+      const items: JsonObject[] = [];
+      let next = filter.after;
+      // Whom one concerns, and whether it is cancelled, is in no row: what does not belong to the listing is passed by, as far as is looked.
+      for (let pages = all.value ? PAGES : 1; pages > 0; pages -= 1) {
+        const page = await deps.store.approvals(where, { limit: limit - items.length, after: next });
+        const seen = all.value || known === undefined ? page.items : page.items.filter((row) => concerns(known, row, now));
+        items.push(...seen.map((row) => show(deps.snapshot.domainById(row.domainId), row, now)).filter(({ status }) => filter.status === undefined || status === filter.status));
+        next = page.next;
+        if (next === undefined || items.length >= limit) break;
+      }
+      return ok({ items, next });
     },
 
     async show(raw: string, caller: ApprovalCaller): Promise<Result<JsonObject, Denied>> {

@@ -1,6 +1,6 @@
 import { pairJson } from '../authority/narrow.ts';
 import { decisionOf, parseId, parseSessionId } from '../core/ids.ts';
-import type { DomainId, IssuerId, WorkloadId } from '../core/ids.ts';
+import type { DomainId, IssuerId, SessionId, WorkloadId } from '../core/ids.ts';
 import type { JsonObject } from '../core/json.ts';
 import { refusal } from '../core/refusal.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -25,7 +25,7 @@ export interface RecordFilter {
 }
 
 export interface RecordAdminDeps extends Pick<AdminPorts, 'clock'> {
-  readonly store: Pick<StoreReads, 'leases' | 'leaseStanding' | 'session' | 'sessions' | 'sessionEnd' | 'sessionUses' | 'revocationsOf'>;
+  readonly store: Pick<StoreReads, 'leases' | 'leaseStanding' | 'session' | 'sessions' | 'sessionStandings' | 'sessionEnd' | 'sessionUses' | 'revocationsOf'>;
   readonly snapshot: Pick<Snapshot, 'domain' | 'domainById'>;
   readonly authorize: Authorize;
 }
@@ -51,13 +51,15 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
   };
 
   /** A session that came over from another domain of this installation falls with the one it came from, and waits with it: its hops rest on that one as well. */
-  const withOrigin = async <Standing extends SessionStanding>(standing: Standing): Promise<Standing> => {
-    const { session: { facts }, revokedBy, suspendedBy } = standing;
-    const from = Object.hasOwn(facts, 'charged') && typeof facts['session'] === 'string' ? parseSessionId(facts['session']) : undefined;
-    const found = revokedBy !== undefined || from === undefined ? undefined : await deps.store.session(from);
-    if (found === undefined) return standing;
-    const origin = await withOrigin<SessionStanding>(found);
-    return { ...standing, revokedBy: origin.revokedBy, suspendedBy: suspendedBy ?? origin.suspendedBy };
+  const withOrigins = async <Standing extends SessionStanding>(standings: readonly Standing[]): Promise<readonly Standing[]> => {
+    const wanted = new Set(standings.flatMap((standing) => (standing.revokedBy === undefined ? originOf(standing) ?? [] : [])));
+    if (wanted.size === 0) return standings;
+    const origins = new Map((await withOrigins(await deps.store.sessionStandings([...wanted]))).map((origin) => [origin.session.id, origin]));
+    return standings.map((standing) => {
+      const from = originOf(standing);
+      const origin = from === undefined ? undefined : origins.get(from);
+      return origin === undefined ? standing : { ...standing, revokedBy: standing.revokedBy ?? origin.revokedBy, suspendedBy: standing.suspendedBy ?? origin.suspendedBy };
+    });
   };
 
   /** Why something was taken back in a domain beyond an admin's reach is told there. */
@@ -128,7 +130,7 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       const now = deps.clock.now();
       const { workloadId: holder, ...rest } = where.value;
       const page = await deps.store.sessions({ ...rest, ...(holder === undefined ? {} : { holder }) }, { limit: filter.limit, after: filter.after });
-      return ok({ items: (await Promise.all(page.items.map(withOrigin))).map((standing) => showSession(standing, now)), next: page.next });
+      return ok({ items: (await withOrigins(page.items)).map((standing) => showSession(standing, now)), next: page.next });
     },
     async session(raw: string, admin: Admin): Promise<Result<JsonObject, Refusal>> {
       const id = parseSessionId(raw);
@@ -136,7 +138,7 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
       const shown = await showable(own?.session.domainId, admin, `no session ${raw}`);
       if (!shown.ok) return shown;
       if (own === undefined) return err(refusal('not_found', `no session ${raw}`));
-      const found = await withOrigin(own);
+      const [found = own] = await withOrigins([own]);
       const now = deps.clock.now();
       const { id: sessionId, domainId } = found.session;
       const targets = [...new Set([...found.hops.slice(0, MOST_HOPS).flatMap(({ path }) => path), ...[found.revokedBy, found.suspendedBy].filter((target) => target !== undefined)])];
@@ -149,6 +151,10 @@ export const createRecordAdmin = (deps: RecordAdminDeps) => {
   };
 };
 export type RecordAdmin = ReturnType<typeof createRecordAdmin>;
+
+/** The session it came from, where that is one of this installation: what another one says of itself names nothing here. */
+const originOf = ({ session: { facts } }: SessionStanding): SessionId | undefined =>
+  (Object.hasOwn(facts, 'charged') && typeof facts['session'] === 'string' ? parseSessionId(facts['session']) : undefined);
 
 const blocked = (revokedBy: Target | undefined, suspendedBy: Target | undefined): JsonObject =>
   ({ ...(revokedBy === undefined ? {} : { revoked_by: revokedBy }), ...(suspendedBy === undefined ? {} : { suspended_by: suspendedBy }) });

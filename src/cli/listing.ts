@@ -37,8 +37,8 @@ export const list = async (context: CliContext, admin: AdminClient, path: string
     next = page.next ?? undefined;
   } while (options.all === true && next !== undefined);
   if (options.json === true) return printJson(context, next === undefined ? { items } : { items, next });
-  if (items.length === 0) return tell(context, 'nothing found');
-  say(context, renderTable(columns, items, terminalWidth(context)));
+  if (items.length > 0) say(context, renderTable(columns, items, terminalWidth(context)));
+  else tell(context, next === undefined ? 'nothing found' : 'nothing found so far');
   if (next !== undefined) tell(context, `more: --after ${next}, or --all`);
 };
 

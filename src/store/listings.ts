@@ -13,7 +13,7 @@ import { leaseAhead, listedLeases } from './sql/status.ts';
 import { decodeTime, encodeTime } from './sql/tables.ts';
 import type { LeaseStanding, ListedLease, Page, PageRequest, SessionStanding, StoreReads } from './store.ts';
 
-export interface Listings extends Pick<StoreReads, 'leases' | 'listedLeases' | 'session' | 'sessions'> { lease(id: LeaseId): Promise<LeaseStanding | undefined> }
+export interface Listings extends Pick<StoreReads, 'leases' | 'listedLeases' | 'session' | 'sessions' | 'sessionStandings'> { lease(id: LeaseId): Promise<LeaseStanding | undefined> }
 
 /** Leases that do not matter are looked at by so many at once as would matter of those that do. */
 const PASSED_BY = 10;
@@ -61,6 +61,13 @@ export const createListings = (prisma: PrismaReader, dialect: Dialect, clock: Cl
       if (row === undefined) return undefined;
       const [hops, budgets] = await Promise.all([hopsOf(prisma, id), prisma.budget.findMany({ where: { sessionId: id }, orderBy: { kind: 'asc' } })]);
       return { ...toSessionStanding(row), hops, budgets: budgets.map(toBudget) };
+    },
+    async sessionStandings(ids) {
+      if (ids.length === 0) return [];
+      return (await run(sessionStandings(dialect, (where) => {
+        where.add(dialect.among('s.id', where.bind(JSON.stringify(ids))));
+        return '';
+      }))).map(toSessionStanding);
     },
     async sessions(filter, page) {
       const rows = await run(sessionStandings(dialect, (where) => {

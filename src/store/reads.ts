@@ -69,6 +69,7 @@ export const createReads = (prisma: PrismaReader, dialect: Dialect, clock: Clock
     }),
     listedLeases: (after, limit) => reading(() => listings.listedLeases(after, limit)),
     session: (id) => reading(() => listings.session(id)),
+    sessionStandings: (ids) => reading(() => listings.sessionStandings(ids)),
     sessionEnd: (id) => reading(async () => {
       const row = await prisma.session.findUnique({ where: { id }, select: { endedAt: true, endedBy: true, endedReason: true } });
       return row === null || row.endedAt === null ? undefined : { at: row.endedAt.getTime(), by: row.endedBy ?? '', reason: row.endedReason ?? '' };

@@ -247,6 +247,8 @@ export interface StoreReads extends SignalReads, CascadeReads {
   leaseStanding(id: LeaseId): Promise<LeaseStanding | undefined>;
   leases(filter: { readonly domainId?: DomainId; readonly sessionId?: SessionId; readonly workloadId?: WorkloadId; readonly holder?: SessionRow['holder']; readonly activeAt?: number }, page: PageRequest): Promise<Page<LeaseStanding>>;
   hop(id: HopId): Promise<HopRow | undefined>;
+  /** Those of them that there are, in no order. */
+  sessionStandings(ids: readonly SessionId[]): Promise<readonly SessionStanding[]>;
   session(id: SessionId): Promise<(SessionStanding & { readonly hops: readonly HopRow[]; readonly budgets: readonly BudgetRow[] }) | undefined>;
   /** Who ended a session before its time, and why. */
   sessionEnd(id: SessionId): Promise<SessionEnd | undefined>;

@@ -139,6 +139,16 @@ describe('what was taken back while it waited', () => {
     expect(await plane.devOps('POST', pathOf(answer, 'approve'), {})).toMatchObject({ status: 409, body: { code: 'approval_closed' } });
   });
 
+  test('is found behind others, and the others behind it', async () => {
+    const [first, second] = [await ask(), await ask()];
+    await plane.mayfly.form('dev/revoke', { token: String(second.body['deferral_code']) });
+    const third = await ask();
+    const one = async (status: string): Promise<unknown> => ((await plane.ops('GET', `approvals?domain=dev&status=${status}&limit=1`)).body['items'] as readonly { readonly id: string }[]).map(({ id }) => id);
+    expect([await one('pending'), await one('cancelled')]).toEqual([[third.body['approval_id']], [second.body['approval_id']]]);
+    await plane.mayfly.form('dev/revoke', { token: String(third.body['deferral_code']) });
+    expect([await one('pending'), await one('cancelled')]).toEqual([[first.body['approval_id']], [third.body['approval_id']]]);
+  });
+
   test('stays denied or redeemed', async () => {
     const answer = await ask();
     await plane.devOps('POST', pathOf(answer, 'deny'), { reason: 'no' });

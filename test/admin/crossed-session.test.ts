@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createRecordAdmin } from '../../src/admin/records.ts';
+import type { SessionId } from '../../src/core/ids.ts';
+import { ok } from '../../src/core/result.ts';
+import type { SessionStanding } from '../../src/store/store.ts';
 import { claimsOf } from '../flows/lab.ts';
+import { makeIssuance } from '../store/make-rows.ts';
 import type { Answer } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 import { apiOf, startPlane } from './plane.ts';
@@ -54,10 +59,47 @@ describe('a session that came from another trust domain', () => {
     expect(JSON.stringify(confined.body)).not.toContain('keeps to itself');
   });
 
+  test('is shown as revoked when it is here alone, with the reason that is told here', async () => {
+    const { sid } = await cross();
+    expect((await plane.devOps('POST', 'revocations', { kind: 'session', id: sid, reason: 'our own' })).status).toBe(200);
+    expect((await plane.devOps('GET', `sessions/${sid}`)).body).toMatchObject({ status: 'revoked', because: { reason: 'our own' } });
+    expect(await listed(sid)).toBe('revoked');
+  });
+
   test('is shown as ended when it was ended here, whatever became of the other', async () => {
     const { from, sid } = await cross();
     await plane.ops('POST', `sessions/${sid}/end`, { reason: 'done' });
     await plane.ops('POST', 'revocations', { kind: 'session', id: from, reason: 'x' });
     expect((await plane.ops('GET', `sessions/${sid}`)).body).toMatchObject({ status: 'ended', because: { reason: 'done' } });
+  });
+});
+
+describe('what a session says it came from', () => {
+  const NAMES = ['first', 'second', 'third'] as const;
+  const idOf = (name: string): SessionId => makeIssuance(name).session.id;
+  const standing = (name: string, facts: SessionStanding['session']['facts'], change: Partial<SessionStanding> = {}): SessionStanding =>
+    ({ session: { ...makeIssuance(name).session, beganVersion: 1, facts }, revokedBy: undefined, suspendedBy: undefined, ...change });
+  /** Each came from the one before it; a fourth, beside the third, is revoked itself. */
+  const statusOf = async (first: Partial<SessionStanding>, known: object = { charged: 'x' }): Promise<unknown> => {
+    const all = NAMES.map((name, at) => standing(name, at === 0 ? {} : { from: 'https://sts.example', session: idOf(NAMES[at - 1] ?? ''), ...known }, at === 0 ? first : {}));
+    const records = createRecordAdmin({
+      clock: { now: () => 0 }, authorize: () => Promise.resolve(ok(undefined)), snapshot: { domain: () => undefined, domainById: () => undefined },
+      store: {
+        sessions: () => Promise.resolve({ items: [...all.slice(2), standing('fourth', { from: 'https://sts.example', session: idOf('second'), ...known }, { revokedBy: 'key:k' })], next: undefined }),
+        sessionStandings: (ids: readonly SessionId[]) => Promise.resolve(all.filter(({ session }) => ids.includes(session.id))),
+      },
+    } as unknown as Parameters<typeof createRecordAdmin>[0]);
+    const listing = await records.sessions({ domain: undefined, workload: undefined, session: undefined, active: false, limit: 10, after: undefined }, { kind: 'local' });
+    if (!listing.ok) throw new Error(listing.error.detail);
+    expect(listing.value.items[1]).toMatchObject({ status: 'revoked', revoked_by: 'key:k' });
+    return listing.value.items[0]?.['status'];
+  };
+
+  test('counts through every domain it went through', async () => {
+    expect([await statusOf({}), await statusOf({ revokedBy: 'domain:d' }), await statusOf({ suspendedBy: 'domain:d' })]).toEqual(['active', 'revoked', 'suspended']);
+  });
+
+  test('counts for nothing where another installation says it', async () => {
+    expect(await statusOf({ revokedBy: 'domain:d' }, {})).toBe('active');
   });
 });

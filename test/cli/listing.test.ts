@@ -34,6 +34,13 @@ describe('a listing', () => {
     for (const shown of ['lease: lse_a', 'issuer: github', 'owner: x@acme.example', 'expires: 2027-01-15T08:00:00.000Z']) expect(out).toContain(shown);
   });
 
+  test('says that there is more behind a page without anything', async () => {
+    const peer = await startPeer(() => ({ body: { items: [], next: '7' } }));
+    const { out, err } = await runCli(['lease', 'list', '--server', peer.url], { env });
+    await peer.close();
+    expect([out, err]).toEqual(['', expect.stringMatching(/nothing found so far\nmore: --after 7, or --all/)]);
+  });
+
   test('goes through every page on demand', async () => {
     const { out, err, received } = await listing(['--limit', '1', '--all', '--json']);
     expect(JSON.parse(out)).toEqual({ items: LEASES });

@@ -1,5 +1,6 @@
 import { insertRows, statement, values } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
+import { leaseRevokedBy } from './reads.ts';
 import { APPROVAL, shape } from './tables.ts';
 
 const CROWD = shape({ id: 'text', workload_id: 'text', session_id: 'text', now: 'time', since: 'time' });
@@ -15,17 +16,17 @@ const OPEN = "status IN ('pending', 'approved')";
 const REDEEMABLE = `approval.id = x.id AND approval.hash = x.hash AND approval.status = 'approved' AND approval.expires_at > x.now
       AND NOT EXISTS (SELECT 1 FROM revocation r WHERE r.target = 'lease:' || approval.lease_id AND r.effect = 'revoked')`;
 
-/** Over `approval a` and the present, `x.now`: it still waits. What was taken back waits for nobody. */
-const WAITS = `a.status = 'pending' AND a.expires_at > x.now
-        AND NOT EXISTS (SELECT 1 FROM revocation r WHERE r.target IN ('lease:' || a.lease_id, 'session:' || a.session_id, 'hop:' || a.hop_id) AND r.effect = 'revoked')`;
+/** Over `approval a` and the present, `x.now`: it still waits. What was taken back, itself or anything it rests on, waits for nobody. */
+const waits = (dialect: Dialect): string => `a.status = 'pending' AND a.expires_at > x.now
+        AND (SELECT ${leaseRevokedBy(dialect)} FROM lease l JOIN session s ON s.id = l.session_id JOIN hop h ON h.id = l.hop_id WHERE l.id = a.lease_id) IS NULL`;
 
 /** Statements of approvals: the first four within the issuing transaction. */
 export const approvalStatements = (dialect: Dialect) => ({
   // Nodes that count at the same moment do not see each other's: the bound is one of courtesy to people, not of authority.
   crowd: statement(dialect, 'crowd', `
     SELECT x.id,
-      (SELECT count(*) FROM approval a WHERE a.workload_id = x.workload_id AND ${WAITS}) AS waiting,
-      (SELECT count(*) FROM approval a WHERE a.session_id = x.session_id AND ${WAITS}) AS in_session,
+      (SELECT count(*) FROM approval a WHERE a.workload_id = x.workload_id AND ${waits(dialect)}) AS waiting,
+      (SELECT count(*) FROM approval a WHERE a.session_id = x.session_id AND ${waits(dialect)}) AS in_session,
       (SELECT count(*) FROM approval a WHERE a.workload_id = x.workload_id AND a.asked_at > x.since) AS recent
     FROM ${dialect.rows('$1', CROWD)}`),
   ask: statement(dialect, 'ask', insertRows(dialect, APPROVAL)),

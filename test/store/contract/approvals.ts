@@ -106,16 +106,32 @@ export const describeApprovals = (makePlace: MakePlace): void => {
       expect(together.filter((outcome) => outcome === 'committed')).toHaveLength(2);
     });
 
-    test.each(['lease', 'session', 'hop'] as const)('crowd nobody once their %s was revoked', async (kind) => {
+    test.each(['lease', 'session', 'hop', 'person'] as const)('crowd nobody once the %s they rest on was revoked', async (kind) => {
       const name = `given-back-${kind}`;
-      const alone = (which: string): Issuance => asking(`${name}-${which}`, `${name}-${which}`, { workloadId: `wkl_${kind}` as ApprovalRow['workloadId'] }, { ...WIDE, waiting: 1 });
+      const alone = (which: string): Issuance => {
+        const asked = asking(`${name}-${which}`, `${name}-${which}`, { workloadId: `wkl_${kind}` as ApprovalRow['workloadId'] }, { ...WIDE, waiting: 1 });
+        return { ...asked, hop: { ...asked.hop, path: [...asked.hop.path, `person:${which}-of-${kind}`] } };
+      };
       const first = alone('1');
       expect(await store.issue(first)).toBe('committed');
       expect(await store.issue(alone('2'))).toBe('crowded');
-      const target: Target = kind === 'lease' ? `lease:${first.lease.id}` : kind === 'hop' ? `hop:${first.hop.id}` : `session:${first.session.id}`;
-      await store.change({ at: NOW, by: 'test', revocations: [{ target, domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [makeEvent('revocation.made')] });
+      const target: Target = kind === 'lease' ? `lease:${first.lease.id}` : kind === 'hop' ? `hop:${first.hop.id}` : kind === 'session' ? `session:${first.session.id}` : `person:1-of-${kind}`;
+      const revoke = (effect?: 'suspended') => store.change({ at: NOW, by: 'test', revocations: [{ target, domainId: DOMAIN, reason: 'r', purgeAfter: null, ...(effect === undefined ? {} : { effect }) }], audit: [makeEvent('revocation.made')] });
+      // What is suspended may still be answered.
+      await revoke('suspended');
+      expect(await store.issue(alone('2'))).toBe('crowded');
+      await revoke();
       expect(await store.issue(alone('3'))).toBe('committed');
       expect(await store.issue(alone('4'))).toBe('crowded');
+    });
+
+    test('leave their place in their session as well once they are taken back', async () => {
+      const [room, name] = [{ ...WIDE, inSession: 1 }, 'place-in-session'];
+      const first = asking(`${name}-1`, name, {}, room);
+      expect(await store.issue(first)).toBe('committed');
+      expect(await store.issue(asking(`${name}-2`, name, {}, room))).toBe('crowded');
+      await store.change({ at: NOW, by: 'test', revocations: [{ target: `lease:${first.lease.id}`, domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [makeEvent('revocation.made')] });
+      expect(await store.issue(asking(`${name}-3`, name, {}, room))).toBe('committed');
     });
 
     test('are answered once as they were seen, and not after their end', async () => {
@@ -214,6 +230,8 @@ export const describeApprovals = (makePlace: MakePlace): void => {
       expect((await list({ status: 'pending', now: NOW + HOUR + 2 * MINUTE })).items.map(({ id }) => id)).toEqual([rows[0]?.id]);
       expect((await list({ status: 'expired', now: NOW + HOUR + 2 * MINUTE })).items.map(({ id }) => id)).toEqual(rows.slice(1).map(({ id }) => id));
       expect((await list({ status: 'redeemed' })).items).toEqual([]);
+      expect(await answer(rows[0] ?? first.items[0] as ApprovalRow, { status: 'approved' })).toBe(true);
+      expect((await list({ status: 'open', now: NOW + HOUR + MINUTE })).items.map(({ id, status }) => [id, status])).toEqual([[rows[0]?.id, 'approved'], [rows[1]?.id, 'pending']]);
       expect((await list({ domainId: 'dom_x' })).items).toEqual([]);
     });
 
