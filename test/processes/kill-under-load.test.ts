@@ -72,6 +72,7 @@ describe.each(GROUNDS)('a server on $engine', ({ openGround }) => {
     const running = await start({ workers: 2 });
     const load: Load = startLoad(running, platform, url);
     await until('tokens are issued', () => load.leases.length >= 20);
+    await until('both are in the log', () => workerPids(running).length === 2);
     const [first, second] = workerPids(running);
     process.kill(Number(first), 'SIGKILL');
     const before = load.leases.length;

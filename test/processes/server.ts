@@ -74,13 +74,15 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
   const complaints: string[] = [];
   createInterface(child.stdout).on('line', (line) => { log.push(readLine(line)); });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  // Its last words may be read after it is gone. A worker that outlives a killed primary holds the pipe open: only who waits for words waits for this.
+  const silent = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const ready = new Promise<void>((resolve) => {
     createInterface(child.stderr).on('line', (line) => {
       complaints.push(line);
       if (/^mayfly is (?:not )?ready/.test(line)) resolve();
     });
   });
-  const outcome = await Promise.race([ready, exited]);
+  const outcome = await Promise.race([ready, silent]);
   if (outcome !== undefined) throw new DidNotStart(outcome[0], `${complaints.join('\n')}\n${log.filter(({ level }) => level === 'error').map((line) => JSON.stringify(line)).join('\n')}`);
 
   const web = new Agent({ connections: 64 });
@@ -88,7 +90,7 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
   const socket = new Agent({ connections: 32, connect: { socketPath: join(folder, 'admin', 'mayfly.sock') } });
   const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
     child.kill(signal);
-    const [code, by] = await exited;
+    const [code, by] = await (signal === 'SIGTERM' ? silent : exited);
     await Promise.all([web.destroy(), socket.destroy()]);
     return { code, signal: by };
   };

@@ -73,7 +73,7 @@ export const untilCommitted = (issue: () => Promise<string>): Promise<void> =>
   });
 
 export const until = async (met: () => boolean | Promise<boolean>): Promise<void> => {
-  for (let attempt = 0; attempt < 500; attempt += 1) {
+  for (let attempt = 0; attempt < 2000; attempt += 1) {
     if (await met()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
