@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Children } from './children.ts';
-import { freePort, startMayfly } from './mayfly.ts';
+import { freePort } from './free-port.ts';
+import { startMayfly } from './mayfly.ts';
 import { fillPlaces } from './ask.ts';
 import type { Parties } from './ask.ts';
 import { play } from './play.ts';

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { withFolder } from './cli/harness.ts';
-import { freePort } from './support/mayfly.ts';
+import { freePort } from '../demo/free-port.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const [, section = ''] = /^## Your own server in five minutes$([^]*?)^## /m.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];

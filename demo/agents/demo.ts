@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Children } from '../children.ts';
-import { freePort, startMayfly } from '../mayfly.ts';
+import { freePort } from '../free-port.ts';
+import { startMayfly } from '../mayfly.ts';
 import { play } from '../play.ts';
 import type { IdentityProvider } from './log-in.ts';
 import { startReceiver } from './receiver.ts';

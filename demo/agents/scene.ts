@@ -79,11 +79,11 @@ export const startBoundClient = async ({ mayfly }: Scene, name: Name): Promise<(
   return (grant, asked) => ask(grant, asked, true);
 };
 
-/** Waits until something holds, ten seconds at most. */
+/** Waits until something holds, a minute at most. */
 export const until = async (what: string, holds: () => Promise<boolean> | boolean): Promise<void> => {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 60_000;
   while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`${what}: not within ten seconds`);
+    if (Date.now() > end) throw new Error(`${what}: not within a minute`);
     await new Promise((resolve) => { setTimeout(resolve, 50); });
   }
 };

@@ -1,7 +1,8 @@
 import { request } from 'undici';
 import type { ForeignIssuer } from '../support/foreign-issuer.ts';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
-import { freePort, read, startMayfly } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
+import { read, startMayfly } from '../support/mayfly.ts';
 import type { Answer, Mayfly, MayflyOptions } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 

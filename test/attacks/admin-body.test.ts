@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { request } from 'undici';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import type { ForeignIssuer } from '../support/foreign-issuer.ts';
-import { freePort, read, startMayfly } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
+import { read, startMayfly } from '../support/mayfly.ts';
 import type { Answer, Mayfly } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 import { until } from '../flows/lab.ts';

@@ -65,6 +65,6 @@ export const withFolder = async <T>(use: (folder: string) => Promise<T>): Promis
   try {
     return await use(folder);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 };

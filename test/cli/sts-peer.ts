@@ -12,7 +12,13 @@ export interface StsPeer extends Peer {
   readonly revoked: readonly string[];
 }
 
-export interface StsOptions { readonly expiresIn?: number; readonly path?: string; readonly refuse?: (form: Readonly<Record<string, string>>, proof: string | undefined) => Reply | undefined; readonly revokeStatus?: number }
+export interface StsOptions {
+  /** Seconds, of all or of the n-th that is asked for. */
+  readonly expiresIn?: number | ((n: number) => number);
+  readonly path?: string;
+  readonly refuse?: (form: Readonly<Record<string, string>>, proof: string | undefined) => Reply | undefined;
+  readonly revokeStatus?: number;
+}
 
 export const startStsPeer = async ({ expiresIn = 300, path = '', refuse = () => undefined, revokeStatus = 200 }: StsOptions = {}): Promise<StsPeer> => {
   const asked: Readonly<Record<string, string>>[] = [];
@@ -20,11 +26,12 @@ export const startStsPeer = async ({ expiresIn = 300, path = '', refuse = () => 
   const revoked: string[] = [];
   let origin = '';
   const issue = (form: Readonly<Record<string, string>>): Reply => {
+    const seconds = typeof expiresIn === 'number' ? expiresIn : expiresIn(asked.length);
     const isAws = form['requested_token_type'] === AWS_TYPE;
     const credential = isAws
-      ? JSON.stringify({ Version: 1, AccessKeyId: `ASIA${asked.length}`, SecretAccessKey: 'secret', SessionToken: 'session', Expiration: new Date(Date.now() + expiresIn * 1000).toISOString(), LeaseId: `lse_${asked.length}` })
+      ? JSON.stringify({ Version: 1, AccessKeyId: `ASIA${asked.length}`, SecretAccessKey: 'secret', SessionToken: 'session', Expiration: new Date(Date.now() + seconds * 1000).toISOString(), LeaseId: `lse_${asked.length}` })
       : `token-${asked.length}`;
-    return { body: { access_token: credential, token_type: isAws ? 'N_A' : 'Bearer', issued_token_type: isAws ? AWS_TYPE : 'urn:ietf:params:oauth:token-type:access_token', expires_in: expiresIn, scope: form['scope'] } };
+    return { body: { access_token: credential, token_type: isAws ? 'N_A' : 'Bearer', issued_token_type: isAws ? AWS_TYPE : 'urn:ietf:params:oauth:token-type:access_token', expires_in: seconds, scope: form['scope'] } };
   };
   const answer = ({ path: at, body, headers }: Received): Reply => {
     const issuer = `${origin}${path}`;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import type { Claims, ForeignIssuer, MintOptions } from '../support/foreign-issuer.ts';
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import type { Answer } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 import { API, claimsOf, startLab } from './lab.ts';

@@ -10,7 +10,8 @@ import { createStore } from '../../src/store/create-store.ts';
 import { makeCodeKeys } from '../store/place.ts';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import type { ForeignIssuer } from '../support/foreign-issuer.ts';
-import { freePort, startMayfly } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
+import { startMayfly } from '../support/mayfly.ts';
 import type { Answer, Mayfly } from '../support/mayfly.ts';
 import { API, FAR, OWNER } from '../support/world.ts';
 

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import Database from 'libsql';
 import { Agent, request } from 'undici';
-import { freePort, read, startMayfly } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
+import { read, startMayfly } from '../support/mayfly.ts';
 import type { Answer, Mayfly } from '../support/mayfly.ts';
 import { OWNER } from '../support/world.ts';
 

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Agent, request } from 'undici';
 import { stringify } from 'yaml';
 import { makeCertificate } from '../support/certificate.ts';
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import { OWNER } from '../support/world.ts';
 import { mayflyProgram, runProgram } from './shell.ts';
 import type { Program } from './shell.ts';

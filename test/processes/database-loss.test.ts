@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, tes
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import type { Answer } from '../support/mayfly.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { Postgres } from '../support/postgres.ts';
@@ -99,7 +99,7 @@ describe('a server whose PostgreSQL is', () => {
     await giveBack();
     await expectRecovered(server, evidence, load.leases);
     await until('what it said of the held token is so again', async () => (await introspect(server, held)).body['active'] === true);
-    expect((await server.look('readyz')).status).toBe(200);
+    await until('it is ready', async () => (await server.look('readyz')).status === 200);
   });
 });
 
@@ -129,7 +129,7 @@ describe('a server on SQLite', () => {
       expect(existsSync(file)).toBe(false);
       renameSync(`${file}.away`, file);
       await expectRecovered(server, evidence, load.leases);
-      expect((await server.look('readyz')).status).toBe(200);
+      await until('it is ready', async () => (await server.look('readyz')).status === 200);
     } finally {
       await server.kill();
     }

@@ -1,5 +1,6 @@
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { freePort } from '../../demo/free-port.ts';
 
 /**
  * A way to PostgreSQL that can be blocked for one node, or for some of its connections: what is sent meanwhile waits, as
@@ -52,8 +53,8 @@ export const startDatabaseProxy = async (databaseUrl: string): Promise<DatabaseP
     });
     client.on('error', () => undefined);
   });
-  await listen(server, 0);
-  const { port } = server.address() as AddressInfo;
+  const port = await freePort();
+  await listen(server, port);
   const url = new URL(databaseUrl);
   url.hostname = '127.0.0.1';
   url.port = String(port);

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { parseKek } from '../../src/keys/kek.ts';
 import { runProgram } from '../flows/shell.ts';
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import { API, DEPLOYER, FAR, OWNER } from '../support/world.ts';
 import { startPlatform } from './platform.ts';
 import type { Platform } from './platform.ts';
@@ -71,6 +71,7 @@ describe.each(GROUNDS)('over $engine', ({ openGround }) => {
     if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
     return String(answer.body['access_token']);
   };
+  const isReady = async (): Promise<boolean> => (await fetch(`${server.at}/readyz`)).status === 200;
   const verify = async (token: string): Promise<void> => {
     const alg = decodeProtectedHeader(token).alg ?? '';
     const { payload } = await jwtVerify(token, createRemoteJWKSet(new URL(`${server.at}/dev/jwks.json`)), { issuer: `${server.at}/dev`, audience: alg === 'RS256' ? LEGACY : API, algorithms: [alg] });
@@ -79,7 +80,7 @@ describe.each(GROUNDS)('over $engine', ({ openGround }) => {
   /** All that was ever issued is active and verifies; what is issued now does too. */
   const serves = async (): Promise<void> => {
     expect(server.told.join('\n')).toContain('mayfly is ready');
-    expect((await fetch(`${server.at}/readyz`)).status).toBe(200);
+    await until('it is ready', isReady);
     tokens.push(await issue(), await issue(LEGACY));
     for (const token of tokens) {
       await verify(token);
@@ -113,7 +114,7 @@ describe.each(GROUNDS)('over $engine', ({ openGround }) => {
     await start(a);
     await server.apply({
       ...platform.manifest,
-      resources: [...platform.manifest.resources, { domain: 'dev', audience: LEGACY, algorithm: 'RS256', served_by: ['svc/deploy'], owner: OWNER, expires: FAR }],
+      resources: [...platform.manifest.resources, { domain: 'dev', audience: LEGACY, algorithm: 'RS256', lifetime: 900, served_by: ['svc/deploy'], owner: OWNER, expires: FAR }],
       policies: [...platform.manifest.policies, { domain: 'dev', name: 'deployer-legacy', owner: OWNER, expires: FAR, cedar: `permit(principal == Workload::"${DEPLOYER}", action == Action::"issue", resource == Resource::"${LEGACY}");` }],
     });
     introspect = await createIntrospect(server, platform.service(server.at), server.at);
@@ -175,7 +176,7 @@ describe.each(GROUNDS)('over $engine', ({ openGround }) => {
     await refusesFor(b);
     for (const { kid, status } of await keys()) if (status !== 'revoked') expect((await server.admin('POST', `keys/${kid}/revoke`, { reason: 'key-encryption key lost' })).status).toBe(200);
     expect(new Set((await keys()).filter(({ status }) => status !== 'revoked').map(({ kek_id: id }) => id))).toEqual(new Set([c.id]));
-    expect((await fetch(`${server.at}/readyz`)).status).toBe(200);
+    await until('it is ready', isReady);
     introspect = await createIntrospect(server, platform.service(server.at), server.at);
     for (const token of tokens.splice(0)) expect((await introspect(server, token)).body).toEqual({ active: false });
     tokens.push(await issue(), await issue(LEGACY));

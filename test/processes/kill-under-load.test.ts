@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import { startLoad } from './load.ts';
 import type { Load } from './load.ts';
 import { GROUNDS } from './places.ts';

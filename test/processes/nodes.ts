@@ -1,4 +1,4 @@
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { makePostgresPlace } from './places.ts';
 import type { Place } from './places.ts';
@@ -8,6 +8,7 @@ import { startPlatform } from './platform.ts';
 import type { Platform } from './platform.ts';
 import { startServerProcess } from './server.ts';
 import type { Server } from './server.ts';
+import { until } from './until.ts';
 
 /** Two nodes of one installation over one PostgreSQL, as behind a balancer: callers know both by one URL. */
 export interface Nodes {
@@ -22,6 +23,13 @@ export interface Nodes {
   job(claims?: Readonly<Record<string, unknown>>): string;
   close(): Promise<void>;
 }
+
+/** Resolves when both are at one version of the registry. */
+export const bothKnow = (a: Server, b: Server): Promise<void> =>
+  until('both nodes are at one version', async () => {
+    const versions = await Promise.all([a.snapshotVersion(), b.snapshotVersion()]);
+    return versions[0] === versions[1];
+  });
 
 /** Both start at the same moment, on an empty database. */
 export const startNodes = async (): Promise<Nodes> => {
@@ -42,6 +50,7 @@ export const startNodes = async (): Promise<Nodes> => {
   };
   try {
     await a.apply(platform.manifest);
+    await bothKnow(a, b);
   } catch (cause) {
     await close();
     throw cause;

@@ -1,6 +1,6 @@
 import { PUBLIC_REFUSALS } from '../../src/http/problem.ts';
 
-const TRIES = 20;
+const TRIES = 300;
 const PAUSE_MS = 100;
 
 /** As a client that heeds Retry-After: on a machine with more to do than it can, a node may not see the registry in time, says so, and uses nothing up. */

@@ -49,5 +49,5 @@ export const GROUNDS: readonly { readonly engine: Place['engine']; readonly open
 
 const makeFolders = () => {
   const root = mkdtempSync(join(tmpdir(), 'mayfly-processes-'));
-  return { folder: (name = 'data') => join(root, name), drop: () => { rmSync(root, { recursive: true, force: true }); } };
+  return { folder: (name = 'data') => join(root, name), drop: () => { rmSync(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }); } };
 };

@@ -11,6 +11,7 @@ import type { AuditReport } from '../../src/audit/verify.ts';
 import { GRANT, JWT_TYPE } from '../support/mayfly.ts';
 import type { Answer } from '../support/mayfly.ts';
 import { patiently } from './patiently.ts';
+import { until } from './until.ts';
 
 /** `mayfly serve` as a process of its own, reached over HTTP and its admin socket like any other. */
 export interface Server {
@@ -24,7 +25,10 @@ export interface Server {
   admin(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer>;
   /** GET on the admin socket outside the admin API. */
   look(path: string): Promise<Answer>;
+  /** Resolves when every process of it knows the manifest. */
   apply(manifest: object): Promise<void>;
+  /** Of the process that lags most. */
+  snapshotVersion(): Promise<number>;
   form(path: string, values: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   exchange(values: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   /** As exchange, but takes the first answer. */
@@ -97,6 +101,7 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
   const onSocket = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer> =>
     read(request(`http://admin/${path}`, { method, dispatcher: socket, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) }));
   const admin: Server['admin'] = (method, path, body) => onSocket(method, `admin/v1/${path}`, body);
+  const snapshotVersion: Server['snapshotVersion'] = async () => Number(/^mayfly_snapshot_version (\d+)$/m.exec(String((await onSocket('GET', 'metrics')).body['text']))?.[1]);
   const form: Server['form'] = (path, values, headers = {}) =>
     read(request(`${at}/${path}`, { method: 'POST', dispatcher: web, headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body: new URLSearchParams(values).toString() }));
   const exchangeOnce: Server['exchangeOnce'] = (values, headers) => form('dev/token', { grant_type: GRANT, subject_token_type: JWT_TYPE, ...values }, headers);
@@ -106,9 +111,16 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
     async apply(manifest) {
       const answer = await admin('POST', 'apply', { manifest, dry_run: false, prune: false });
       if (answer.body['applied'] !== true) throw new Error(`apply: ${JSON.stringify(answer.body)}`);
+      await until('all of its processes know it', async () => await snapshotVersion() >= Number(answer.body['version']));
     },
+    snapshotVersion,
     exchange: (values, headers) => patiently(() => exchangeOnce(values, headers)),
-    explain: async (answer) => (await admin('GET', `decisions/${String(answer.body['decision_id'])}`)).body,
+    async explain(answer) {
+      let explained: Answer | undefined;
+      // A process with too much to do is asked again for what it holds in its memory.
+      await until('the decision is found', async () => (explained = await admin('GET', `decisions/${String(answer.body['decision_id'])}`)).status !== 404);
+      return explained?.body ?? {};
+    },
     verifyAudit: async () => (await admin('POST', 'audit/verify', { checkpoints: [] })).body as unknown as AuditReport,
     async kill() { await end('SIGKILL'); },
     stop: () => end('SIGTERM'),

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import { startLoad } from './load.ts';
 import { GROUNDS } from './places.ts';
 import type { Ground, Place } from './places.ts';

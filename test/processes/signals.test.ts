@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { request } from 'undici';
-import { freePort } from '../support/mayfly.ts';
+import { freePort } from '../../demo/free-port.ts';
 import { startSetReceiver } from '../support/set-receiver.ts';
 import type { SetReceiver } from '../support/set-receiver.ts';
 import { FAR, OWNER } from '../support/world.ts';

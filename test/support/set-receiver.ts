@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { freePort } from '../../demo/free-port.ts';
 
 /** A SET that somebody else's library verified. */
 export interface ReceivedSet {
@@ -46,7 +46,7 @@ export const startSetReceiver = async (issuer: string, audience: string): Promis
   const requests: SetReceiver['requests'] = [];
   let mode: ReceiverMode = 'accept';
   let server: Server | undefined;
-  let port = 0;
+  const port = await freePort();
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
@@ -70,7 +70,6 @@ export const startSetReceiver = async (issuer: string, audience: string): Promis
       started.once('error', reject);
       started.listen(port, '127.0.0.1', resolve);
     });
-    port = (started.address() as AddressInfo).port;
     server = started;
   };
   const down = async (): Promise<void> => {
