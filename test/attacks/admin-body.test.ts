@@ -12,6 +12,7 @@ import { until } from '../flows/lab.ts';
 
 const IN_FLIGHT = 2;
 const MIB = 1024 * 1024;
+const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 
 let mayfly: Mayfly;
 let staff: ForeignIssuer;
@@ -37,17 +38,24 @@ const send = async (authorization: string | undefined, body: string, type = 'app
   read(await request(`http://127.0.0.1:${port}/admin/v1/apply`, { method: 'POST', headers: { ...(authorization === undefined ? {} : { authorization }), 'content-type': type }, body }));
 const list = async (): Promise<number> => (await read(await request(`http://127.0.0.1:${port}/admin/v1/domains`, { headers: { authorization: login() } }))).status;
 
-/** Begins a body and does not end it; `status`: what is answered meanwhile. */
-const begin = (authorization?: string): { readonly status: Promise<string>; readonly end: () => void } => {
+/** Begins a body and does not end it; `heard`: the server has the request before it; `status`: what is answered meanwhile. */
+const begin = (authorization?: string): { readonly heard: Promise<void>; readonly status: Promise<string>; readonly end: () => void } => {
   const socket = connect(port, '127.0.0.1');
   sockets.push(socket);
+  const heard = Promise.withResolvers<undefined>();
   const status = new Promise<string>((resolve, reject) => {
+    let said = '';
     socket.once('error', reject);
-    socket.once('data', (data) => { resolve(String(data).split('\r\n', 1)[0] ?? ''); });
+    socket.on('data', (data) => {
+      said += String(data);
+      if (said.startsWith(CONTINUE)) heard.resolve(undefined);
+      const line = /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?(HTTP\/1\.1 (?!100)[^\r]*)\r\n/.exec(said)?.[1];
+      if (line !== undefined) resolve(line);
+    });
   });
   const credential = authorization === undefined ? '' : `Authorization: ${authorization}\r\n`;
-  socket.write(`POST /admin/v1/apply HTTP/1.1\r\nHost: mayfly\r\n${credential}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n{"manifest":{},"dry_\r\n`);
-  return { status, end: () => { socket.write('a\r\nrun":true}\r\n0\r\n\r\n'); } };
+  socket.write(`POST /admin/v1/apply HTTP/1.1\r\nHost: mayfly\r\n${credential}Expect: 100-continue\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n{"manifest":{},"dry_\r\n`);
+  return { heard: heard.promise, status, end: () => { socket.write('a\r\nrun":true}\r\n0\r\n\r\n'); } };
 };
 
 const STRANGERS = [
@@ -89,7 +97,8 @@ describe('the admin listener', () => {
 
   test('keeps a place for each admin whose body still comes, and no more than there are', async () => {
     const begun = Array.from({ length: IN_FLIGHT }, () => begin(login()));
-    await until(async () => (await list()) === 503);
+    await Promise.all(begun.map(({ heard }) => heard));
+    expect(await list()).toBe(503);
     expect((await send(undefined, '{')).status).toBe(503);
     for (const { end } of begun) end();
     expect(await Promise.all(begun.map(({ status }) => status))).toEqual(begun.map(() => 'HTTP/1.1 200 OK'));

@@ -47,6 +47,8 @@ beforeEach(() => {
 });
 
 const ask = (values: Readonly<Record<string, string>> = { scope: 'pay:send' }): Promise<Answer> => lab.defer(values);
+const writtenDown = (count: number): Promise<void> =>
+  until(async () => String((await lab.mayfly.admin('GET', '../../metrics')).body['text']).includes(`mayfly_approval_notices_total{domain="dev",outcome="delivered"} ${count}`));
 const heard = (count: number): Promise<void> => until(() => Promise.resolve(told.length >= count));
 
 test('a request that waits is told once: who, on whose behalf, what, the chain and the end, signed for standard receivers', async () => {
@@ -65,12 +67,14 @@ test('a request that waits is told once: who, on whose behalf, what, the chain a
   });
   expect(body).not.toContain(String(answer.body['deferral_code']));
   // Delivered is delivered, once it was written down: what is written behind it is known to come later than that.
-  await until(async () => String((await lab.mayfly.admin('GET', '../../metrics')).body['text']).includes('mayfly_approval_notices_total{domain="dev",outcome="delivered"} 1'));
+  await writtenDown(1);
   await ask();
   await heard(2);
+  await writtenDown(2);
   await lab.pass(HOUR / 2);
   await ask();
   await heard(3);
+  await writtenDown(3);
   expect(told.filter((each) => each.headers['webhook-id'] === answer.body['approval_id'])).toHaveLength(1);
 });
 

@@ -79,7 +79,8 @@ describe('mayfly exec', () => {
       console.log(accessKeyId);
     `), { AWS_ACCESS_KEY_ID: 'AKIAOLD', AWS_SECRET_ACCESS_KEY: 'old' });
     const made = await leasesOf(() => program.ended);
-    expect(program.err()).toBe('');
+    // The SDK says so when an answer takes it longer than a second.
+    expect(program.err().split('\n').filter((line) => line !== '' && !line.includes('@smithy/node-http-handler'))).toEqual([]);
     expect(sts.permits(program.out().trim(), 's3:GetObject', 'arn:aws:s3:::releases/v1')).toBe(true);
     expect(made).toHaveLength(2);
     expect(made).toEqual(expect.arrayContaining([...REVOKED_TOKEN, { kind: 'aws-credentials', status: 'revoked' }]));

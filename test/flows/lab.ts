@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import type { Claims, ForeignIssuer, MintOptions } from '../support/foreign-issuer.ts';
-import { ACCESS_TOKEN_TYPE, GRANT, JWT_TYPE, startMayfly } from '../support/mayfly.ts';
+import { ACCESS_TOKEN_TYPE, GRANT, JWT_TYPE, snapshotVersionIn, startMayfly } from '../support/mayfly.ts';
 import type { Answer, Headers, Mayfly, MayflyOptions } from '../support/mayfly.ts';
 import { FAR, OWNER } from '../support/world.ts';
 
@@ -153,6 +153,13 @@ export const until = async (holds: () => Promise<boolean>): Promise<void> => {
     await new Promise((resolve) => { setTimeout(resolve, 25); });
   }
 };
+
+/** Resolves when both nodes are at one version of the registry. */
+export const untilLevel = (one: Mayfly, other: Mayfly): Promise<void> =>
+  until(async () => {
+    const [ours, theirs] = await Promise.all([one, other].map(async (node) => snapshotVersionIn(await node.admin('GET', '../../metrics'))));
+    return ours === theirs;
+  });
 
 /** RFC 6749 section 5.2: what may stand in error_description. */
 export const PLAIN_TEXT = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;

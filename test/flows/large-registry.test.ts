@@ -37,7 +37,7 @@ const base = () => ({
 
 /** As applies of 10,000 at a time would have left them, without going through the admin API for each test run. */
 const fill = async (domainId: DomainId): Promise<void> => {
-  const store = await createStore({ url: join(folder, 'mayfly.db'), clock: systemClock, random: systemRandom, codeKeys: makeCodeKeys() });
+  const store = await createStore({ url: join(folder, 'mayfly.db'), clock: systemClock, random: systemRandom, codeKeys: makeCodeKeys(), limits: { waitMs: 60_000, transactionMs: 50_000 } });
   for (let from = 0; from < MANY; from += BATCH) {
     const entries = Array.from({ length: BATCH }, (_, at) => from + at).map((n) => ({
       id: newId('workload', systemClock, systemRandom), version: 1, kind: 'workload' as const, domainId, name: nameOf(n), body: { ...workload(n), spiffe_id: spiffeIdOf(n), bound: false },

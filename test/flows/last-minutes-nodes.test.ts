@@ -13,7 +13,7 @@ import { startPostgres } from '../support/postgres.ts';
 import type { Postgres } from '../support/postgres.ts';
 import { ROLE_ARN, trustPolicy } from '../support/strict-sts.ts';
 import { FAR, OWNER } from '../support/world.ts';
-import { API, DEPLOY, DEPLOYER, claimsOf, issued, labManifest, until } from './lab.ts';
+import { API, DEPLOY, DEPLOYER, claimsOf, issued, labManifest, until, untilLevel } from './lab.ts';
 
 /** Two nodes over one PostgreSQL, an issuer and an STS, all on one clock that the test moves. */
 const time = { now: Date.UTC(2026, 10, 22, 12) };
@@ -36,7 +36,7 @@ beforeAll(async () => {
     resources: [{ domain: 'dev', audience: ROLE_ARN, provider: 'aws-sts', endpoint: sts.url, owner: OWNER, expires: FAR }],
     policies: [{ domain: 'dev', name: 'deployer-aws', owner: OWNER, expires: FAR, cedar: `permit(principal == Workload::"${DEPLOYER}", action == Action::"issue", resource == Resource::"${ROLE_ARN}");` }],
   });
-  await until(async () => (await b.admin('GET', 'policies/dev/deployer-aws')).status === 200);
+  await untilLevel(a, b);
 });
 afterAll(async () => {
   await b.close();

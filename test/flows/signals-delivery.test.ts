@@ -51,7 +51,7 @@ describe('a receiver that was down', () => {
     sids.push(last.sid);
     await until(() => Promise.resolve(receiver.events().length >= sids.length));
     expect(receiver.events().map(({ subject }) => (subject['session'] as { id: string }).id)).toEqual(sids);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('the authorization of a receiver', () => {
@@ -62,7 +62,7 @@ describe('the authorization of a receiver', () => {
     const id = String(made.body['stream_id']);
     await lab.revoke('session', (await openRun()).sid);
     await until(() => Promise.resolve(receiver.deliveries.length > 0));
-    expect(receiver.requests.map(({ headers }) => headers.authorization)).toEqual([secret]);
+    expect(new Set(receiver.requests.map(({ headers }) => headers.authorization))).toEqual(new Set([secret]));
     const answers = [made, await lab.ssf('GET', `streams?stream_id=${id}`), await lab.ssf('GET', 'streams'), await lab.ssf('PATCH', 'streams', { stream_id: id, description: 'x' }), await lab.ssf('GET', `status?stream_id=${id}`)];
     expect(answers.map(({ status }) => status)).toEqual([201, 200, 200, 200, 200]);
     expect(JSON.stringify(answers)).not.toContain('only-the-receiver-knows');
@@ -88,8 +88,8 @@ describe('a receiver that hangs', () => {
     slow.receiver.answer('hang');
     const sids = [(await openRun()).sid, (await openRun()).sid];
     for (const sid of sids) await lab.revoke('session', sid);
-    await until(() => Promise.resolve(quick.receiver.deliveries.length === 2));
-    expect(slow.receiver.requests).toHaveLength(1);
+    await until(() => Promise.resolve(quick.receiver.events().length === 2));
+    expect(new Set(slow.receiver.requests.map(({ body }) => body)).size).toBe(1);
     expect(slow.receiver.deliveries).toEqual([]);
     await slow.receiver.down();
     for (const { id } of [slow, quick]) await lab.ssf('DELETE', `streams?stream_id=${id}`);
@@ -137,7 +137,7 @@ describe('a stream beyond its limits', () => {
     await timed.revoke('session', after.sid);
     await until(() => Promise.resolve(receiver.events().length > 3));
     await timed.ssf('DELETE', `streams?stream_id=${id}`);
-  }, 60_000);
+  }, 180_000);
 
   test('of a receiver that refuses is paused after five times, told why, and goes on where it stood', async () => {
     const { id, receiver } = await timed.push();
@@ -155,5 +155,5 @@ describe('a stream beyond its limits', () => {
     await until(() => Promise.resolve(receiver.events().filter(({ type }) => type === 'session-revoked').length === 2));
     expect(receiver.events().filter(({ type }) => type === 'session-revoked').map(({ subject }) => (subject['session'] as { id: string }).id)).toEqual(sids);
     await timed.ssf('DELETE', `streams?stream_id=${id}`);
-  }, 60_000);
+  }, 180_000);
 });

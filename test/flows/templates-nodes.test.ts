@@ -6,7 +6,7 @@ import type { Answer, Mayfly } from '../support/mayfly.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { Postgres } from '../support/postgres.ts';
 import { READ } from './agents-lab.ts';
-import { API, ceilingOf, claimsOf, issued, until } from './lab.ts';
+import { API, ceilingOf, claimsOf, issued, until, untilLevel } from './lab.ts';
 import { POOL, TEMPLATE, instance, startTemplatesLab } from './templates-lab.ts';
 import type { TemplatesLab } from './templates-lab.ts';
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
   place = await makePostgresPlace(postgres);
   at = await startTemplatesLab({ mayfly: { folder: place.folder('a'), overrides: place.config } });
   other = await startMayfly({ folder: place.folder('b'), overrides: { ...place.config, external_url: at.lab.mayfly.url } });
-  await until(async () => (await other.admin('GET', 'policies/dev/pool-acts')).status === 200);
+  await untilLevel(at.lab.mayfly, other);
 });
 afterAll(async () => {
   await other.close();

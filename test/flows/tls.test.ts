@@ -85,7 +85,7 @@ describe('TLS by files', () => {
 describe('an address', () => {
   let holder = createServer();
   beforeEach(async () => {
-    holder = createServer().listen(0, '127.0.0.1');
+    holder = createServer().listen(await freePort(), '127.0.0.1');
     await once(holder, 'listening');
   });
   const release = (): Promise<unknown> => new Promise((resolve) => { holder.close(resolve); });

@@ -60,7 +60,7 @@ const openRig = async (engine: 'sqlite' | 'postgresql'): Promise<Rig & { close()
   const place: Place = engine === 'sqlite' ? sqlitePlace() : await postgresPlace();
   const time = { now: NOW };
   const clock = { now: () => time.now };
-  const store = await openStore(place, { clock, limits: { waitMs: 60_000, transactionMs: 50_000 } });
+  const store = await openStore(place, { clock });
   await store.change({ at: NOW, by: 'a', entries: [makeEntry({ id: DOMAIN, domainId: DOMAIN, name: 'cascade' })], audit: [] });
   let holders = 0;
   const actor = (name: string) => ({ id: workloadOf(name), spiffeId: `spiffe://dev/${name}` as SpiffeId, expires: NOW + 365 * DAY });

@@ -5,7 +5,7 @@ import type { Answer } from '../support/mayfly.ts';
 import { startForeignIssuer } from '../support/foreign-issuer.ts';
 import { API, FAR, OWNER } from '../support/world.ts';
 import { agentId, agentsManifest, APP, READ, TRUST_DOMAIN } from '../flows/agents-lab.ts';
-import { patiently } from './patiently.ts';
+import { patiently } from '../support/patiently.ts';
 import type { Server } from './server.ts';
 
 /** People who log in, and agents who act for them, for servers known by one URL. */

@@ -1,6 +1,6 @@
 /** A client of its own: sends every request it is given at once, and hands back what came of each. */
 import { Agent, request } from 'undici';
-import { patiently } from './patiently.ts';
+import { patiently } from '../support/patiently.ts';
 
 export interface ClientRequest { readonly url: string; readonly form: Readonly<Record<string, string>>; readonly headers?: Readonly<Record<string, string>> }
 export interface ClientAnswer { readonly status: number; readonly body: Record<string, unknown> }

@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 import { stringify } from 'yaml';
 import type { AuditReport } from '../../src/audit/verify.ts';
-import { GRANT, JWT_TYPE } from '../support/mayfly.ts';
+import { GRANT, JWT_TYPE, snapshotVersionIn } from '../support/mayfly.ts';
 import type { Answer } from '../support/mayfly.ts';
-import { patiently } from './patiently.ts';
+import { patiently } from '../support/patiently.ts';
 import { until } from './until.ts';
 
 /** `mayfly serve` as a process of its own, reached over HTTP and its admin socket like any other. */
@@ -101,7 +101,7 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
   const onSocket = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer> =>
     read(request(`http://admin/${path}`, { method, dispatcher: socket, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) }));
   const admin: Server['admin'] = (method, path, body) => onSocket(method, `admin/v1/${path}`, body);
-  const snapshotVersion: Server['snapshotVersion'] = async () => Number(/^mayfly_snapshot_version (\d+)$/m.exec(String((await onSocket('GET', 'metrics')).body['text']))?.[1]);
+  const snapshotVersion: Server['snapshotVersion'] = async () => snapshotVersionIn(await onSocket('GET', 'metrics'));
   const form: Server['form'] = (path, values, headers = {}) =>
     read(request(`${at}/${path}`, { method: 'POST', dispatcher: web, headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body: new URLSearchParams(values).toString() }));
   const exchangeOnce: Server['exchangeOnce'] = (values, headers) => form('dev/token', { grant_type: GRANT, subject_token_type: JWT_TYPE, ...values }, headers);

@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose';
 import { ACCESS_TOKEN_TYPE } from '../support/mayfly.ts';
 import type { Answer } from '../support/mayfly.ts';
 import { API } from '../support/world.ts';
-import { patiently } from './patiently.ts';
+import { patiently } from '../support/patiently.ts';
 import type { Server } from './server.ts';
 
 /** A session token with which the API's tokens can be had, as often as wanted. */

@@ -23,7 +23,7 @@ afterEach(async () => { await tx.close(); });
 const makePoll = (more: Partial<PollDeps> = {}) => {
   const seen: (readonly [token: string, jti: string | undefined])[] = [];
   const poll = createPoll({
-    fetch, timeoutMs: 300, secretOf: () => Promise.resolve('Bearer agreed'),
+    fetch, timeoutMs: 20_000, secretOf: () => Promise.resolve('Bearer agreed'),
     receive: (token, _issuer, _view, jti) => {
       seen.push([token, jti]);
       if (token === 'down') return Promise.reject(new StoreUnavailable('down'));
@@ -90,7 +90,7 @@ describe('a poll', () => {
   ])('of a transmitter that answers $mode fails and takes nothing; once it answers, all is fetched', async ({ mode, why, tooLarge = false }) => {
     tx.offer({ a: 'ok' });
     tx.answer(mode);
-    const { poll, seen } = makePoll();
+    const { poll, seen } = makePoll(mode === 'hang' ? { timeoutMs: 300 } : {});
     expect(await poll(polled(), 50)).toEqual(err({ why: expect.stringContaining(why), tooLarge }));
     expect(seen).toEqual([]);
     tx.answer('normal');

@@ -37,9 +37,12 @@ export const makeCodeKeys = (): AuditCodeKeys => [createSecretKey(systemRandom.b
 const CODE_KEYS = makeCodeKeys();
 export const codes = createAuditCodes(CODE_KEYS);
 
+/** Tests hold transactions up on purpose; only those about the limits wait for one. */
+const PATIENT = { waitMs: 60_000, transactionMs: 50_000 };
+
 export const openStore = async (place: Pick<Place, 'url'>, options: Partial<StoreOptions> = {}): Promise<OwnStore> => {
   await prepareDatabase(place.url);
-  const store = await createStore({ url: place.url, clock: fixedClock, random: systemRandom, codeKeys: CODE_KEYS, ...options });
+  const store = await createStore({ url: place.url, clock: fixedClock, random: systemRandom, codeKeys: CODE_KEYS, ...options, limits: { ...PATIENT, ...options.limits } });
   const close = (): Promise<void> => (opened.delete(store) ? store.close() : Promise.resolve());
   opened.add(store);
   return { ...store, close };

@@ -33,7 +33,7 @@ export interface SetReceiver {
 }
 
 export const verifySet = async (set: string, issuer: string, audience: string): Promise<ReceivedSet> => {
-  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks.json`));
+  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks.json`), { timeoutDuration: 30_000 });
   const { payload, protectedHeader } = await jwtVerify(set, keys, { issuer, audience, typ: 'secevent+jwt', algorithms: ['ES256'], requiredClaims: ['jti', 'iat', 'events', 'sub_id'] });
   const events = Object.entries(payload['events'] as Record<string, Record<string, unknown>>);
   const [[type, event] = ['', {}]] = events;

@@ -19,7 +19,7 @@ export const referenceOf = (token: string): StatusReference => {
 };
 
 export const createStatusVerifier = (issuer: string, now: () => number = () => Date.now()) => {
-  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks.json`), { cooldownDuration: 0 });
+  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks.json`), { cooldownDuration: 0, timeoutDuration: 30_000 });
   const fetchList = async (uri: string): Promise<FetchedList> => {
     const response = await fetch(uri, { headers: { accept: 'application/statuslist+jwt' } });
     if (response.status !== 200 || response.headers.get('content-type') !== 'application/statuslist+jwt') throw new Error(`no status list: ${response.status} ${await response.text()}`);

@@ -13,7 +13,7 @@ export const describeFailing = (makePlace: MakePlace): void => {
     let store: OwnStore;
     beforeAll(async () => {
       place = await makePlace();
-      store = await openStore(place, { limits: { transactionMs: 1_000, waitMs: 20_000, queued: 8 } });
+      store = await openStore(place, { limits: { transactionMs: 3_000, waitMs: 20_000, queued: 8 } });
     });
     afterAll(async () => {
       await store.close();
