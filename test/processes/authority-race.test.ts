@@ -70,7 +70,7 @@ const race = async (scene: Scene, number: number): Promise<void> => {
   expect(await countOf(scene, chain)).toBe(known);
   expect(known).toBe(2 + won.length);
   for (const token of [...chain.held, ...won]) expect(await agents.introspect(far, token)).toEqual({ active: false });
-  if (number % EXPLAINED === 0) expect(await Promise.all([near, far, far].map(async (node, index) => (await node.explain(late[index] as Answer))['code']))).toEqual(['revoked', 'revoked', 'revoked']);
+  if (number % EXPLAINED === 0) expect(await Promise.all([near, far, far].map((node, index) => node.reason(late[index] as Answer)))).toEqual(['revoked', 'revoked', 'revoked']);
 };
 
 const raceAll = async (scene: Scene): Promise<void> => {

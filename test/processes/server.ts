@@ -34,6 +34,8 @@ export interface Server {
   /** As exchange, but takes the first answer. */
   exchangeOnce(values: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   explain(answer: Answer): Promise<Record<string, unknown>>;
+  /** The internal reason code of a refusal that it knows: a process with too much to do is asked again for what it holds in its memory. */
+  reason(answer: Answer): Promise<unknown>;
   verifyAudit(): Promise<AuditReport>;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
@@ -101,6 +103,7 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
   const onSocket = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer> =>
     read(request(`http://admin/${path}`, { method, dispatcher: socket, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) }));
   const admin: Server['admin'] = (method, path, body) => onSocket(method, `admin/v1/${path}`, body);
+  const explain: Server['explain'] = async (answer) => (await admin('GET', `decisions/${String(answer.body['decision_id'])}`)).body;
   const snapshotVersion: Server['snapshotVersion'] = async () => snapshotVersionIn(await onSocket('GET', 'metrics'));
   const form: Server['form'] = (path, values, headers = {}) =>
     read(request(`${at}/${path}`, { method: 'POST', dispatcher: web, headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body: new URLSearchParams(values).toString() }));
@@ -115,11 +118,11 @@ export const startServerProcess = async ({ folder, port, externalUrl, config = {
     },
     snapshotVersion,
     exchange: (values, headers) => patiently(() => exchangeOnce(values, headers)),
-    async explain(answer) {
-      let explained: Answer | undefined;
-      // A process with too much to do is asked again for what it holds in its memory.
-      await until('the decision is found', async () => (explained = await admin('GET', `decisions/${String(answer.body['decision_id'])}`)).status !== 404);
-      return explained?.body ?? {};
+    explain,
+    async reason(answer) {
+      let code: unknown;
+      await until('the decision is found', async () => (code = (await explain(answer))['code']) !== 'not_found');
+      return code;
     },
     verifyAudit: async () => (await admin('POST', 'audit/verify', { checkpoints: [] })).body as unknown as AuditReport,
     async kill() { await end('SIGKILL'); },

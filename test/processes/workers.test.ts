@@ -57,7 +57,7 @@ describe.each(GROUNDS)('a server with two serving processes on $engine', ({ engi
 
   test('explains a refusal that only the memory of the process that made it holds', async () => {
     const refused = await many(10, () => server.exchange({ subject_token: 'not a token', audience: API }));
-    const codes = await Promise.all(refused.map(async (answer) => (await server.explain(answer))['code']));
+    const codes = await Promise.all(refused.map((answer) => server.reason(answer)));
     expect(codes).toEqual(refused.map(() => 'evidence_malformed'));
     await until('both logged', () => requestsOf('token').length >= 30);
     expect(new Set(requestsOf('token').slice(20).map(({ worker }) => worker)).size).toBe(2);
