@@ -5,7 +5,11 @@ import { NOW, DOMAIN, makeAdmission, makeEvent, makeIssuance } from './make-rows
 /** A worker process beside the test, which is its primary. Answers what it is asked over the same line the store uses. */
 const store = await createWorkerStore({ url: process.argv[2] ?? '', clock: { now: () => NOW }, primary: ipcChannel(process) });
 let seen = 0;
-store.onRegistryChange(async () => { seen = await store.registryVersion(); });
+let lag = 0;
+store.onRegistryChange(async () => {
+  await new Promise((resolve) => { setTimeout(resolve, lag); });
+  seen = await store.registryVersion();
+});
 
 const tasks: Record<string, (name: string) => Promise<unknown>> = {
   issue: (name) => Promise.all([`${name}-1`, `${name}-2`, `${name}-1-again`].map((lease) => store.issue(makeIssuance(lease, name, { lease: { replayKey: lease.replace('-again', '') } })).catch((cause: Error) => `${cause.name}: ${cause.message}`))),
@@ -14,6 +18,10 @@ const tasks: Record<string, (name: string) => Promise<unknown>> = {
   claim: (name) => Promise.all(Array.from({ length: 50 }, (_, index) => store.claimStatusBlock({ domainId: DOMAIN, list: `${name}-${index}`, order: [2, 0, 1], until: NOW }))),
   admit: (name) => store.issue(makeAdmission(name, 1)),
   seen: () => Promise.resolve(seen),
+  lag: (milliseconds) => {
+    lag = Number(milliseconds);
+    return Promise.resolve();
+  },
   checkpoint: async () => (await store.checkpoint(() => Promise.reject(new Error('must not be asked')), NOW)) ?? null,
 };
 

@@ -71,7 +71,9 @@ describe('worker processes beside a primary', () => {
     expect(await verifyAudit({ reads: store, verifyCheckpoint: verify, codes, outside: [], now: NOW })).toMatchObject({ ok: true, entries: 6, chains: [{ entries: 6 }] });
   });
 
-  test('have taken a revocation in by the time it is confirmed, whoever made it', async () => {
+  test('have taken a revocation in by the time it is confirmed, whoever made it, and slow as they may be', async () => {
+    // Well within what a worker is given; a message that was sent would be answered sooner.
+    await ask(second(), 'lag', '100');
     const own = await store.change({ at: NOW, by: 'primary', revocations: [{ target: 'session:a', domainId: DOMAIN, reason: 'r', purgeAfter: null }], audit: [makeEvent('revocation.made')] });
     expect(await ask(first(), 'seen')).toBe(own.version);
     expect(await ask(second(), 'seen')).toBe(own.version);
@@ -115,6 +117,7 @@ describe('worker processes beside a primary', () => {
 });
 
 describe('the line to the primary', () => {
+  const never = (): Promise<never> => new Promise(() => undefined);
   const makeLine = (): { readonly near: Channel; readonly far: Channel; readonly cut: () => void } => {
     const ends = [0, 1].map(() => ({ messages: [] as ((message: StoreMessage) => void)[], closes: [] as (() => void)[] }));
     const end = (own: number): Channel => ({
@@ -127,7 +130,7 @@ describe('the line to the primary', () => {
 
   test('makes what is under way and what comes after unavailable when it is cut', async () => {
     const { near, far, cut } = makeLine();
-    serveRemoteWrites(far, () => new Promise(() => undefined));
+    serveRemoteWrites(far, never);
     const { writes } = createRemoteWrites(near);
     const waiting = writes.issue(makeIssuance('waiting'));
     cut();
@@ -141,6 +144,41 @@ describe('the line to the primary', () => {
     const waiting = writes.issue(makeIssuance('waiting'));
     await expect(writes.issue(makeIssuance('second'))).rejects.toThrow('too many writes are waiting');
     await expect(waiting).rejects.toThrow('the primary process did not answer in time');
+  });
+
+  /** A change that is announced over it: whether it is confirmed by now, once all that was sent has been heard. */
+  const announceOver = ({ near, far }: { readonly near: Channel; readonly far: Channel }, taken: () => Promise<void>, limits?: { readonly announceMs: number }) => {
+    createRemoteWrites(near).onRegistryChange(taken);
+    let isConfirmed = false;
+    const confirmed = serveRemoteWrites(far, never, limits).announce(7).then(() => { isConfirmed = true; });
+    return {
+      confirmed,
+      async isConfirmed() {
+        await new Promise((resolve) => { setImmediate(resolve); });
+        return isConfirmed;
+      },
+    };
+  };
+  const PATIENT = { announceMs: 600_000 };
+
+  test('holds a change up until the worker has taken it in', async () => {
+    const taken = Promise.withResolvers<undefined>();
+    const change = announceOver(makeLine(), () => taken.promise, PATIENT);
+    expect(await change.isConfirmed()).toBe(false);
+    taken.resolve(undefined);
+    await change.confirmed;
+  });
+
+  test('holds a change up that the worker could not take in, until it is cut', async () => {
+    const line = makeLine();
+    const change = announceOver(line, () => Promise.reject(new Error('it cannot be read')), PATIENT);
+    expect(await change.isConfirmed()).toBe(false);
+    line.cut();
+    await change.confirmed;
+  });
+
+  test('holds a change up no longer than a worker may answer from what it knew', async () => {
+    await announceOver(makeLine(), never, { announceMs: 20 }).confirmed;
   });
 
   test('passes the primary\'s refusal on, and does not let a worker seal', async () => {
