@@ -12,6 +12,7 @@ import { until } from '../flows/lab.ts';
 
 const IN_FLIGHT = 2;
 const MIB = 1024 * 1024;
+const EXPECT = 'Expect: 100-continue\r\n';
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 
 let mayfly: Mayfly;
@@ -38,8 +39,8 @@ const send = async (authorization: string | undefined, body: string, type = 'app
   read(await request(`http://127.0.0.1:${port}/admin/v1/apply`, { method: 'POST', headers: { ...(authorization === undefined ? {} : { authorization }), 'content-type': type }, body }));
 const list = async (): Promise<number> => (await read(await request(`http://127.0.0.1:${port}/admin/v1/domains`, { headers: { authorization: login() } }))).status;
 
-/** Begins a body and does not end it; `heard`: the server has the request before it; `status`: what is answered meanwhile. */
-const begin = (authorization?: string): { readonly heard: Promise<void>; readonly status: Promise<string>; readonly end: () => void } => {
+/** Begins a body and does not end it; `heard`: with {@link EXPECT}, the server has the request before it; `status`: what is answered meanwhile. */
+const begin = (authorization: string | undefined, expecting = ''): { readonly heard: Promise<void>; readonly status: Promise<string>; readonly end: () => void } => {
   const socket = connect(port, '127.0.0.1');
   sockets.push(socket);
   const heard = Promise.withResolvers<undefined>();
@@ -54,7 +55,7 @@ const begin = (authorization?: string): { readonly heard: Promise<void>; readonl
     });
   });
   const credential = authorization === undefined ? '' : `Authorization: ${authorization}\r\n`;
-  socket.write(`POST /admin/v1/apply HTTP/1.1\r\nHost: mayfly\r\n${credential}Expect: 100-continue\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n{"manifest":{},"dry_\r\n`);
+  socket.write(`POST /admin/v1/apply HTTP/1.1\r\nHost: mayfly\r\n${credential}${expecting}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n{"manifest":{},"dry_\r\n`);
   return { heard: heard.promise, status, end: () => { socket.write('a\r\nrun":true}\r\n0\r\n\r\n'); } };
 };
 
@@ -96,7 +97,7 @@ describe('the admin listener', () => {
   });
 
   test('keeps a place for each admin whose body still comes, and no more than there are', async () => {
-    const begun = Array.from({ length: IN_FLIGHT }, () => begin(login()));
+    const begun = Array.from({ length: IN_FLIGHT }, () => begin(login(), EXPECT));
     await Promise.all(begun.map(({ heard }) => heard));
     expect(await list()).toBe(503);
     expect((await send(undefined, '{')).status).toBe(503);

@@ -117,10 +117,9 @@ describe('two nodes on one PostgreSQL', () => {
         await revoke(nodes.a, 'hop', chain);
         release();
         const answer = await waiting;
-        // It waited longer than a commit may; nothing was decided.
-        if (answer.status === 503) continue;
-        expect(answer.status).toBe(400);
-        code = (await nodes.b.explain(answer))['detail'];
+        // One that waited longer than a commit may is told 503, and nothing was decided.
+        expect([400, 503]).toContain(answer.status);
+        if (answer.status === 400) code = (await nodes.b.explain(answer))['detail'];
       } finally {
         release();
       }

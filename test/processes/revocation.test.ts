@@ -134,6 +134,7 @@ describe('a revocation at one of two nodes', () => {
     await revoke(nodes.a, 'workload', 'ci/deployer');
     await until('node B refuses from its snapshot', async () => {
       const answer = await nodes.b.exchange({ subject_token: nodes.job(), audience: API });
+      expect(answer.status).not.toBe(200);
       return answer.status === 400 && String((await nodes.b.explain(answer))['detail']).startsWith('workload:');
     });
     await enable(nodes.a);
